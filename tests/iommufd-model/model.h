@@ -1,0 +1,268 @@
+/*
+ * Model of /dev/iommu: objects shared by all parts of the library
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Everything declared here is protected by mdl_lock.  Functions that take or
+ * drop it say so; all others expect it to be held.  Functions that stand for
+ * a kernel entry point return 0 or a negative errno.
+ */
+
+#ifndef IOMMUFD_MODEL_H
+#define IOMMUFD_MODEL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MDL_MAX_IOMMUS      8
+#define MDL_MAX_DEVICES     128
+#define MDL_NO_PASID        UINT32_MAX
+#define MDL_PAGE_SIZE       4096
+
+typedef struct MdlCtx MdlCtx;           /* one open of /dev/iommu */
+typedef struct MdlIommu MdlIommu;       /* one physical IOMMU */
+typedef struct MdlDevice MdlDevice;     /* one modelled PCI function */
+typedef struct MdlHw MdlHw;             /* hw.c: caches of one MdlIommu */
+typedef struct MdlEndpoint MdlEndpoint; /* endpoint.c: registers, ATC, IRQs */
+typedef struct MdlJson MdlJson;         /* json.c */
+
+typedef enum MdlArch {
+    MDL_ARCH_VTD,
+    MDL_ARCH_SMMUV3,
+    MDL_ARCH_AMD,
+} MdlArch;
+
+/* Bits of MdlHost.absent: what an older kernel does not have */
+enum {
+    MDL_NO_VIOMMU       = 1 << 0,
+    MDL_NO_PASID_ATTACH = 1 << 1,
+    MDL_NO_VEVENTQ      = 1 << 2,
+    MDL_NO_NESTING      = 1 << 3,
+    MDL_NO_FAULT_QUEUE  = 1 << 4,
+    MDL_NO_MAP_FILE     = 1 << 5,
+};
+
+struct MdlIommu {
+    unsigned index;
+    bool present;
+    /* Registers as IOMMU_GET_HW_INFO reports them */
+    uint64_t cap, ecap;                 /* VT-d */
+    uint32_t idr[6], iidr, aidr;        /* SMMUv3 */
+    uint64_t efr, efr2;                 /* AMD */
+    bool fwb;                           /* SMMUv3: IDR3.FWB of the hardware */
+    bool errata;                        /* 772415 (VT-d), repeat (SMMUv3) */
+    bool dirty_tracking;
+    unsigned aw;                        /* bits of IOVA of a stage-2 domain */
+    MdlHw *hw;
+};
+
+typedef struct MdlHost {
+    MdlArch arch;
+    uint32_t absent;
+    MdlIommu iommu[MDL_MAX_IOMMUS];
+    MdlDevice *device[MDL_MAX_DEVICES];
+    unsigned nr_devices;
+} MdlHost;
+
+extern MdlHost mdl_host;
+extern pthread_mutex_t mdl_lock;
+
+/* ------------------------------------------------------------- objects */
+
+typedef enum MdlObjType {
+    MDL_OBJ_NONE,
+    MDL_OBJ_IOAS,
+    MDL_OBJ_HWPT,
+    MDL_OBJ_DEVICE,                     /* a bound vfio device: the dev_id */
+    MDL_OBJ_ACCESS,
+    MDL_OBJ_VIOMMU,
+    MDL_OBJ_VDEVICE,
+    MDL_OBJ_FAULT,
+    MDL_OBJ_VEVENTQ,
+    MDL_OBJ_HW_QUEUE,
+    MDL_OBJ__MAX,
+} MdlObjType;
+
+/* First member of every object an id names */
+typedef struct MdlObj {
+    MdlObjType type;
+    uint32_t id;
+    unsigned refs;                      /* users; destroy is EBUSY if > 0 */
+    MdlCtx *ctx;
+} MdlObj;
+
+typedef struct MdlArea {                /* one mapping of an IOAS */
+    uint64_t iova, length;
+    uint64_t va;                        /* in this process */
+    bool readable, writeable;
+    void *file_map;                     /* own mapping, IOAS_MAP_FILE only */
+    struct MdlArea *next;               /* ascending by iova */
+} MdlArea;
+
+typedef struct MdlIoas {
+    MdlObj obj;
+    MdlArea *areas;                     /* private to ioas.c */
+    void *priv;
+} MdlIoas;
+
+typedef struct MdlHwpt {
+    MdlObj obj;
+    MdlIommu *iommu;
+    bool nested;
+    bool nest_parent;
+    bool pasid;                         /* allocated with HWPT_ALLOC_PASID */
+    bool dirty_tracking;                /* enforced at attach */
+    bool dirty_enabled;
+    bool auto_domain;                   /* made by attaching an IOAS */
+    MdlIoas *ioas;                      /* paging: own; nested: of parent */
+    struct MdlHwpt *parent;             /* nested only */
+    struct MdlViommu *viommu;           /* nested through a vIOMMU only */
+    struct MdlFaultQueue *fault;        /* NULL: page requests are refused */
+    uint32_t data_type;                 /* IOMMU_HWPT_DATA_* */
+    union {
+        struct {
+            uint64_t flags, pgtbl_addr;
+            uint32_t addr_width;
+        } vtd;
+        uint64_t ste[2];                /* host endian */
+        uint64_t dte[4];
+    } s1;
+    unsigned attachments;               /* RIDs and PASIDs */
+    /* hw.c: VT-d domain id; paging parents and nested HWPTs each have one */
+    uint32_t domain_id;
+    void *hw_priv;
+} MdlHwpt;
+
+typedef struct MdlViommu {
+    MdlObj obj;
+    MdlIommu *iommu;
+    MdlHwpt *parent;
+    uint32_t type;                      /* IOMMU_VIOMMU_TYPE_* */
+    uint32_t vmid;                      /* SMMUv3: tag of its TLB entries */
+    struct MdlVdevice *vdevices;        /* list by next */
+    struct MdlVeventq *veventqs;        /* list by next */
+} MdlViommu;
+
+typedef struct MdlVdevice {
+    MdlObj obj;
+    MdlViommu *viommu;
+    MdlDevice *dev;
+    uint64_t virt_id;                   /* SMMUv3: guest StreamID */
+    struct MdlVdevice *next;
+} MdlVdevice;
+
+typedef struct MdlFaultQueue {
+    MdlObj obj;
+    void *priv;                         /* private to queue.c */
+} MdlFaultQueue;
+
+typedef struct MdlVeventq {
+    MdlObj obj;
+    MdlViommu *viommu;
+    uint32_t type;
+    struct MdlVeventq *next;
+    void *priv;                         /* private to queue.c */
+} MdlVeventq;
+
+typedef struct MdlResv {
+    uint64_t first, last;
+    bool msi;
+    struct MdlResv *next;
+} MdlResv;
+
+typedef struct MdlPasidAttach {
+    uint32_t pasid;
+    MdlHwpt *hwpt;
+    struct MdlPasidAttach *next;
+} MdlPasidAttach;
+
+struct MdlDevice {
+    MdlObj obj;                         /* id valid while bound */
+    /* Configuration */
+    char bdf[16];
+    uint32_t host_sid;                  /* from bdf */
+    MdlIommu *iommu;
+    unsigned group;
+    uint16_t vendor, device_id;
+    uint32_t class_code;                /* 24 bits */
+    uint8_t revision;
+    unsigned pasid_bits;
+    bool pri, ats, vf, pf_pri, can_reset;
+    uint64_t bar0_size;
+    unsigned msix_vectors;
+    MdlResv *reserved;
+    /* State */
+    unsigned vfio_index;                /* N of vfioN */
+    bool bound;
+    bool resetting;                     /* attach is -EBUSY */
+    MdlHwpt *hwpt;                      /* of the RID; NULL: DMA blocked */
+    MdlPasidAttach *pasids;
+    MdlVdevice *vdevice;
+    MdlEndpoint *ep;
+};
+
+/* -------------------------------------------- offered to the hardware side */
+
+/**
+ * mdl_ioas_lookup: stage-2 translation of one address.
+ * @ioas: the I/O address space
+ * @iova: address to look up
+ * @area: set to the mapping that holds @iova
+ *
+ * Returns: true when mapped.  No permission check.
+ */
+bool mdl_ioas_lookup(MdlIoas *ioas, uint64_t iova, const MdlArea **area);
+
+/**
+ * mdl_ioas_rw: access memory through an IOAS as a device behind it would.
+ * May cross mappings.  Nothing is moved past the first failing byte.
+ *
+ * Returns: 0, or -EFAULT (not mapped), -EPERM (mapped without the right).
+ */
+int mdl_ioas_rw(MdlIoas *ioas, uint64_t iova, void *buf, size_t len,
+                bool write);
+
+/* One page request, as the device sends it */
+typedef struct MdlPageRequest {
+    uint32_t pasid;                     /* MDL_NO_PASID: none */
+    uint32_t grpid;
+    uint64_t addr;
+    bool read, write, exec, priv, last;
+} MdlPageRequest;
+
+/**
+ * mdl_fault_push: hand a complete page request group to a fault queue.
+ * The queue calls hw_group_response() once it is answered (by write(2), by
+ * detaching, by destruction).
+ * @cookie_priv: passed back to hw_group_response()
+ *
+ * Returns: 0, or -ENOMEM/-ENOSPC.
+ */
+int mdl_fault_push(MdlFaultQueue *q, MdlDevice *dev, const MdlPageRequest *req,
+                   unsigned nr, void *cookie_priv);
+
+/**
+ * mdl_fault_cancel: drop or refuse everything of @hwpt for @dev that waits
+ * for an answer (all PASIDs when @pasid is MDL_NO_PASID and @all is true).
+ */
+void mdl_fault_cancel(MdlHwpt *hwpt, MdlDevice *dev, uint32_t pasid, bool all);
+
+/**
+ * mdl_veventq_push: append one event record.
+ * A queue that is full counts a lost event instead.
+ */
+void mdl_veventq_push(MdlVeventq *q, const void *event, size_t len);
+
+/* Accounting; @call as in the counters reply ("HWPT_INVALIDATE", "dma") */
+void mdl_count(const char *call, uint64_t entries, bool error);
+
+/**
+ * mdl_journal: write one line.
+ * @fmt gives the JSON members after "t", "n" and "ev", without braces.
+ */
+void mdl_journal(const char *ev, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif
