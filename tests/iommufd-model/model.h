@@ -97,14 +97,12 @@ typedef struct MdlArea {                /* one mapping of an IOAS */
     uint64_t iova, length;
     uint64_t va;                        /* in this process */
     bool readable, writeable;
-    void *file_map;                     /* own mapping, IOAS_MAP_FILE only */
-    struct MdlArea *next;               /* ascending by iova */
+    struct MdlPages *pages;             /* private to iova.c */
 } MdlArea;
 
 typedef struct MdlIoas {
     MdlObj obj;
-    MdlArea *areas;                     /* private to ioas.c */
-    void *priv;
+    struct MdlIova *iova;               /* private to iova.c */
 } MdlIoas;
 
 typedef struct MdlHwpt {
@@ -112,6 +110,7 @@ typedef struct MdlHwpt {
     MdlIommu *iommu;
     bool nested;
     bool nest_parent;
+    bool first_stage;                   /* paging: format the host picked */
     bool pasid;                         /* allocated with HWPT_ALLOC_PASID */
     bool dirty_tracking;                /* enforced at attach */
     bool dirty_enabled;
@@ -121,12 +120,13 @@ typedef struct MdlHwpt {
     struct MdlViommu *viommu;           /* nested through a vIOMMU only */
     struct MdlFaultQueue *fault;        /* NULL: page requests are refused */
     uint32_t data_type;                 /* IOMMU_HWPT_DATA_* */
+    uint64_t last_iova;                 /* paging: end of the aperture */
     union {
         struct {
             uint64_t flags, pgtbl_addr;
             uint32_t addr_width;
         } vtd;
-        uint64_t ste[2];                /* host endian */
+        uint64_t ste[2];                /* host endian, 0 when V is 0 */
         uint64_t dte[4];
     } s1;
     unsigned attachments;               /* RIDs and PASIDs */
