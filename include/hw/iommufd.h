@@ -1,0 +1,629 @@
+/*
+ * Nested IOMMU core: the contract between vIOMMU front ends and hw/iommufd
+ *
+ * A front end decodes one IOMMU architecture: registers, tables, queues. The
+ * core owns what the host has for it (stage-1 HWPTs, vIOMMUs, vDEVICEs, fault
+ * queues, vEVENTQs) and what is attached to which device and PASID. The core
+ * sees labels (guest requester ids), PASIDs, opaque stage-1 data and opaque
+ * invalidation entries; it knows no architecture and no bus.
+ *
+ * Locking: every function here is called, and every callback is made, with
+ * the BQL held. Callbacks may call back into the core except where their
+ * description says otherwise.
+ *
+ * Failure: a function that returns false has set @errp (whose text names the
+ * device and the values), left nothing half done and leaked no host object.
+ *
+ * Kernel facts rest on the kernel-doc of <linux/iommufd.h>, <linux/vfio.h>
+ * and on drivers/iommu/iommufd.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_IOMMUFD_H
+#define HW_IOMMUFD_H
+
+#include "system/iommufd.h"
+
+typedef struct IOMMUFDNested IOMMUFDNested;
+typedef struct IOMMUFDNestedDevice IOMMUFDNestedDevice;
+
+/* In place of a PASID: requests without PASID, the RID itself */
+#define IOMMUFD_NESTED_RID UINT32_MAX
+
+/* In place of a label: the guest has given the device no usable one yet */
+#define IOMMUFD_NESTED_NO_LABEL UINT32_MAX
+
+/* Largest stage-1 data, invalidation entry and vEVENT stored, in bytes */
+#define IOMMUFD_NESTED_DATA_MAX 64
+#define IOMMUFD_NESTED_ENTRY_MAX 32
+#define IOMMUFD_NESTED_EVENT_MAX 64
+
+/*
+ * Bounds on what a guest can make the host spend, for each IOMMUFDNested. The
+ * defaults can be lowered or raised in IOMMUFDNestedConfig; what happens at a
+ * bound stands beside it.
+ */
+/* Stage-1 HWPTs: iommufd_nested_set() fails and blocks */
+#define IOMMUFD_NESTED_HWPTS 16384
+/* PASIDs with a translation, all devices: iommufd_nested_set() fails */
+#define IOMMUFD_NESTED_PASIDS 65536
+/* Entries queued for one target: the batch is flushed early */
+#define IOMMUFD_NESTED_BATCH 1024
+/* Page request groups the guest has not answered: INVALID to the device */
+#define IOMMUFD_NESTED_GROUPS 1024
+/* Time to answer a page request group, in ms of guest time: then INVALID */
+#define IOMMUFD_NESTED_GROUP_MS 10000
+
+/* ------------------------------------------------------------------------ */
+/* What the host can do                                                      */
+
+/**
+ * struct IOMMUFDNestedHostInfo - the answer of IOMMU_GET_HW_INFO
+ *
+ * @type: enum iommu_hw_info_type; says which member of @vendor is meaningful
+ * @caps: enum iommufd_hw_capabilities
+ * @max_pasid_log2: PASIDs of the device, as a power of two; 0: none
+ * @vendor: type specific registers, zero beyond what the kernel filled in
+ * @parent_flags: enum iommufd_hwpt_alloc_flags of the HWPT that vfio has
+ *                attached the device to; 0 before that (in get_nesting())
+ */
+typedef struct IOMMUFDNestedHostInfo {
+    uint32_t type;
+    uint64_t caps;
+    uint8_t max_pasid_log2;
+    VendorCaps vendor;
+    uint32_t parent_flags;
+} IOMMUFDNestedHostInfo;
+
+/**
+ * iommufd_nested_host_info() - ask the host about an assigned device
+ * @idev: the device, as handed to PCIIOMMUOps.set_iommu_device()
+ * @info: filled in on success
+ * @errp: set on failure
+ *
+ * Return: true on success.
+ */
+bool iommufd_nested_host_info(HostIOMMUDeviceIOMMUFD *idev,
+                              IOMMUFDNestedHostInfo *info, Error **errp);
+
+/**
+ * struct IOMMUFDNestedParent - what a front end wants vfio to attach first
+ *
+ * Filled in by PCIIOMMUOps.get_nesting(), which vfio calls after it has bound
+ * a device to its iommufd and before it attaches it to anything:
+ *
+ *   bool (*get_nesting)(PCIBus *bus, void *opaque, int devfn,
+ *                       const char *name, const IOMMUFDNestedHostInfo *info,
+ *                       IOMMUFDNestedParent *parent, Error **errp);
+ *
+ * Returning true with @as NULL asks for what vfio does without nesting (that
+ * is "nested=auto" with a host that cannot). Returning false refuses the
+ * device. @name is the device's name for messages.
+ *
+ * @as: guest-physical address space that the parent maps; it must hold no
+ *      IOMMU memory region
+ * @flags: enum iommufd_hwpt_alloc_flags of the parent: NEST_PARENT, and PASID
+ *         if PASIDs may ever be attached (VT-d only: the RID's HWPTs must
+ *         have it too). vfio adds DIRTY_TRACKING where the host has it.
+ * @no_readonly: read-only memory is left unmapped, because the host's IOMMU
+ *               has an erratum that makes read-only mappings of a parent
+ *               unsafe (IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17). A DMA to such
+ *               memory then faults; guest ROM is no sensible DMA target.
+ */
+typedef struct IOMMUFDNestedParent {
+    AddressSpace *as;
+    uint32_t flags;
+    bool no_readonly;
+} IOMMUFDNestedParent;
+
+/* ------------------------------------------------------------------------ */
+/* The emulated vIOMMU                                                       */
+
+/**
+ * enum IOMMUFDNestedRelation - what two queued invalidation entries mean to
+ *                              each other
+ *
+ * The core asks for pairs of entries on one target, to drop what is
+ * redundant. Between the two there are only entries that commute with both.
+ *
+ * @IOMMUFD_NESTED_ORDERED: the two must keep their order, and no entry may be
+ *                          dropped in favour of one beyond this pair
+ * @IOMMUFD_NESTED_COMMUTE: order does not matter, both are needed
+ * @IOMMUFD_NESTED_COVERED: the earlier entry makes the later one redundant
+ * @IOMMUFD_NESTED_COVERS: the later entry makes the earlier one redundant
+ */
+typedef enum IOMMUFDNestedRelation {
+    IOMMUFD_NESTED_ORDERED,
+    IOMMUFD_NESTED_COMMUTE,
+    IOMMUFD_NESTED_COVERED,
+    IOMMUFD_NESTED_COVERS,
+} IOMMUFDNestedRelation;
+
+/**
+ * struct IOMMUFDNestedPageRequest - one page request of a group
+ *
+ * @addr: the address asked for, page aligned
+ * @perm: enum iommu_hwpt_pgfault_perm
+ */
+typedef struct IOMMUFDNestedPageRequest {
+    uint64_t addr;
+    uint32_t perm;
+} IOMMUFDNestedPageRequest;
+
+/**
+ * struct IOMMUFDNestedPageGroup - page requests that are answered together
+ *
+ * @dev: the device that asks
+ * @pasid: its PASID, or IOMMUFD_NESTED_RID for a request without PASID
+ * @index: page request group index (9 bits), as the device gave it
+ * @count: elements in @req; the last one is the last of the group
+ * @req: the requests, in the order of arrival
+ */
+typedef struct IOMMUFDNestedPageGroup {
+    IOMMUFDNestedDevice *dev;
+    uint32_t pasid;
+    uint32_t index;
+    size_t count;
+    const IOMMUFDNestedPageRequest *req;
+} IOMMUFDNestedPageGroup;
+
+/**
+ * enum IOMMUFDNestedPageVerdict - what became of a page request group
+ *
+ * @IOMMUFD_NESTED_PAGE_QUEUED: the guest has it and will answer
+ * @IOMMUFD_NESTED_PAGE_RETRY: answer SUCCESS: the device may ask again
+ * @IOMMUFD_NESTED_PAGE_REFUSED: answer INVALID
+ */
+typedef enum IOMMUFDNestedPageVerdict {
+    IOMMUFD_NESTED_PAGE_QUEUED,
+    IOMMUFD_NESTED_PAGE_RETRY,
+    IOMMUFD_NESTED_PAGE_REFUSED,
+} IOMMUFDNestedPageVerdict;
+
+/**
+ * struct IOMMUFDNestedOps - what the core asks of a front end
+ *
+ * Every member may be NULL. @opaque is what iommufd_nested_new() was given.
+ */
+typedef struct IOMMUFDNestedOps {
+    /**
+     * @relation: compare two entries of one target; @first was queued before
+     * @second. NULL: IOMMUFD_NESTED_ORDERED, nothing is ever dropped. Must
+     * not call into the core.
+     */
+    IOMMUFDNestedRelation (*relation)(const void *first, const void *second);
+
+    /**
+     * @label: the label (guest requester id) that a device has now, or
+     * IOMMUFD_NESTED_NO_LABEL; see iommufd_nested_relabel(). Must not call
+     * into the core. NULL: labels never change.
+     */
+    uint32_t (*label)(void *opaque, IOMMUFDNestedDevice *dev);
+
+    /**
+     * @page_group: put a page request group into the guest's queue, all of it
+     * or nothing. NULL: everything is refused.
+     */
+    IOMMUFDNestedPageVerdict (*page_group)(void *opaque,
+                                           const IOMMUFDNestedPageGroup *group);
+
+    /**
+     * @event: a vEVENT of @len bytes, as the host wrote it (the label is
+     * already in it). Delivered in the order the host reported them.
+     */
+    void (*event)(void *opaque, const void *data, size_t len);
+
+    /**
+     * @events_lost: @count vEVENTs have been dropped by the host; 0: at least
+     * one, number unknown.
+     */
+    void (*events_lost)(void *opaque, uint32_t count);
+
+    /**
+     * @blocked: a device's RID or a PASID was blocked although no call of the
+     * front end failed: an attach that was put off by a reset has failed for
+     * good, or an invalidation was refused. @why is for humans.
+     */
+    void (*blocked)(void *opaque, IOMMUFDNestedDevice *dev, uint32_t pasid,
+                    const char *why);
+} IOMMUFDNestedOps;
+
+/**
+ * struct IOMMUFDNestedConfig - fixed properties of an emulated vIOMMU
+ *
+ * @name: for messages and queries, e.g. the QOM path; copied
+ * @inv_type: enum iommu_hwpt_invalidate_data_type of every entry
+ * @inv_len: bytes of an entry, at most IOMMUFD_NESTED_ENTRY_MAX
+ * @viommu_type: enum iommu_viommu_type: each host instance gets a vIOMMU, and
+ *               stage-1 HWPTs are made below it. 0: HWPTs below the parent.
+ * @vdevice: a device needs a vDEVICE with its label before a stage-1 HWPT
+ *           can be attached; takes a @viommu_type
+ * @veventq_type: enum iommu_veventq_type; 0: no event queue
+ * @veventq_depth: events the host keeps for us at most
+ * @event_len: bytes of a vEVENT after its header
+ * @max_hwpts: bound; 0: IOMMUFD_NESTED_HWPTS
+ * @max_pasids: bound; 0: IOMMUFD_NESTED_PASIDS
+ * @max_batch: bound; 0: IOMMUFD_NESTED_BATCH
+ * @max_groups: bound; 0: IOMMUFD_NESTED_GROUPS
+ * @group_ms: bound; 0: IOMMUFD_NESTED_GROUP_MS
+ * @commands: names of the guest's command kinds, for the counters of
+ *            iommufd_nested_count_command(); static
+ * @num_commands: elements of @commands
+ */
+typedef struct IOMMUFDNestedConfig {
+    const char *name;
+    uint32_t inv_type;
+    uint32_t inv_len;
+    uint32_t viommu_type;
+    bool vdevice;
+    uint32_t veventq_type;
+    uint32_t veventq_depth;
+    uint32_t event_len;
+    uint32_t max_hwpts;
+    uint32_t max_pasids;
+    uint32_t max_batch;
+    uint32_t max_groups;
+    uint32_t group_ms;
+    const char *const *commands;
+    size_t num_commands;
+} IOMMUFDNestedConfig;
+
+/**
+ * iommufd_nested_new() - register an emulated vIOMMU with the core
+ * @config: copied, except where its description says static
+ * @ops: not copied; must outlive the result
+ * @opaque: handed to every callback
+ *
+ * Makes no host object: those come with the first device that needs them.
+ *
+ * Return: never NULL. Free with iommufd_nested_free().
+ */
+IOMMUFDNested *iommufd_nested_new(const IOMMUFDNestedConfig *config,
+                                  const IOMMUFDNestedOps *ops, void *opaque);
+
+/**
+ * iommufd_nested_free() - take an emulated vIOMMU away
+ * @n: may be NULL; must have no devices
+ */
+void iommufd_nested_free(IOMMUFDNested *n);
+
+/**
+ * iommufd_nested_reset() - the vIOMMU was reset
+ *
+ * Every device is back at IOMMUFD_NESTED_STAGE2 (or blocked, if the host
+ * refuses even that), no PASID has a translation, queued invalidations are
+ * dropped (what they were for is detached) and pending page requests are
+ * answered INVALID. Labels are kept.
+ */
+void iommufd_nested_reset(IOMMUFDNested *n);
+
+/**
+ * iommufd_nested_quiesce() - answer everything before the state is saved
+ *
+ * Reads what the host still has queued, then answers every pending page
+ * request group INVALID, so that nothing in the saved state waits for an
+ * answer only this host could take.
+ */
+void iommufd_nested_quiesce(IOMMUFDNested *n);
+
+/**
+ * iommufd_nested_set_running() - hold host queues back, or let them go
+ * @running: false: the VM is stopped, guest memory must not be written; page
+ *           requests and events stay with the host until true comes
+ *
+ * To be called from the front end's VM change state handler. Initially true.
+ */
+void iommufd_nested_set_running(IOMMUFDNested *n, bool running);
+
+/**
+ * iommufd_nested_count_command() - count a guest command
+ * @kind: index into IOMMUFDNestedConfig.commands
+ */
+void iommufd_nested_count_command(IOMMUFDNested *n, size_t kind);
+
+/* ------------------------------------------------------------------------ */
+/* Devices and their labels                                                  */
+
+/**
+ * iommufd_nested_device_add() - an assigned device appears behind a vIOMMU
+ * @idev: the device; vfio has attached it to a parent (NEST_PARENT), which
+ *        together with its iommufd says which host instance it is behind
+ * @opaque: the front end's own structure, iommufd_nested_device_opaque()
+ * @errp: set on failure: the parent cannot nest, or the host refused a vIOMMU
+ *
+ * The RID starts at IOMMUFD_NESTED_STAGE2, where vfio has put it, without a
+ * label: call iommufd_nested_relabel() when ready to answer @label for it.
+ *
+ * Return: NULL on failure. To be given back with
+ * iommufd_nested_device_remove() in PCIIOMMUOps.unset_iommu_device().
+ */
+IOMMUFDNestedDevice *
+iommufd_nested_device_add(IOMMUFDNested *n, HostIOMMUDeviceIOMMUFD *idev,
+                          void *opaque, Error **errp);
+
+/**
+ * iommufd_nested_device_remove() - an assigned device goes away
+ *
+ * Pending page requests are answered INVALID, every PASID and the RID are
+ * detached (the device can do no more DMA), the vDEVICE is destroyed (before
+ * the device's fd is closed, as the kernel demands) and host objects that
+ * only this device used are destroyed, in the kernel's order.
+ */
+void iommufd_nested_device_remove(IOMMUFDNestedDevice *dev);
+
+void *iommufd_nested_device_opaque(const IOMMUFDNestedDevice *dev);
+HostIOMMUDeviceIOMMUFD *
+iommufd_nested_device_host(const IOMMUFDNestedDevice *dev);
+const char *iommufd_nested_device_name(const IOMMUFDNestedDevice *dev);
+
+/**
+ * iommufd_nested_relabel() - the guest may have renumbered its buses
+ * @n: all its devices are asked for their label (IOMMUFDNestedOps.label)
+ * @errp: the first failure; the other devices are done all the same
+ *
+ * To be called when the numbering may have changed: a bus number register
+ * was written, the vIOMMU is about to be enabled, or a label is unknown. A
+ * label that two devices claim belongs to none of them. Where there are
+ * vDEVICEs, a device whose label changed is blocked, gets a new vDEVICE and
+ * its translation back, so that the kernel never has two for one label.
+ *
+ * Nothing is done, at the cost of one comparison for each device, when no
+ * label has changed.
+ *
+ * Return: false if a device had to be blocked.
+ */
+bool iommufd_nested_relabel(IOMMUFDNested *n, Error **errp);
+
+/**
+ * iommufd_nested_find() - the device with a label
+ *
+ * Return: NULL if there is none, e.g. for an emulated device. Constant time.
+ */
+IOMMUFDNestedDevice *iommufd_nested_find(IOMMUFDNested *n, uint32_t label);
+
+/**
+ * iommufd_nested_foreach_device() - visit every device
+ *
+ * @fn may do anything but add or remove devices.
+ */
+void iommufd_nested_foreach_device(IOMMUFDNested *n,
+                                   void (*fn)(IOMMUFDNestedDevice *dev,
+                                              void *arg),
+                                   void *arg);
+
+/**
+ * iommufd_nested_device_reset() - vfio begins or ends a reset of a device
+ * @hiod: the device; one that no front end has is ignored
+ * @begin: true before, false after
+ *
+ * The kernel refuses attaches with EBUSY in between (also for devices that
+ * share the group). Pending page requests are answered INVALID at the
+ * beginning; attaches that came too early are retried at the end.
+ */
+void iommufd_nested_device_reset(HostIOMMUDevice *hiod, bool begin);
+
+/* ------------------------------------------------------------------------ */
+/* Translations                                                              */
+
+/**
+ * enum IOMMUFDNestedState - where requests of a RID or PASID go
+ *
+ * @IOMMUFD_NESTED_BLOCKED: nowhere: detached. Also the state of a PASID that
+ *                          was never set.
+ * @IOMMUFD_NESTED_STAGE2: guest-physical, because the guest has translation
+ *                         off: attached to the parent
+ * @IOMMUFD_NESTED_BYPASS: guest-physical, because the guest's tables say so:
+ *                         attached to the parent as well
+ * @IOMMUFD_NESTED_STAGE1: through the guest's tables
+ */
+typedef enum IOMMUFDNestedState {
+    IOMMUFD_NESTED_BLOCKED,
+    IOMMUFD_NESTED_STAGE2,
+    IOMMUFD_NESTED_BYPASS,
+    IOMMUFD_NESTED_STAGE1,
+} IOMMUFDNestedState;
+
+/**
+ * struct IOMMUFDNestedTranslation - what a RID or PASID shall see
+ *
+ * @state: see the enum
+ * @reason: BLOCKED: why, for humans and queries; static or interned
+ * @data_type: STAGE1: enum iommu_hwpt_data_type
+ * @data: STAGE1: for the host, copied; unused bytes and padding zero, because
+ *        equal bytes behind one host instance share one HWPT
+ * @data_len: STAGE1: at most IOMMUFD_NESTED_DATA_MAX
+ * @page_requests: STAGE1: give the HWPT a fault queue. The device must have
+ *                 PRI, ATS must be on, and it must not be a VF of a function
+ *                 with PRI; the kernel refuses the attach otherwise
+ *                 (ENODEV, EINVAL), and that is a failure here.
+ * @pasid_flag: STAGE1: the HWPT takes PASIDs (IOMMU_HWPT_ALLOC_PASID); always
+ *              set for a PASID, to be set for the RID of a device whose
+ *              parent has it
+ * @domain: index for invalidations: the guest's domain id (VT-d)
+ * @index_pasid: index for invalidations: the PASID as the guest's commands
+ *               name it (VT-d: the PASID, or RID_PASID for the RID)
+ */
+typedef struct IOMMUFDNestedTranslation {
+    IOMMUFDNestedState state;
+    const char *reason;
+    uint32_t data_type;
+    const void *data;
+    uint32_t data_len;
+    bool page_requests;
+    bool pasid_flag;
+    uint32_t domain;
+    uint32_t index_pasid;
+} IOMMUFDNestedTranslation;
+
+/**
+ * iommufd_nested_set() - say where requests of a RID or a PASID go
+ * @dev: the device
+ * @pasid: a PASID, or IOMMUFD_NESTED_RID
+ * @t: the translation; NULL: a PASID the guest no longer has (for the RID the
+ *     same as IOMMUFD_NESTED_BLOCKED)
+ * @errp: set on failure
+ *
+ * Finds or makes the HWPT; attaches it, atomically replacing what was there
+ * (VFIO_DEVICE_ATTACH_IOMMUFD_PT); drops the old HWPT if nobody else uses it.
+ * No ioctl is made when nothing changed. A HWPT that goes takes the entries
+ * queued for it along: the host flushes what it detaches. Replacing a HWPT
+ * with a fault queue has the kernel answer its pending page requests, and the
+ * core forgets them.
+ *
+ * On failure the RID or PASID is BLOCKED, whatever it was before. EBUSY is no
+ * failure: the device is being reset, stays blocked until the core can do
+ * what was asked for, and IOMMUFDNestedOps.blocked tells if it never can.
+ *
+ * Return: true if @t is, or after a reset will be, in force.
+ */
+bool iommufd_nested_set(IOMMUFDNestedDevice *dev, uint32_t pasid,
+                        const IOMMUFDNestedTranslation *t, Error **errp);
+
+/**
+ * iommufd_nested_get() - where requests of a RID or a PASID go
+ * @reason: if not NULL: why BLOCKED, else NULL
+ */
+IOMMUFDNestedState iommufd_nested_get(const IOMMUFDNestedDevice *dev,
+                                      uint32_t pasid, const char **reason);
+
+/**
+ * typedef IOMMUFDNestedBoundFn - visit a RID or PASID with a translation
+ * @pasid: IOMMUFD_NESTED_RID or the PASID
+ *
+ * May call iommufd_nested_set() for any device and PASID, and queue and flush
+ * invalidations; the visit is of those that were there when it began and
+ * still are.
+ */
+typedef void (*IOMMUFDNestedBoundFn)(IOMMUFDNestedDevice *dev, uint32_t pasid,
+                                     void *arg);
+
+/* Every PASID of @dev that iommufd_nested_set() was told about, not the RID */
+void iommufd_nested_foreach_pasid(IOMMUFDNestedDevice *dev,
+                                  IOMMUFDNestedBoundFn fn, void *arg);
+
+/* All with this @domain and @index_pasid, in any state. Cost: those found. */
+void iommufd_nested_foreach_bound(IOMMUFDNested *n, uint32_t domain,
+                                  uint32_t index_pasid,
+                                  IOMMUFDNestedBoundFn fn, void *arg);
+
+/* All with this @domain, in any state. Cost: those found. */
+void iommufd_nested_foreach_in_domain(IOMMUFDNested *n, uint32_t domain,
+                                      IOMMUFDNestedBoundFn fn, void *arg);
+
+/* ------------------------------------------------------------------------ */
+/* Invalidations                                                             */
+
+/**
+ * struct IOMMUFDNestedInvError - which entry the host refused
+ *
+ * @cookie: as given with the entry; the earliest one if several targets fail
+ * @err: positive errno of the ioctl
+ * @done: entries of this target that had been done before it
+ */
+typedef struct IOMMUFDNestedInvError {
+    uint64_t cookie;
+    int err;
+    uint32_t done;
+} IOMMUFDNestedInvError;
+
+/*
+ * Entries are queued, and reach the host at the guest's synchronisation point
+ * through iommufd_nested_inv_flush(): one IOMMU_HWPT_INVALIDATE for each
+ * target, entries of a target in the order they were queued. A target is a
+ * stage-1 HWPT or, with IOMMUFDNestedConfig.vdevice, a host vIOMMU. When
+ * max_batch entries wait for one target, queueing flushes everything early.
+ *
+ * @entry is inv_len bytes and copied; @cookie comes back in
+ * IOMMUFDNestedInvError, e.g. the index in the guest's queue. An append
+ * function fails only if an early flush fails; the new entry is then *not*
+ * queued. @fail may be NULL.
+ */
+
+/* To the HWPTs bound under (@domain, @index_pasid); each gets it once */
+bool iommufd_nested_inv_bound(IOMMUFDNested *n, uint32_t domain,
+                              uint32_t index_pasid, const void *entry,
+                              uint64_t cookie, IOMMUFDNestedInvError *fail,
+                              Error **errp);
+
+/* To the HWPTs bound under @domain; each gets it once */
+bool iommufd_nested_inv_domain(IOMMUFDNested *n, uint32_t domain,
+                               const void *entry, uint64_t cookie,
+                               IOMMUFDNestedInvError *fail, Error **errp);
+
+/* To every HWPT; each gets it once */
+bool iommufd_nested_inv_all(IOMMUFDNested *n, const void *entry,
+                            uint64_t cookie, IOMMUFDNestedInvError *fail,
+                            Error **errp);
+
+/* To the host vIOMMU that @dev is behind */
+bool iommufd_nested_inv_device(IOMMUFDNestedDevice *dev, const void *entry,
+                               uint64_t cookie, IOMMUFDNestedInvError *fail,
+                               Error **errp);
+
+/* To every host vIOMMU */
+bool iommufd_nested_inv_viommus(IOMMUFDNested *n, const void *entry,
+                                uint64_t cookie, IOMMUFDNestedInvError *fail,
+                                Error **errp);
+
+/**
+ * iommufd_nested_inv_flush() - hand everything queued to the host
+ * @fail: if not NULL: filled in on failure
+ * @errp: set on failure
+ *
+ * Interrupted calls (EINTR, EAGAIN) go on behind the last entry done. On any
+ * other error the failing target's entries from the failing one on are
+ * dropped: the guest is expected to find its queue stopped at that command
+ * and to issue the rest again. The other targets' entries are still done.
+ *
+ * Fail closed: if the target is a HWPT, everything attached to it is BLOCKED.
+ * If it is a vIOMMU and the error is EIO (the kernel refused the command as
+ * malformed and did not start it), nothing is blocked: the guest learns which
+ * command was not done. With any other error every device behind it is.
+ *
+ * Return: true if the host has done all of it.
+ */
+bool iommufd_nested_inv_flush(IOMMUFDNested *n, IOMMUFDNestedInvError *fail,
+                              Error **errp);
+
+/* Whether anything is queued */
+bool iommufd_nested_inv_pending(const IOMMUFDNested *n);
+
+/**
+ * iommufd_nested_inv_repeat() - hand every batch to the host twice
+ *
+ * For hosts with IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI. For the
+ * host vIOMMU @dev is behind, until its last device goes.
+ */
+void iommufd_nested_inv_repeat(IOMMUFDNestedDevice *dev);
+
+/* ------------------------------------------------------------------------ */
+/* Page requests                                                             */
+
+/**
+ * iommufd_nested_page_response() - the guest answers a page request group
+ * @dev: the device
+ * @pasid: as in IOMMUFDNestedPageGroup
+ * @index: as in IOMMUFDNestedPageGroup
+ * @success: SUCCESS or INVALID
+ *
+ * Groups with the same PASID and index are answered oldest first.
+ *
+ * Return: false if nothing waits for this answer (never asked, answered
+ * before, timed out, or its HWPT was replaced): counted, otherwise ignored.
+ */
+bool iommufd_nested_page_response(IOMMUFDNestedDevice *dev, uint32_t pasid,
+                                  uint32_t index, bool success);
+
+/* Page request groups that wait for the guest */
+size_t iommufd_nested_page_pending(const IOMMUFDNested *n);
+
+/**
+ * iommufd_nested_page_drain() - answer what is pending with INVALID
+ * @pasid: of this PASID, or IOMMUFD_NESTED_RID for requests without
+ *
+ * Reads the host's queue first, so that what was asked before is answered.
+ */
+void iommufd_nested_page_drain(IOMMUFDNestedDevice *dev, uint32_t pasid);
+
+#endif /* HW_IOMMUFD_H */
