@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Thin on purpose: configure makes build trees, ninja builds, scripts/nested
+# runs tests.  "make help" lists what is here.
+
+BUILD ?= build
+CONFIGURE_ARGS ?=
+JOBS ?= $(shell nproc)
+
+build := $(abspath $(BUILD))
+obj := $(build)/obj
+ninja := ninja -C $(obj) -j $(JOBS)
+check := python3 scripts/nested/check.py --build=$(build) --jobs=$(JOBS)
+
+# As it was configured before; a new tree gets CONFIGURE_ARGS
+configured := ./configure --refresh --build-dir=$(build)
+
+# The same objects in every clone, wherever it lies
+export CCACHE_NOHASHDIR := 1
+
+.PHONY: all build slim deps check demo install dist clean distclean help \
+	patches-edit patches-refresh check-style check-build check-unit \
+	check-model check-qtest check-upstream
+
+all: build
+
+build: deps-note
+	@$(configured) $(CONFIGURE_ARGS)
+	@$(ninja)
+
+slim: deps-note
+	@$(configured) --slim $(CONFIGURE_ARGS)
+	@$(ninja)
+
+.PHONY: deps-note
+deps-note:
+	@scripts/nested/deps.sh check
+
+deps:
+	@scripts/nested/deps.sh install
+
+# Set-up included: what a fresh clone on a fresh machine needs
+check:
+	@scripts/nested/deps.sh install
+	@$(check) begin
+	@$(MAKE) --no-print-directory slim
+	@status=0; \
+	for part in style build unit model qtest upstream; do \
+		$(check) $$part || status=1; \
+	done; \
+	$(check) total || status=1; \
+	exit $$status
+
+check-style check-build check-unit check-model check-qtest check-upstream: slim
+	@$(check) begin
+	@status=0; $(check) $(@:check-%=%) || status=1; \
+	$(check) total || status=1; exit $$status
+
+demo:
+	@scripts/nested/deps.sh install
+	@scripts/nested/demo.sh $(build)
+
+install: build
+	@DESTDIR='$(DESTDIR)' $(ninja) install
+
+# Our files, as git has them
+dist:
+	@name=qemu-nested-$$(git describe --always --dirty); \
+	git archive --format=tar.gz --prefix=$$name/ -o $$name.tar.gz HEAD && \
+	echo $$name.tar.gz
+
+patches-edit: deps-note
+	@$(configured) --slim --join-only
+	@scripts/nested/patches.sh edit $(build)
+
+patches-refresh: deps-note
+	@$(configured) --slim --join-only
+	@scripts/nested/patches.sh refresh $(build)
+
+clean:
+	rm -rf $(obj) $(build)/results
+
+distclean:
+	rm -rf $(build)
+
+help:
+	@sed -n 's/^#@ //p' $(firstword $(MAKEFILE_LIST))
+
+#@ make                  get the QEMU base, configure and build in build/
+#@ make check            all set-up, then every test; no special hardware
+#@ make demo             all set-up, then the live demonstration
+#@ make deps             install the packages that building and testing need
+#@ make slim             build only what tests and lab need
+#@ make check-style      checkpatch, headers, -Werror on our files
+#@ make check-build      configure itself: join, interrupt, errors
+#@ make check-unit       our unit tests
+#@ make check-model      the /dev/iommu model: conformance, mutation, random
+#@ make check-qtest      our qtests, on the /dev/iommu model
+#@ make check-upstream   QEMU's own tests near our code; differences only
+#@ make install          as QEMU's (DESTDIR is honoured)
+#@ make dist             source tarball of ours
+#@ make patches-edit     lay the patch queue out for quilt
+#@ make patches-refresh  rewrite the patches in their normal form
+#@ make clean, distclean remove the build directory, the whole build tree
+#@
+#@ Variables: BUILD=build  CONFIGURE_ARGS=  JOBS=$(nproc)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh
+#
+# Sourced by configure: messages, locking, running QEMU's configure.
+
+say() {
+    printf 'qemu-nested: %s\n' "$*"
+}
+
+die() {
+    printf 'qemu-nested: error: %s\n' "$*" >&2
+    exit 1
+}
+
+have() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+# need PROGRAM PACKAGE: one message that says what to install
+need() {
+    have "$1" || die "program '$1' is missing: install package '$2'" \
+        "('make deps' installs all that is needed)"
+}
+
+# hash_files: one line that changes when any file named on stdin does
+hash_files() {
+    xargs -r sha256sum | sha256sum | cut -c1-16
+}
+
+# Two configures in one build tree would undo each other's work
+lock_build() {
+    need flock util-linux
+    exec 9>"$build/.lock" ||
+        die "cannot write to the build directory '$build'"
+    flock -n 9 || {
+        say "waiting for another configure in $build"
+        flock 9
+    }
+}
+
+SLIM_ARGS='--target-list=x86_64-softmmu,aarch64-softmmu
+--without-default-features
+--without-default-devices
+--with-devices-x86_64=nested-slim
+--with-devices-aarch64=nested-slim
+--enable-system
+--enable-tcg
+--enable-kvm
+--enable-fdt=system
+--enable-pixman
+--enable-werror
+--disable-docs
+'
+
+# All options of QEMU's configure, one per line
+qemu_configure_args() {
+    printf '%s\n' "--python=$python" --disable-install-blobs
+    # A release tarball is complete; a git tree lacks its subprojects
+    [ -n "${base_id##git-*}" ] && echo --disable-download
+    if [ "$slim" = yes ]; then
+        printf '%s' "$SLIM_ARGS"
+    fi
+    printf '%s' "$qemu_args"
+}
+
+# What --refresh must know to do the same again
+save_args() {
+    {
+        [ "$slim" = yes ] && echo --slim
+        [ "$offline" = yes ] && echo --offline
+        [ "$base_only" = yes ] && echo --base-only
+        [ -n "$qemu_src" ] && echo "--qemu-src=$qemu_src"
+        [ "$git_url" != "$BASE_GIT_URL" ] && echo "--qemu-git-url=$git_url"
+        [ -n "$python_given" ] && echo "--python=$python_given"
+        echo "--cache-dir=$cache"
+        printf '%s' "$qemu_args"
+    } >"$build/configure.args.new"
+    mv "$build/configure.args.new" "$build/configure.args"
+}
+
+# The stamp holds what the build directory was configured with; without it
+# the directory is the remains of an interrupted run and starts afresh.
+qemu_configure() {
+    obj=$build/obj
+    stamp=$obj/.nested-configured
+    wanted=$(qemu_configure_args; echo "base $base_id")
+
+    if [ -f "$stamp" ] && [ -f "$obj/build.ninja" ] &&
+       [ "$wanted" = "$(cat "$stamp")" ]; then
+        firmware_link
+        save_args
+        return 0
+    fi
+    if [ -f "$stamp" ]; then
+        rm -f "$stamp"
+    else
+        rm -rf "$obj"
+    fi
+    mkdir -p "$obj"
+
+    oldifs=$IFS
+    IFS='
+'
+    set -f
+    # shellcheck disable=SC2046
+    set -- $(qemu_configure_args)
+    set +f
+    IFS=$oldifs
+
+    # ccache in front, when there: same objects in every clone
+    path=$PATH
+    if [ -d /usr/lib/ccache ] && have ccache; then
+        path=/usr/lib/ccache:$PATH
+    fi
+    say "configuring QEMU $BASE_VERSION in $obj (log: configure.log there)"
+    (cd "$obj" && PATH=$path && export PATH && unset PYTHONPATH PYTHONHOME &&
+        ../src/configure "$@") >"$obj/configure.log" 2>&1 9>&- || {
+        tail -n 20 "$obj/configure.log" >&2
+        die "QEMU's configure failed; its whole output: $obj/configure.log"
+    }
+    firmware_link
+    printf '%s\n' "$wanted" >"$stamp.new"
+    mv "$stamp.new" "$stamp"
+    save_args
+    say "configured; next: make, or ninja -C $obj"
+}

@@ -1,0 +1,345 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# configure, as far as it goes without building QEMU: getting and verifying a
+# base, joining, being interrupted, and what it says when something is wrong.
+# Prints TAP.  Works on a base of a handful of files made here; the last
+# check uses the real one of the build tree given.
+
+set -u
+export LC_ALL=C
+top=$(cd "$(dirname "$0")/../.." && pwd -P)
+real_build=${1:-}
+work=$(mktemp -d)
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+unset XDG_CACHE_HOME QEMU_NESTED_GIT_URL PYTHON
+export HOME=$work/home
+nr=0
+
+result() {
+    nr=$((nr + 1))
+    if [ "$1" = 0 ]; then
+        echo "ok $nr - $2"
+    else
+        echo "not ok $nr - $2"
+        sed 's/^/# /' "$work/log" 2>/dev/null
+    fi
+}
+
+skip() {
+    nr=$((nr + 1))
+    echo "ok $nr - $1 # SKIP $2"
+}
+
+# A clone of ours with a queue for the little base
+make_clone() {
+    rm -rf "$work/clone"
+    mkdir -p "$work/clone/patches" "$work/clone/hw/iommufd"
+    cp "$top/configure" "$work/clone/"
+    cp -R "$top/scripts" "$work/clone/scripts"
+    echo "# top" >"$work/clone/meson.build"
+    echo "int ours;" >"$work/clone/hw/iommufd/ours.c"
+    printf 'one.patch\ntwo.patch\n' >"$work/clone/patches/series"
+    cat >"$work/clone/patches/one.patch" <<'EOF'
+Description: first
+--- a/hw/a.c
++++ b/hw/a.c
+@@ -2,2 +2,3 @@
+ a2
++one
+ a3
+EOF
+    cat >"$work/clone/patches/two.patch" <<'EOF'
+Description: second
+--- a/hw/b.c
++++ b/hw/b.c
+@@ -2,2 +2,3 @@
+ b2
++two
+ b3
+EOF
+}
+
+make_base() {
+    rm -rf "$work/base"
+    mkdir -p "$work/base/hw/many" "$work/base/roms"
+    echo "${1:-10.2.2}" >"$work/base/VERSION"
+    printf 'a1\na2\na3\n' >"$work/base/hw/a.c"
+    printf 'b1\nb2\nb3\n' >"$work/base/hw/b.c"
+    echo big >"$work/base/roms/blob"
+    # Enough files for an interruption to fall in between
+    for ((i = 0; i < 400; i++)); do
+        echo "$i" >"$work/base/hw/many/$i.c"
+    done
+}
+
+build=$work/build
+
+conf() {
+    "$work/clone/configure" --build-dir="$build" \
+        --cache-dir="$work/cache" --join-only "$@" >"$work/log" 2>&1
+}
+
+conf_src() {
+    conf --qemu-src="$work/base" "$@"
+}
+
+# The joined tree is exactly what it should be
+joined() {
+    [ "$(cat "$build/src/hw/a.c")" = "$(printf 'a1\na2\none\na3')" ] &&
+    [ "$(cat "$build/src/hw/b.c")" = "$(printf 'b1\nb2\ntwo\nb3')" ] &&
+    [ "$(cat "$build/src/hw/iommufd/ours.c")" = "int ours;" ] &&
+    [ "$(find "$build/src/hw/many" -name '*.c' | wc -l)" = 400 ] &&
+    [ ! -e "$build/src/roms" ] &&
+    [ -z "$(find "$build/src" -name '*.nested-new')" ]
+}
+
+# says TEXT...: non-zero exit, one error, and it holds every TEXT
+refuses() {
+    [ "$1" != 0 ] || return 1
+    shift
+    [ "$(grep -c 'qemu-nested: error:' "$work/log")" = 1 ] || return 1
+    for text; do
+        grep -qF -- "$text" "$work/log" || return 1
+    done
+}
+
+make_clone
+make_base
+
+# ------------------------------------------------------------------ joining
+
+conf_src
+[ $? = 0 ] && joined
+result $? "joins base, patches and overlay"
+
+find "$build/src" -type f -printf '%p %T@\n' | sort >"$work/before"
+conf_src && find "$build/src" -type f -printf '%p %T@\n' | sort |
+    cmp -s "$work/before" -
+result $? "a second run changes nothing"
+
+touch "$work/clone/patches/one.patch"
+sed -i 's/^+one/+one more/' "$work/clone/patches/one.patch"
+conf_src
+find "$build/src" -type f -printf '%p %T@\n' | sort >"$work/after"
+changed=$(comm -13 "$work/before" "$work/after" | wc -l)
+[ "$changed" = 1 ] && grep -q 'one more' "$build/src/hw/a.c"
+result $? "a changed patch changes just the file it patches"
+
+sed -i '/one.patch/d' "$work/clone/patches/series"
+conf_src && cmp -s "$build/src/hw/a.c" "$work/base/hw/a.c" &&
+    grep -q two "$build/src/hw/b.c"
+result $? "a patch taken from the series is undone"
+
+cat >"$work/clone/patches/new.patch" <<'EOF'
+Description: makes a file
+--- /dev/null
++++ b/hw/new.c
+@@ -0,0 +1 @@
++new
+EOF
+echo new.patch >>"$work/clone/patches/series"
+conf_src && [ "$(cat "$build/src/hw/new.c")" = new ] &&
+    sed -i '/new.patch/d' "$work/clone/patches/series" &&
+    conf_src && [ ! -e "$build/src/hw/new.c" ]
+result $? "a file that a patch makes comes and goes with it"
+
+make_clone
+echo "int more;" >"$work/clone/hw/iommufd/more.c"
+conf_src && [ -L "$build/src/hw/iommufd/more.c" ] &&
+    rm "$work/clone/hw/iommufd/more.c" && conf_src &&
+    [ ! -e "$build/src/hw/iommufd/more.c" ] &&
+    [ ! -L "$build/src/hw/iommufd/more.c" ] && joined
+result $? "a file of ours comes and goes, as a link"
+
+echo "int theirs;" >"$work/clone/hw/a.c"
+conf_src
+refuses $? "hw/a.c" "one of the base"
+result $? "a file of ours that the base has too is refused"
+rm "$work/clone/hw/a.c"
+
+sed -i 's/a1/a1 changed/' "$work/base/hw/a.c"
+conf_src && grep -q 'a1 changed' "$build/src/hw/a.c" &&
+    grep -q one "$build/src/hw/a.c"
+result $? "a changed base is noticed"
+make_base
+
+conf_src --base-only --build-dir="$work/plain" &&
+    cmp -s "$work/plain/src/hw/a.c" "$work/base/hw/a.c" &&
+    [ ! -e "$work/plain/src/hw/iommufd" ]
+result $? "--base-only leaves the base as it is"
+
+# ------------------------------------------------------------- interruption
+
+# Killed after the n-th command of the script, for moments all over the run:
+# a shell that traces can be stopped at any line
+# In a subshell always: its process is the traced one
+traced() {
+    exec setsid sh -x "$work/clone/configure" --build-dir="$build" --join-only \
+        --cache-dir="$work/cache" --qemu-src="$work/base" >/dev/null
+}
+
+edit_queue() {
+    make_clone
+    conf_src
+    sed -i 's/^+two/+2/' "$work/clone/patches/two.patch"
+}
+
+rm -rf "$build"
+total_first=$(traced 2>&1 | wc -l)
+edit_queue
+total_again=$(traced 2>&1 | wc -l)
+killed=0
+bad=
+for ((k = 1; k <= 10; k++)); do
+    rm -rf "$build"
+    # Half of the kills fall on a first run, half on one that changes things
+    at=$((total_first * k / 11))
+    if ((k % 2 == 0)); then
+        edit_queue
+        at=$((total_again * k / 11))
+    fi
+    mkfifo "$work/trace.$k"
+    traced 2>"$work/trace.$k" &
+    pid=$!
+    head -n "$at" "$work/trace.$k" >/dev/null
+    kill -KILL -- "-$pid" 2>/dev/null
+    # By us, or by SIGPIPE when it traced on before we were scheduled
+    wait "$pid" 2>/dev/null || killed=$((killed + 1))
+    make_clone
+    conf_src
+    status=$?
+    { [ $status = 0 ] && joined; } || bad="$bad $k"
+done 2>/dev/null
+echo "# $killed of 10 runs were killed before their end"
+[ -z "$bad" ] && [ "$killed" -ge 8 ]
+result $? "killed at ten moments, the next run completes each time$bad"
+
+conf_src
+for side in one two; do
+    conf_src &
+done
+wait
+conf_src && joined
+result $? "two at once in one build tree wait for each other"
+
+# ------------------------------------------------------------- where from
+
+rm -rf "$build"
+tar -C "$work" -czf "$work/base.tar.gz" base
+conf --qemu-src="$work/base.tar.gz" && joined
+result $? "--qemu-src takes a tarball"
+
+rm -rf "$build"
+mkdir -p "$work/cache"
+cp -R "$work/base" "$work/cache/base-some"
+conf && joined
+result $? "the cache is used before anything is fetched"
+
+rm -rf "$build" "$work/cache"
+if command -v git >/dev/null; then
+    (cd "$work/base" && git init -q . && git add -A &&
+        git -c user.name=t -c user.email=t@example.org commit -qm base &&
+        git tag v10.2.2)
+    # No apt: the last resort
+    mkdir -p "$work/bin"
+    printf '#!/bin/sh\necho "E: no archive" >&2\nexit 100\n' \
+        >"$work/bin/apt-get"
+    chmod +x "$work/bin/apt-get"
+    PATH=$work/bin:$PATH conf --qemu-git-url="file://$work/base" && joined &&
+        ls -d "$work/cache"/base-git-* >/dev/null
+    result $? "a git repository is the last resort"
+
+    rm -rf "$build" "$work/cache"
+    PATH=$work/bin:$PATH conf --qemu-git-url="file://$work/none"
+    refuses $? "no source of QEMU 10.2.2" "  cache: " \
+        "  Debian source package: " "  git clone" "--qemu-src=PATH"
+    result $? "no network: every source tried is named with its reason"
+else
+    skip "a git repository is the last resort" "no git"
+    skip "no network: every source tried is named" "no git"
+fi
+
+rm -rf "$build" "$work/cache" "$work/base/.git"
+conf --offline
+refuses $? "--offline was given" "--qemu-src=PATH"
+result $? "--offline with an empty cache fetches nothing"
+
+# ------------------------------------------------------------------ errors
+
+make_base 10.1.0
+conf_src
+refuses $? "is not QEMU 10.2.2" "10.1.0"
+result $? "a wrong base version is refused"
+make_base
+
+conf --qemu-src="$work/nothing"
+refuses $? "no such directory or file"
+result $? "--qemu-src that is not there is refused"
+
+echo junk >"$work/junk"
+conf --qemu-src="$work/junk"
+refuses $? "not a tarball"
+result $? "--qemu-src that is no tarball is refused"
+
+conf --build-dir
+refuses $? "'--build-dir' needs a value"
+result $? "an option without its value is refused"
+
+# A directory in which not even root can create anything
+PATH=$work/bin:$PATH "$work/clone/configure" --build-dir="$build" \
+    --join-only --cache-dir=/proc/self/qemu-nested >"$work/log" 2>&1
+refuses $? "cannot write to the cache directory" "--cache-dir=DIR"
+result $? "a cache directory that cannot be written is named"
+
+# ... but one that holds the base need not be writable
+mkdir -p "$work/cache"
+cp -R "$work/base" "$work/cache/base-some"
+chmod -R a-w "$work/cache"
+rm -rf "$build"
+conf && joined
+result $? "a read-only cache that holds the base is enough"
+chmod -R u+w "$work/cache"
+
+make_clone
+sed -i 's/^ a2/ changed upstream/' "$work/clone/patches/one.patch"
+conf_src
+refuses $? "patch 'one.patch'" "'hw/a.c'" "patches.log"
+result $? "a patch that fails names patch and file"
+make_clone
+conf_src && joined
+result $? "the run after a failing patch completes"
+
+rm "$work/clone/patches/two.patch"
+conf_src
+refuses $? "two.patch"
+result $? "a patch that is not there is named"
+make_clone
+
+mkdir -p "$work/nobin"
+for tool in sh cat dirname pwd mkdir sed sort tar find xargs sha256sum cut \
+            touch mv rm cp cmp comm readlink ln flock grep awk tail mktemp \
+            tr printf env; do
+    ln -sf "$(command -v $tool)" "$work/nobin/$tool" 2>/dev/null
+done
+rm -rf "$build"
+PATH=$work/nobin conf_src
+refuses $? "program 'quilt' is missing" "make deps"
+result $? "a missing program is named with its package"
+
+# ------------------------------------------------------- the real base, once
+
+if [ -n "$real_build" ] && [ -f "$real_build/.base-dir" ]; then
+    touch -d '1 hour ago' "$work/stamp"
+    before=$(find "$real_build/src" -newer "$work/stamp" -type f | wc -l)
+    "$top/configure" --refresh --join-only --build-dir="$real_build" \
+        >"$work/log" 2>&1
+    [ $? = 0 ] &&
+        [ "$(find "$real_build/src" -newer "$work/stamp" -type f |
+             wc -l)" = "$before" ]
+    result $? "the queue applies to the real base, and again"
+else
+    skip "the queue applies to the real base, and again" "no build tree given"
+fi
+
+echo "1..$nr"
