@@ -30,7 +30,8 @@ build: deps-note
 
 slim: deps-note
 	@$(configured) --slim $(CONFIGURE_ARGS)
-	@$(ninja)
+	@$(ninja) build.ninja
+	@$(ninja) $$($(check) targets)
 
 .PHONY: deps-note
 deps-note:

@@ -115,6 +115,27 @@ def meson_suite(args, part, suite):
     return results.save()
 
 
+def targets(args):
+    """What the parts need built, as ninja targets: far from everything"""
+    obj = os.path.join(args.build, 'obj')
+    files = {t['id']: t['filename']
+             for t in upstream.introspect(obj, '--targets')}
+    tests = upstream.introspect(obj, '--tests')
+    names = upstream.all_names()
+    paths = {'qemu-system-x86_64', 'qemu-system-aarch64'}
+    for test in tests:
+        if test['name'] not in names and \
+           not set(test['suite']) & {'qemu:' + s for s in SUITES.values()}:
+            continue
+        for path in [test['cmd'][0]] + sum((files.get(d, [])
+                                            for d in test['depends']), []):
+            path = os.path.relpath(path, obj)
+            if not path.startswith('..'):
+                paths.add(path)
+    print('\n'.join(sorted(paths)))
+    return True
+
+
 def tap_script(args, part, command):
     """A part that is one TAP-printing program of ours"""
     results = Results(args.build, part)
@@ -169,7 +190,8 @@ def main():
     parser.add_argument('--build', required=True)
     parser.add_argument('--jobs', type=int, default=os.cpu_count())
     parser.add_argument('part',
-                        choices=['begin', 'total', 'summary'] + PARTS)
+                        choices=['begin', 'targets', 'total', 'summary']
+                        + PARTS)
     args = parser.parse_args()
 
     if args.part in SUITES:
@@ -186,8 +208,8 @@ def main():
         upstream.run(TOP, args.build, args.jobs, results)
         ok = results.save()
     else:
-        ok = {'begin': begin, 'total': total, 'summary': summary}[
-            args.part](args)
+        ok = {'begin': begin, 'targets': targets, 'total': total,
+              'summary': summary}[args.part](args)
     sys.exit(0 if ok else 1)
 
 

@@ -2,9 +2,11 @@
 # shellcheck shell=sh
 #
 # Sourced by configure: the Debian source package of the base carries no
-# firmware images.  What Debian's seabios, ipxe-qemu and qemu-system-data
-# packages install is linked to where an uninstalled QEMU looks for it.
+# firmware images.  What Debian's seabios, ipxe-qemu, qemu-system-data and
+# qemu-efi-aarch64 packages install is linked to where an uninstalled QEMU
+# looks for it.
 
+AAVMF=/usr/share/AAVMF
 FIRMWARE_DIRS='/usr/share/seabios /usr/lib/ipxe/qemu /usr/share/qemu'
 
 firmware_link() {
@@ -18,6 +20,13 @@ firmware_link() {
             fi
         done
     done
+    # Under the base's names, which its ACPI test has built in
+    if [ -f "$AAVMF/AAVMF_CODE.fd" ]; then
+        mkdir -p "$build/obj/pc-bios"
+        ln -sfn "$AAVMF/AAVMF_CODE.fd" \
+            "$build/obj/pc-bios/edk2-aarch64-code.fd"
+        ln -sfn "$AAVMF/AAVMF_VARS.fd" "$build/obj/pc-bios/edk2-arm-vars.fd"
+    fi
     [ -e "$data/bios-256k.bin" ] ||
         say "note: no bios-256k.bin found; PC machines will not start" \
             "(package 'seabios')"
