@@ -11,6 +11,33 @@
 
 #include "model.h"
 
+/*
+ * Why DMA failed: FAULT_REASON of BAR0, and by name ("not-present") in the
+ * replies of the control socket.  Numbers do not change.
+ */
+typedef enum HwReason {
+    HW_REASON_NONE,
+    HW_REASON_BLOCKED,          /* nothing attached, or an abort STE */
+    HW_REASON_NOT_PRESENT,      /* no mapping in the stage reported */
+    HW_REASON_PERMISSION,       /* mapping without the right */
+    HW_REASON_PRIVILEGE,        /* user access to a supervisor page, or back */
+    HW_REASON_RESERVED_BITS,    /* VT-d: reserved bit in a table entry */
+    HW_REASON_NON_CANONICAL,    /* VT-d */
+    HW_REASON_ADDR_SIZE,        /* SMMUv3: F_ADDR_SIZE */
+    HW_REASON_ACCESS_FLAG,      /* SMMUv3: F_ACCESS */
+    HW_REASON_BAD_STE,
+    HW_REASON_STREAM_DISABLED,
+    HW_REASON_BAD_SUBSTREAMID,
+    HW_REASON_BAD_CD,
+    HW_REASON_INTERRUPT_RANGE,  /* VT-d: 0xfee00000 without PASID */
+    HW_REASON_ATS_DISABLED,     /* translation request refused */
+    HW_REASON_PRI_REFUSED,      /* page request answered INVALID */
+    HW_REASON_RESET,            /* the device was reset meanwhile */
+    HW_REASON_BAD_REQUEST,      /* BAR0: nonsense in its registers */
+} HwReason;
+
+const char *hw_reason_name(HwReason reason);
+
 /* Life of the hardware of one IOMMU and of one endpoint; abort on ENOMEM */
 void hw_iommu_init(MdlIommu *iommu);
 void hw_iommu_fini(MdlIommu *iommu);
@@ -22,6 +49,16 @@ int hw_hwpt_init(MdlHwpt *hwpt);        /* domain id, checks of S1 data */
 void hw_hwpt_fini(MdlHwpt *hwpt);
 void hw_viommu_init(MdlViommu *viommu); /* vmid */
 void hw_viommu_fini(MdlViommu *viommu);
+
+/**
+ * hw_attach_check: would the host's IOMMU driver take this attachment?
+ * Checks what the driver checks when it is asked to attach @new to the RID or
+ * to @pasid of @dev (address width and flags of VT-d stage 1, page requests,
+ * vDEVICE of an SMMUv3 stage 1).  No effect.
+ *
+ * Returns: 0, or the negative errno of the driver.
+ */
+int hw_attach_check(MdlDevice *dev, uint32_t pasid, MdlHwpt *new);
 
 /**
  * hw_attach: program what @dev (its RID, or @pasid) translates through, and
@@ -55,7 +92,11 @@ void hw_device_closed(MdlDevice *dev);
 /* Answer to mdl_fault_push(); @success false: INVALID or cancelled */
 void hw_group_response(MdlDevice *dev, void *cookie_priv, bool success);
 
-/* Dirty log of one stage-2 HWPT: bit per page of @page_size, OR-ed in */
+/**
+ * hw_dirty_read: dirty log of one stage-2 HWPT.
+ * @bitmap: one bit per page of @page_size counted from @iova, OR-ed in;
+ *          NULL to only clear (what enabling the log does first)
+ */
 void hw_dirty_read(MdlHwpt *hwpt, uint64_t iova, uint64_t length,
                    uint64_t page_size, bool clear, uint64_t *bitmap);
 
@@ -72,6 +113,9 @@ int ep_irq_info(MdlDevice *dev, unsigned index, uint32_t *count,
 int ep_set_irqs(MdlDevice *dev, const struct vfio_irq_set *set,
                 const void *data, size_t data_len);
 int ep_trigger(MdlDevice *dev, unsigned index, unsigned vector);
+
+/* Offered to the other half beyond the model's own needs */
+bool hw_ats_enabled(const MdlDevice *dev);  /* host switched ATS on */
 
 /**
  * hw_command: the control socket's "dma", "dma-wait", "page-request",

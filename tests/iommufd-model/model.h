@@ -61,6 +61,7 @@ struct MdlIommu {
 typedef struct MdlHost {
     MdlArch arch;
     uint32_t absent;
+    bool amd_nested;                    /* newer than 7.3, see config.c */
     MdlIommu iommu[MDL_MAX_IOMMUS];
     MdlDevice *device[MDL_MAX_DEVICES];
     unsigned nr_devices;
@@ -254,6 +255,9 @@ void mdl_fault_cancel(MdlHwpt *hwpt, MdlDevice *dev, uint32_t pasid, bool all);
  * A queue that is full counts a lost event instead.
  */
 void mdl_veventq_push(MdlVeventq *q, const void *event, size_t len);
+
+/* mdl_veventq_lose: one event got lost as though the queue had been full */
+void mdl_veventq_lose(MdlVeventq *q);
 
 /* Accounting; @call as in the counters reply ("HWPT_INVALIDATE", "dma") */
 void mdl_count(const char *call, uint64_t entries, bool error);

@@ -1,0 +1,459 @@
+/*
+ * Model of /dev/iommu: the PCI function a vfio device shows
+ *
+ * Config space and regions as vfio-pci presents them (drivers/vfio/pci):
+ * capabilities read-only, PASID hidden, BARs virtual.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include <endian.h>
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hw-priv.h"
+
+#define EP_ID           0x494f4550u     /* "IOEP" */
+#define EP_CAP_EXP      0x40
+#define EP_CAP_MSIX     0x80
+#define EP_CAP_ATS      0x100
+#define EP_CAP_PRI      0x110
+#define EP_BAR2_MIN     4096u
+
+#define EP_CTRL_START   (1u << 0)
+#define EP_CTRL_PASID   (1u << 3)
+#define EP_CTRL_ATS     (1u << 4)
+#define EP_CTRL_PRI     (1u << 5)
+#define EP_CTRL_PRIV    (1u << 6)
+#define EP_CTRL_EXEC    (1u << 7)
+#define EP_CTRL_IRQ     (1u << 8)
+
+enum { EP_IDLE, EP_BUSY, EP_DONE, EP_FAULTED };
+
+static void put16(uint8_t *at, uint16_t value)
+{
+    value = htole16(value);
+    memcpy(at, &value, sizeof(value));
+}
+
+static void put32(uint8_t *at, uint32_t value)
+{
+    value = htole32(value);
+    memcpy(at, &value, sizeof(value));
+}
+
+static uint32_t get32(const uint8_t *at)
+{
+    uint32_t value;
+
+    memcpy(&value, at, sizeof(value));
+    return le32toh(value);
+}
+
+static void put64(uint8_t *at, uint64_t value)
+{
+    value = htole64(value);
+    memcpy(at, &value, sizeof(value));
+}
+
+static uint64_t get64(const uint8_t *at)
+{
+    uint64_t value;
+
+    memcpy(&value, at, sizeof(value));
+    return le64toh(value);
+}
+
+/* ----------------------------------------------------------- config space */
+
+static void ep_config_exp(MdlDevice *dev, uint8_t *c)
+{
+    c[EP_CAP_EXP] = PCI_CAP_ID_EXP;
+    put16(c + EP_CAP_EXP + PCI_EXP_FLAGS, 2 | PCI_EXP_TYPE_ENDPOINT << 4);
+    put32(c + EP_CAP_EXP + PCI_EXP_DEVCAP, PCI_EXP_DEVCAP_RBER |
+          (dev->can_reset ? PCI_EXP_DEVCAP_FLR : 0));
+    put32(c + EP_CAP_EXP + PCI_EXP_LNKCAP, 1 | 1 << 4);
+    put16(c + EP_CAP_EXP + PCI_EXP_LNKSTA, 1 | 1 << 4);
+    put32(c + EP_CAP_EXP + PCI_EXP_DEVCAP2,
+          dev->pasid_bits ? PCI_EXP_DEVCAP2_EE_PREFIX : 0);
+}
+
+static void ep_config_msix(MdlDevice *dev, uint8_t *c, uint64_t bar2_size)
+{
+    c[EP_CAP_EXP + 1] = EP_CAP_MSIX;
+    c[EP_CAP_MSIX] = PCI_CAP_ID_MSIX;
+    put16(c + EP_CAP_MSIX + PCI_MSIX_FLAGS, dev->msix_vectors - 1);
+    put32(c + EP_CAP_MSIX + PCI_MSIX_TABLE, 2);
+    put32(c + EP_CAP_MSIX + PCI_MSIX_PBA, bar2_size / 2 | 2);
+}
+
+static void ep_config_ext(MdlDevice *dev, uint8_t *c)
+{
+    unsigned pri_at = dev->ats ? EP_CAP_PRI : EP_CAP_ATS;
+
+    if (dev->ats) {
+        put32(c + EP_CAP_ATS, PCI_EXT_CAP_ID_ATS | 1 << 16 |
+              (dev->pri ? EP_CAP_PRI << 20 : 0));
+        /* Queue depth 32 (encoded 0), page aligned requests */
+        put16(c + EP_CAP_ATS + PCI_ATS_CAP, PCI_ATS_CAP_PAGE_ALIGNED);
+    }
+    if (dev->pri) {
+        put32(c + pri_at, PCI_EXT_CAP_ID_PRI | 1 << 16);
+        put16(c + pri_at + PCI_PRI_STATUS,
+              PCI_PRI_STATUS_STOPPED |
+              (dev->pasid_bits ? PCI_PRI_STATUS_PASID : 0));
+        put32(c + pri_at + PCI_PRI_MAX_REQ, PRI_MAX_GROUPS);
+    }
+}
+
+static void ep_bar_mask(MdlEndpoint *ep, unsigned bar, uint64_t size)
+{
+    if (size) {
+        put32(ep->config_wmask + PCI_BASE_ADDRESS_0 + 4 * bar,
+              ~(uint32_t)(size - 1));
+    }
+}
+
+static void ep_config_reset(MdlDevice *dev)
+{
+    MdlEndpoint *ep = dev->ep;
+    uint8_t *c = ep->config, *w = ep->config_wmask;
+
+    memset(c, 0, EP_CONFIG_SIZE);
+    memset(w, 0, EP_CONFIG_SIZE);
+    put16(c + PCI_VENDOR_ID, dev->vendor);
+    put16(c + PCI_DEVICE_ID, dev->device_id);
+    /* pci_enable_device() leaves memory on and bus mastering off */
+    put16(c + PCI_COMMAND, PCI_COMMAND_MEMORY);
+    put16(c + PCI_STATUS, PCI_STATUS_CAP_LIST);
+    c[PCI_REVISION_ID] = dev->revision;
+    c[PCI_CLASS_PROG] = dev->class_code;
+    put16(c + PCI_CLASS_DEVICE, dev->class_code >> 8);
+    put16(c + PCI_SUBSYSTEM_VENDOR_ID, dev->vendor);
+    put16(c + PCI_SUBSYSTEM_ID, dev->device_id);
+    c[PCI_CAPABILITY_LIST] = EP_CAP_EXP;
+    ep_config_exp(dev, c);
+    if (dev->msix_vectors) {
+        ep_config_msix(dev, c, ep->bar2_size);
+    }
+    ep_config_ext(dev, c);
+
+    put16(w + PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
+          PCI_COMMAND_PARITY | PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE);
+    w[PCI_CACHE_LINE_SIZE] = 0xff;
+    w[PCI_INTERRUPT_LINE] = 0xff;
+    put16(w + EP_CAP_EXP + PCI_EXP_DEVCTL,
+          (uint16_t)~PCI_EXP_DEVCTL_BCR_FLR);
+    ep_bar_mask(ep, 0, dev->bar0_size);
+    ep_bar_mask(ep, 2, ep->bar2_size);
+}
+
+/* What the host has switched on shows, whatever the guest wrote */
+static void ep_config_refresh(MdlDevice *dev)
+{
+    uint8_t *c = dev->ep->config;
+
+    if (dev->ats) {
+        put16(c + EP_CAP_ATS + PCI_ATS_CTRL,
+              hw_ats_enabled(dev) ? PCI_ATS_CTRL_ENABLE : 0);
+    }
+    if (dev->pri) {
+        unsigned at = dev->ats ? EP_CAP_PRI : EP_CAP_ATS;
+
+        put16(c + at + PCI_PRI_CTRL,
+              pri_enabled(dev) ? PCI_PRI_CTRL_ENABLE : 0);
+    }
+}
+
+static int64_t ep_config_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf,
+                            size_t len, bool write)
+{
+    MdlEndpoint *ep = dev->ep;
+    const unsigned flr = EP_CAP_EXP + PCI_EXP_DEVCTL + 1;
+    size_t i;
+
+    if (offset >= EP_CONFIG_SIZE || len > EP_CONFIG_SIZE - offset) {
+        return -EFAULT;
+    }
+    if (!write) {
+        ep_config_refresh(dev);
+        memcpy(buf, ep->config + offset, len);
+        return len;
+    }
+    for (i = 0; i < len; i++) {
+        uint8_t mask = ep->config_wmask[offset + i];
+        uint8_t *at = &ep->config[offset + i];
+
+        *at = (*at & ~mask) | (buf[i] & mask);
+        if (offset + i == flr && (buf[i] & PCI_EXP_DEVCTL_BCR_FLR >> 8) &&
+            dev->can_reset) {
+            hw_device_reset(dev);
+        }
+    }
+    return len;
+}
+
+/* ------------------------------------------------------------- the engine */
+
+static uint32_t ep_reg(const MdlDevice *dev, unsigned reg)
+{
+    return get32(dev->ep->regs + reg);
+}
+
+void ep_engine_done(MdlDevice *dev, DmaOp *op)
+{
+    MdlEndpoint *ep = dev->ep;
+    bool ok = op->state == DMA_DONE;
+
+    if (ok && !op->write) {
+        memcpy(ep->buf, op->data, op->len);
+    }
+    put32(ep->regs + EP_REG_STATUS, ok ? EP_DONE : EP_FAULTED);
+    put32(ep->regs + EP_REG_REASON, ok ? HW_REASON_NONE : op->fault.reason);
+    put64(ep->regs + EP_REG_FAULT_ADDR, ok ? 0 : op->fault.addr);
+    free(op);
+    if (ep_reg(dev, EP_REG_CTRL) & EP_CTRL_IRQ) {
+        ep_trigger(dev, VFIO_PCI_MSIX_IRQ_INDEX,
+                   ep_reg(dev, EP_REG_VECTOR));
+    }
+}
+
+static void ep_engine_start(MdlDevice *dev)
+{
+    MdlEndpoint *ep = dev->ep;
+    uint32_t ctrl = ep_reg(dev, EP_REG_CTRL), len = ep_reg(dev, EP_REG_LEN);
+    uint32_t pasid = ep_reg(dev, EP_REG_PASID);
+    bool sane = len && len <= EP_BUF_SIZE && ((ctrl >> 1) & 3) <= 1 &&
+                (!(ctrl & EP_CTRL_PASID) ||
+                 (dev->pasid_bits && !(pasid >> dev->pasid_bits)));
+    DmaOp *op = dma_new(dev, sane ? len : 0);
+
+    op->engine = true;
+    op->addr = get64(ep->regs + EP_REG_ADDR);
+    op->write = (ctrl >> 1) & 1;
+    op->pasid = ctrl & EP_CTRL_PASID ? pasid : MDL_NO_PASID;
+    op->pri = ctrl & EP_CTRL_PRI;
+    op->ats = ctrl & (EP_CTRL_ATS | EP_CTRL_PRI);
+    op->priv = ctrl & EP_CTRL_PRIV;
+    op->exec = ctrl & EP_CTRL_EXEC;
+    if (!sane) {
+        op->state = DMA_FAULT;
+        op->fault.reason = HW_REASON_BAD_REQUEST;
+        ep_engine_done(dev, op);
+        return;
+    }
+    if (op->write) {
+        memcpy(op->data, ep->buf, len);
+    }
+    put32(ep->regs + EP_REG_STATUS, EP_BUSY);
+    dma_run(op);
+    if (op->state != DMA_PENDING) {
+        ep_engine_done(dev, op);
+    }
+}
+
+static bool ep_reg_writable(uint64_t offset)
+{
+    return (offset >= EP_REG_CTRL && offset < EP_REG_STATUS) ||
+           (offset >= EP_REG_VECTOR && offset < EP_REG_END);
+}
+
+static void ep_regs_write(MdlDevice *dev, uint64_t offset,
+                          const uint8_t *buf, size_t len)
+{
+    MdlEndpoint *ep = dev->ep;
+    bool start = false;
+    size_t i;
+
+    if (ep_reg(dev, EP_REG_STATUS) == EP_BUSY) {
+        return;
+    }
+    for (i = 0; i < len; i++) {
+        if (ep_reg_writable(offset + i)) {
+            ep->regs[offset + i] = buf[i];
+        }
+        start |= offset + i == EP_REG_CTRL && (buf[i] & EP_CTRL_START);
+    }
+    ep->regs[EP_REG_CTRL] &= ~EP_CTRL_START;
+    if (start) {
+        ep_engine_start(dev);
+    }
+}
+
+static void ep_bar0_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf,
+                       size_t len, bool write)
+{
+    MdlEndpoint *ep = dev->ep;
+    size_t i = 0, n;
+
+    if (!write) {
+        memset(buf, 0, len);
+    }
+    if (offset < EP_REGS_SIZE) {
+        n = len < EP_REGS_SIZE - offset ? len : EP_REGS_SIZE - offset;
+        if (write) {
+            ep_regs_write(dev, offset, buf, n);
+        } else {
+            memcpy(buf, ep->regs + offset, n);
+        }
+        i = n;
+    }
+    if (i < len && offset + i < EP_REGS_SIZE + EP_BUF_SIZE) {
+        uint64_t at = offset + i - EP_REGS_SIZE;
+
+        n = len - i < EP_BUF_SIZE - at ? len - i : EP_BUF_SIZE - at;
+        if (!write) {
+            memcpy(buf + i, ep->buf + at, n);
+        } else if (ep_reg(dev, EP_REG_STATUS) != EP_BUSY) {
+            memcpy(ep->buf + at, buf + i, n);
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- regions */
+
+/* vfio keeps the MSI-X table to itself: reads as ones, writes vanish */
+static void ep_bar2_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf,
+                       size_t len, bool write)
+{
+    size_t i;
+
+    for (i = 0; !write && i < len; i++) {
+        buf[i] = offset + i < dev->msix_vectors * PCI_MSIX_ENTRY_SIZE ?
+                 0xff : 0;
+    }
+}
+
+int ep_region_info(MdlDevice *dev, unsigned region, uint64_t *size,
+                   uint32_t *flags)
+{
+    switch (region) {
+    case VFIO_PCI_BAR0_REGION_INDEX:
+        *size = dev->bar0_size;
+        break;
+    case VFIO_PCI_BAR2_REGION_INDEX:
+        *size = dev->ep->bar2_size;
+        break;
+    case VFIO_PCI_CONFIG_REGION_INDEX:
+        *size = EP_CONFIG_SIZE;
+        break;
+    case VFIO_PCI_BAR1_REGION_INDEX:
+    case VFIO_PCI_BAR3_REGION_INDEX:
+    case VFIO_PCI_BAR4_REGION_INDEX:
+    case VFIO_PCI_BAR5_REGION_INDEX:
+    case VFIO_PCI_ROM_REGION_INDEX:
+        *size = 0;
+        break;
+    default:
+        return -EINVAL;
+    }
+    *flags = *size ? VFIO_REGION_INFO_FLAG_READ |
+                     VFIO_REGION_INFO_FLAG_WRITE : 0;
+    return 0;
+}
+
+int64_t ep_region_rw(MdlDevice *dev, unsigned region, uint64_t offset,
+                     void *buf, size_t len, bool write)
+{
+    uint64_t size;
+    uint32_t flags;
+
+    if (ep_region_info(dev, region, &size, &flags)) {
+        return -EINVAL;
+    }
+    if (region == VFIO_PCI_CONFIG_REGION_INDEX) {
+        return ep_config_rw(dev, offset, buf, len, write);
+    }
+    if (offset >= size) {
+        return -EINVAL;
+    }
+    if (!(dev->ep->config[PCI_COMMAND] & PCI_COMMAND_MEMORY)) {
+        return -EIO;
+    }
+    if (len > size - offset) {
+        len = size - offset;
+    }
+    if (region == VFIO_PCI_BAR0_REGION_INDEX) {
+        ep_bar0_rw(dev, offset, buf, len, write);
+    } else {
+        ep_bar2_rw(dev, offset, buf, len, write);
+    }
+    return len;
+}
+
+/* ------------------------------------------------------------- life times */
+
+static void ep_engine_reset(MdlDevice *dev)
+{
+    MdlEndpoint *ep = dev->ep;
+
+    memset(ep->regs, 0, sizeof(ep->regs));
+    memset(ep->buf, 0, sizeof(ep->buf));
+    put32(ep->regs + EP_REG_ID, EP_ID);
+}
+
+void ep_init(MdlDevice *dev)
+{
+    MdlEndpoint *ep = calloc(1, sizeof(*ep));
+    pthread_condattr_t attr;
+    unsigned i;
+
+    if (!ep) {
+        abort();
+    }
+    ep->dev = dev;
+    dev->ep = ep;
+    ep->irq_index = -1;
+    for (i = 0; i < 2; i++) {
+        ep->single_fd[i] = -1;
+    }
+    if (dev->msix_vectors) {
+        ep->bar2_size = EP_BAR2_MIN;
+        while (ep->bar2_size < 2 * dev->msix_vectors * PCI_MSIX_ENTRY_SIZE) {
+            ep->bar2_size *= 2;
+        }
+    }
+    cache_init(&ep->atc);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&ep->answered, &attr);
+    pthread_condattr_destroy(&attr);
+    ep_config_reset(dev);
+    ep_engine_reset(dev);
+}
+
+void hw_device_reset(MdlDevice *dev)
+{
+    /* Config space is vfio's copy: a reset leaves it as it was */
+    pri_reset(dev);
+    hw_atc_drop(dev, MDL_NO_PASID, 0, UINT64_MAX);
+    ep_engine_reset(dev);
+    mdl_journal("reset", "\"dev\":\"%s\"", dev->bdf);
+}
+
+void hw_device_closed(MdlDevice *dev)
+{
+    ep_irqs_off(dev);
+    hw_device_reset(dev);
+    dev->ep->nr_partial = 0;
+    ep_config_reset(dev);
+}
+
+void ep_fini(MdlDevice *dev)
+{
+    MdlEndpoint *ep = dev->ep;
+
+    if (!ep) {
+        return;
+    }
+    ep_irqs_off(dev);
+    pri_fini(dev);
+    cache_fini(&ep->atc);
+    pthread_cond_destroy(&ep->answered);
+    free(ep->partial);
+    free(ep);
+    dev->ep = NULL;
+}

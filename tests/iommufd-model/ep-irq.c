@@ -1,0 +1,289 @@
+/*
+ * Model of /dev/iommu: interrupts of a vfio device, by eventfd
+ *
+ * Rules of VFIO_DEVICE_SET_IRQS: drivers/vfio/pci/vfio_pci_intrs.c and
+ * vfio_set_irqs_validate_and_prepare().
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hw-priv.h"
+
+/*
+ * Straight to the kernel: libc's close() and friends are interposed by the
+ * library this is part of.
+ */
+static void fd_put(int *slot)
+{
+    if (*slot >= 0) {
+        syscall(SYS_close, *slot);
+        *slot = -1;
+    }
+}
+
+static bool fd_is_eventfd(int fd)
+{
+    static const char want[] = "anon_inode:[eventfd]";
+    char path[32], target[sizeof(want)];
+    long n;
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    n = syscall(SYS_readlinkat, AT_FDCWD, path, target, sizeof(target));
+    return n == sizeof(want) - 1 && !memcmp(target, want, n);
+}
+
+static int fd_get(int *slot, int fd)
+{
+    long copy = -1;
+
+    if (fd >= 0) {
+        copy = syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 0);
+        if (copy < 0) {
+            return -EBADF;
+        }
+        if (!fd_is_eventfd(copy)) {
+            syscall(SYS_close, copy);
+            return -EINVAL;
+        }
+    }
+    fd_put(slot);
+    *slot = copy;
+    return 0;
+}
+
+static int fd_signal(int fd)
+{
+    const uint64_t one = 1;
+
+    if (fd < 0) {
+        return -ENOENT;
+    }
+    syscall(SYS_write, fd, &one, sizeof(one));
+    return 0;
+}
+
+static unsigned irq_count(const MdlDevice *dev, unsigned index)
+{
+    switch (index) {
+    case VFIO_PCI_MSIX_IRQ_INDEX:
+        return dev->msix_vectors;
+    case VFIO_PCI_ERR_IRQ_INDEX:
+    case VFIO_PCI_REQ_IRQ_INDEX:
+        return 1;
+    default:
+        return 0;               /* no pin, no MSI */
+    }
+}
+
+int ep_irq_info(MdlDevice *dev, unsigned index, uint32_t *count,
+                uint32_t *flags)
+{
+    if (index >= VFIO_PCI_NUM_IRQS) {
+        return -EINVAL;
+    }
+    *count = irq_count(dev, index);
+    *flags = VFIO_IRQ_INFO_EVENTFD;
+    if (index == VFIO_PCI_INTX_IRQ_INDEX) {
+        *flags |= VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
+    } else if (index != VFIO_PCI_MSIX_IRQ_INDEX) {
+        *flags |= VFIO_IRQ_INFO_NORESIZE;
+    }
+    return 0;
+}
+
+static void msix_disable(MdlEndpoint *ep)
+{
+    unsigned i;
+
+    for (i = 0; i < ep->nr_irq_fd; i++) {
+        fd_put(&ep->irq_fd[i]);
+    }
+    free(ep->irq_fd);
+    ep->irq_fd = NULL;
+    ep->nr_irq_fd = 0;
+    ep->irq_index = -1;
+}
+
+void ep_irqs_off(MdlDevice *dev)
+{
+    msix_disable(dev->ep);
+    fd_put(&dev->ep->single_fd[0]);
+    fd_put(&dev->ep->single_fd[1]);
+}
+
+static void msix_enable(MdlDevice *dev)
+{
+    MdlEndpoint *ep = dev->ep;
+    unsigned i;
+
+    ep->irq_fd = malloc(dev->msix_vectors * sizeof(*ep->irq_fd));
+    if (!ep->irq_fd) {
+        abort();
+    }
+    for (i = 0; i < dev->msix_vectors; i++) {
+        ep->irq_fd[i] = -1;
+    }
+    ep->nr_irq_fd = dev->msix_vectors;
+    ep->irq_index = VFIO_PCI_MSIX_IRQ_INDEX;
+}
+
+static int msix_set_block(MdlEndpoint *ep, const struct vfio_irq_set *set,
+                          const int32_t *fds)
+{
+    uint32_t i, j;
+    int ret;
+
+    for (i = 0; i < set->count; i++) {
+        ret = fd_get(&ep->irq_fd[set->start + i], fds[i]);
+        if (ret) {
+            for (j = 0; j <= i; j++) {
+                fd_put(&ep->irq_fd[set->start + j]);
+            }
+            return ret;
+        }
+    }
+    return 0;
+}
+
+static int msix_set(MdlDevice *dev, const struct vfio_irq_set *set,
+                    const void *data)
+{
+    MdlEndpoint *ep = dev->ep;
+    bool fresh = ep->irq_index < 0;
+    const uint8_t *bools = data;
+    uint32_t i;
+    int ret;
+
+    if (!fresh && !set->count && (set->flags & VFIO_IRQ_SET_DATA_NONE)) {
+        msix_disable(ep);
+        return 0;
+    }
+    if (set->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
+        if (fresh) {
+            msix_enable(dev);
+        }
+        ret = msix_set_block(ep, set, data);
+        if (ret && fresh) {
+            msix_disable(ep);
+        }
+        return ret;
+    }
+    if (fresh) {
+        return -EINVAL;
+    }
+    for (i = 0; i < set->count; i++) {
+        if ((set->flags & VFIO_IRQ_SET_DATA_NONE) || bools[i]) {
+            fd_signal(ep->irq_fd[set->start + i]);
+        }
+    }
+    return 0;
+}
+
+static int single_set(int *slot, const struct vfio_irq_set *set,
+                      const void *data)
+{
+    if (set->flags & VFIO_IRQ_SET_DATA_NONE) {
+        if (*slot < 0) {
+            return -EINVAL;
+        }
+        if (set->count) {
+            fd_signal(*slot);
+        } else {
+            fd_put(slot);
+        }
+        return 0;
+    }
+    if (!set->count) {
+        return -EINVAL;
+    }
+    if (set->flags & VFIO_IRQ_SET_DATA_BOOL) {
+        if (*(const uint8_t *)data) {
+            fd_signal(*slot);
+        }
+        return 0;
+    }
+    return *(const int32_t *)data < -1 ? -EINVAL :
+           fd_get(slot, *(const int32_t *)data);
+}
+
+/* Sizes and ranges, before anything is looked at */
+static int irq_set_check(MdlDevice *dev, const struct vfio_irq_set *set,
+                         size_t data_len)
+{
+    unsigned num;
+    size_t unit;
+
+    if (set->index >= VFIO_PCI_NUM_IRQS ||
+        set->count >= UINT32_MAX - set->start ||
+        (set->flags & ~(VFIO_IRQ_SET_DATA_TYPE_MASK |
+                        VFIO_IRQ_SET_ACTION_TYPE_MASK))) {
+        return -EINVAL;
+    }
+    num = irq_count(dev, set->index);
+    if (set->start >= num || set->start + set->count > num) {
+        return -EINVAL;
+    }
+    switch (set->flags & VFIO_IRQ_SET_DATA_TYPE_MASK) {
+    case VFIO_IRQ_SET_DATA_NONE:
+        unit = 0;
+        break;
+    case VFIO_IRQ_SET_DATA_BOOL:
+        unit = sizeof(uint8_t);
+        break;
+    case VFIO_IRQ_SET_DATA_EVENTFD:
+        unit = sizeof(int32_t);
+        break;
+    default:
+        return -EINVAL;
+    }
+    return data_len / (unit ? unit : 1) < (unit ? set->count : 0) ?
+           -EINVAL : 0;
+}
+
+int ep_set_irqs(MdlDevice *dev, const struct vfio_irq_set *set,
+                const void *data, size_t data_len)
+{
+    int ret = irq_set_check(dev, set, data_len);
+
+    if (ret) {
+        return ret;
+    }
+    if ((set->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) !=
+        VFIO_IRQ_SET_ACTION_TRIGGER) {
+        return -ENOTTY;
+    }
+    switch (set->index) {
+    case VFIO_PCI_MSIX_IRQ_INDEX:
+        return msix_set(dev, set, data);
+    case VFIO_PCI_ERR_IRQ_INDEX:
+        return single_set(&dev->ep->single_fd[0], set, data);
+    default:
+        return single_set(&dev->ep->single_fd[1], set, data);
+    }
+}
+
+int ep_trigger(MdlDevice *dev, unsigned index, unsigned vector)
+{
+    MdlEndpoint *ep = dev->ep;
+
+    switch (index) {
+    case VFIO_PCI_MSIX_IRQ_INDEX:
+        return vector < ep->nr_irq_fd ? fd_signal(ep->irq_fd[vector]) :
+                                        -ENOENT;
+    case VFIO_PCI_ERR_IRQ_INDEX:
+        return fd_signal(ep->single_fd[0]);
+    case VFIO_PCI_REQ_IRQ_INDEX:
+        return fd_signal(ep->single_fd[1]);
+    default:
+        return -ENOENT;
+    }
+}
