@@ -7,9 +7,22 @@
 #include "qemu/osdep.h"
 #include <sys/ioctl.h>
 #include <linux/iommufd.h>
+#include <linux/vfio.h>
 #include "hw/vfio/vfio-device.h"
 #include "hw/vfio/vfio-iommufd.h"
 #include "sys.h"
+
+static int sys_ioctl(int fd, unsigned long request, void *arg)
+{
+    return ioctl(fd, request, arg) ? -errno : 0;
+}
+
+static int sys_vfio_fd(HostIOMMUDeviceIOMMUFD *idev)
+{
+    VFIODevice *vbasedev = HOST_IOMMU_DEVICE(idev)->agent;
+
+    return vbasedev->fd;
+}
 
 int iommufd_sys_hw_info(int iommufd, uint32_t dev_id,
                         IOMMUFDNestedHostInfo *info)
@@ -20,14 +33,14 @@ int iommufd_sys_hw_info(int iommufd, uint32_t dev_id,
         .data_len = sizeof(info->vendor),
         .data_uptr = (uintptr_t)&info->vendor,
     };
+    int ret = sys_ioctl(iommufd, IOMMU_GET_HW_INFO, &arg);
 
-    if (ioctl(iommufd, IOMMU_GET_HW_INFO, &arg)) {
-        return -errno;
+    if (!ret) {
+        info->type = arg.out_data_type;
+        info->caps = arg.out_capabilities;
+        info->max_pasid_log2 = arg.out_max_pasid_log2;
     }
-    info->type = arg.out_data_type;
-    info->caps = arg.out_capabilities;
-    info->max_pasid_log2 = arg.out_max_pasid_log2;
-    return 0;
+    return ret;
 }
 
 uint32_t iommufd_sys_parent_flags(HostIOMMUDeviceIOMMUFD *idev)
@@ -35,4 +48,192 @@ uint32_t iommufd_sys_parent_flags(HostIOMMUDeviceIOMMUFD *idev)
     VFIODevice *vbasedev = HOST_IOMMU_DEVICE(idev)->agent;
 
     return vbasedev->hwpt ? vbasedev->hwpt->hwpt_flags : 0;
+}
+
+int iommufd_sys_hwpt_alloc(int iommufd, uint32_t dev_id, uint32_t pt_id,
+                           uint32_t flags, uint32_t fault_id,
+                           uint32_t data_type, const void *data,
+                           uint32_t data_len, uint32_t *id)
+{
+    struct iommu_hwpt_alloc arg = {
+        .size = sizeof(arg),
+        .flags = flags,
+        .dev_id = dev_id,
+        .pt_id = pt_id,
+        .data_type = data_type,
+        .data_len = data_len,
+        .data_uptr = (uintptr_t)data,
+        .fault_id = fault_id,
+    };
+    int ret = sys_ioctl(iommufd, IOMMU_HWPT_ALLOC, &arg);
+
+    *id = arg.out_hwpt_id;
+    return ret;
+}
+
+int iommufd_sys_viommu_alloc(int iommufd, uint32_t type, uint32_t dev_id,
+                             uint32_t parent_id, uint32_t *id)
+{
+    struct iommu_viommu_alloc arg = {
+        .size = sizeof(arg),
+        .type = type,
+        .dev_id = dev_id,
+        .hwpt_id = parent_id,
+    };
+    int ret = sys_ioctl(iommufd, IOMMU_VIOMMU_ALLOC, &arg);
+
+    *id = arg.out_viommu_id;
+    return ret;
+}
+
+int iommufd_sys_vdevice_alloc(int iommufd, uint32_t viommu_id, uint32_t dev_id,
+                              uint64_t label, uint32_t *id)
+{
+    struct iommu_vdevice_alloc arg = {
+        .size = sizeof(arg),
+        .viommu_id = viommu_id,
+        .dev_id = dev_id,
+        .virt_id = label,
+    };
+    int ret = sys_ioctl(iommufd, IOMMU_VDEVICE_ALLOC, &arg);
+
+    *id = arg.out_vdevice_id;
+    return ret;
+}
+
+int iommufd_sys_fault_alloc(int iommufd, uint32_t *id, int *fd)
+{
+    struct iommu_fault_alloc arg = {
+        .size = sizeof(arg),
+    };
+    int ret = sys_ioctl(iommufd, IOMMU_FAULT_QUEUE_ALLOC, &arg);
+
+    *id = arg.out_fault_id;
+    *fd = arg.out_fault_fd;
+    return ret;
+}
+
+int iommufd_sys_veventq_alloc(int iommufd, uint32_t viommu_id, uint32_t type,
+                              uint32_t depth, uint32_t *id, int *fd)
+{
+    struct iommu_veventq_alloc arg = {
+        .size = sizeof(arg),
+        .viommu_id = viommu_id,
+        .type = type,
+        .veventq_depth = depth,
+    };
+    int ret = sys_ioctl(iommufd, IOMMU_VEVENTQ_ALLOC, &arg);
+
+    *id = arg.out_veventq_id;
+    *fd = arg.out_veventq_fd;
+    return ret;
+}
+
+int iommufd_sys_destroy(int iommufd, uint32_t id)
+{
+    struct iommu_destroy arg = {
+        .size = sizeof(arg),
+        .id = id,
+    };
+
+    return sys_ioctl(iommufd, IOMMU_DESTROY, &arg);
+}
+
+int iommufd_sys_attach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid,
+                       uint32_t pt_id)
+{
+    struct vfio_device_attach_iommufd_pt arg = {
+        .argsz = sizeof(arg),
+        .pt_id = pt_id,
+    };
+
+    if (pasid != IOMMUFD_NESTED_RID) {
+        arg.flags = VFIO_DEVICE_ATTACH_PASID;
+        arg.pasid = pasid;
+    }
+    return sys_ioctl(sys_vfio_fd(idev), VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg);
+}
+
+int iommufd_sys_detach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid)
+{
+    struct vfio_device_detach_iommufd_pt arg = {
+        .argsz = sizeof(arg),
+    };
+
+    if (pasid != IOMMUFD_NESTED_RID) {
+        arg.flags = VFIO_DEVICE_DETACH_PASID;
+        arg.pasid = pasid;
+    }
+    return sys_ioctl(sys_vfio_fd(idev), VFIO_DEVICE_DETACH_IOMMUFD_PT, &arg);
+}
+
+int iommufd_sys_invalidate(int iommufd, uint32_t id, uint32_t type,
+                           uint32_t len, uint32_t *num, void *entries)
+{
+    struct iommu_hwpt_invalidate arg = {
+        .size = sizeof(arg),
+        .hwpt_id = id,
+        .data_uptr = (uintptr_t)entries,
+        .data_type = type,
+        .entry_len = len,
+        .entry_num = *num,
+    };
+    int ret = sys_ioctl(iommufd, IOMMU_HWPT_INVALIDATE, &arg);
+
+    *num = arg.entry_num;
+    return ret;
+}
+
+ssize_t iommufd_sys_read(int fd, void *buf, size_t len)
+{
+    ssize_t ret = RETRY_ON_EINTR(read(fd, buf, len));
+
+    return ret < 0 ? -errno : ret;
+}
+
+ssize_t iommufd_sys_write(int fd, const void *buf, size_t len)
+{
+    ssize_t ret = RETRY_ON_EINTR(write(fd, buf, len));
+
+    return ret < 0 ? -errno : ret;
+}
+
+void iommufd_sys_close(int fd)
+{
+    close(fd);
+}
+
+void iommufd_sys_watch(int fd, IOHandler *read, void *opaque)
+{
+    qemu_set_fd_handler(fd, read, NULL, opaque);
+}
+
+static QEMUClockType sys_clock(bool guest)
+{
+    return guest ? QEMU_CLOCK_VIRTUAL : QEMU_CLOCK_REALTIME;
+}
+
+int64_t iommufd_sys_now(bool guest)
+{
+    return qemu_clock_get_ms(sys_clock(guest));
+}
+
+QEMUTimer *iommufd_sys_timer_new(bool guest, QEMUTimerCB *cb, void *opaque)
+{
+    return timer_new_ms(sys_clock(guest), cb, opaque);
+}
+
+void iommufd_sys_timer_set(QEMUTimer *timer, int64_t ms)
+{
+    timer_mod(timer, ms);
+}
+
+void iommufd_sys_timer_stop(QEMUTimer *timer)
+{
+    timer_del(timer);
+}
+
+void iommufd_sys_timer_free(QEMUTimer *timer)
+{
+    timer_free(timer);
 }

@@ -1,8 +1,9 @@
 /*
  * Nested IOMMU core: the system calls
  *
- * The only place of the core that talks to the kernel. Unit tests link
- * another implementation of these functions instead of sys.c.
+ * The only place of the core that talks to the kernel and to QEMU's main
+ * loop. Unit tests link another implementation of these functions instead of
+ * sys.c.
  *
  * Functions that return int return 0 or a negative errno.
  *
@@ -13,6 +14,8 @@
 #define HW_IOMMUFD_SYS_H
 
 #include "hw/iommufd.h"
+#include "qemu/main-loop.h"
+#include "qemu/timer.h"
 
 /* IOMMU_GET_HW_INFO; fills in all of @info but parent_flags */
 int iommufd_sys_hw_info(int iommufd, uint32_t dev_id,
@@ -20,5 +23,56 @@ int iommufd_sys_hw_info(int iommufd, uint32_t dev_id,
 
 /* enum iommufd_hwpt_alloc_flags of the HWPT that vfio made for the device */
 uint32_t iommufd_sys_parent_flags(HostIOMMUDeviceIOMMUFD *idev);
+
+/* IOMMU_HWPT_ALLOC; @flags include IOMMU_HWPT_FAULT_ID_VALID if @fault_id is */
+int iommufd_sys_hwpt_alloc(int iommufd, uint32_t dev_id, uint32_t pt_id,
+                           uint32_t flags, uint32_t fault_id,
+                           uint32_t data_type, const void *data,
+                           uint32_t data_len, uint32_t *id);
+
+/* IOMMU_VIOMMU_ALLOC */
+int iommufd_sys_viommu_alloc(int iommufd, uint32_t type, uint32_t dev_id,
+                             uint32_t parent_id, uint32_t *id);
+
+/* IOMMU_VDEVICE_ALLOC */
+int iommufd_sys_vdevice_alloc(int iommufd, uint32_t viommu_id, uint32_t dev_id,
+                              uint64_t label, uint32_t *id);
+
+/* IOMMU_FAULT_QUEUE_ALLOC */
+int iommufd_sys_fault_alloc(int iommufd, uint32_t *id, int *fd);
+
+/* IOMMU_VEVENTQ_ALLOC */
+int iommufd_sys_veventq_alloc(int iommufd, uint32_t viommu_id, uint32_t type,
+                              uint32_t depth, uint32_t *id, int *fd);
+
+/* IOMMU_DESTROY */
+int iommufd_sys_destroy(int iommufd, uint32_t id);
+
+/*
+ * VFIO_DEVICE_ATTACH_IOMMUFD_PT and its reverse. What is attached already is
+ * replaced. @pasid may be IOMMUFD_NESTED_RID.
+ */
+int iommufd_sys_attach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid,
+                       uint32_t pt_id);
+int iommufd_sys_detach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid);
+
+/* IOMMU_HWPT_INVALIDATE; *@num becomes how many were done, also on error */
+int iommufd_sys_invalidate(int iommufd, uint32_t id, uint32_t type,
+                           uint32_t len, uint32_t *num, void *entries);
+
+/* A queue's fd; what was read or written in bytes, or a negative errno */
+ssize_t iommufd_sys_read(int fd, void *buf, size_t len);
+ssize_t iommufd_sys_write(int fd, const void *buf, size_t len);
+void iommufd_sys_close(int fd);
+
+/* Call @read from the main loop when @fd is readable; NULL: no longer */
+void iommufd_sys_watch(int fd, IOHandler *read, void *opaque);
+
+/* In ms: of the guest, which stands still while the VM does, or of the host */
+int64_t iommufd_sys_now(bool guest);
+QEMUTimer *iommufd_sys_timer_new(bool guest, QEMUTimerCB *cb, void *opaque);
+void iommufd_sys_timer_set(QEMUTimer *timer, int64_t ms);
+void iommufd_sys_timer_stop(QEMUTimer *timer);
+void iommufd_sys_timer_free(QEMUTimer *timer);
 
 #endif

@@ -48,8 +48,8 @@ typedef struct IOMMUFDNestedDevice IOMMUFDNestedDevice;
 #define IOMMUFD_NESTED_HWPTS 16384
 /* PASIDs with a translation, all devices: iommufd_nested_set() fails */
 #define IOMMUFD_NESTED_PASIDS 65536
-/* Entries queued for one target: the batch is flushed early */
-#define IOMMUFD_NESTED_BATCH 1024
+/* Entries queued, over all targets: the batch is flushed early */
+#define IOMMUFD_NESTED_BATCH 65536
 /* Page request groups the guest has not answered: INVALID to the device */
 #define IOMMUFD_NESTED_GROUPS 1024
 /* Time to answer a page request group, in ms of guest time: then INVALID */
@@ -203,20 +203,21 @@ typedef struct IOMMUFDNestedOps {
 
     /**
      * @page_group: put a page request group into the guest's queue, all of it
-     * or nothing. NULL: everything is refused.
+     * or nothing. Must not call into the core. NULL: everything is refused.
      */
     IOMMUFDNestedPageVerdict (*page_group)(void *opaque,
                                            const IOMMUFDNestedPageGroup *group);
 
     /**
      * @event: a vEVENT of @len bytes, as the host wrote it (the label is
-     * already in it). Delivered in the order the host reported them.
+     * already in it). In the order the host reported them. Must not call
+     * into the core.
      */
     void (*event)(void *opaque, const void *data, size_t len);
 
     /**
-     * @events_lost: @count vEVENTs have been dropped by the host; 0: at least
-     * one, number unknown.
+     * @events_lost: @count vEVENTs have been dropped by the host before the
+     * next one (0: number unknown). Must not call into the core.
      */
     void (*events_lost)(void *opaque, uint32_t count);
 
@@ -531,8 +532,8 @@ typedef struct IOMMUFDNestedInvError {
  * Entries are queued, and reach the host at the guest's synchronisation point
  * through iommufd_nested_inv_flush(): one IOMMU_HWPT_INVALIDATE for each
  * target, entries of a target in the order they were queued. A target is a
- * stage-1 HWPT or, with IOMMUFDNestedConfig.vdevice, a host vIOMMU. When
- * max_batch entries wait for one target, queueing flushes everything early.
+ * stage-1 HWPT or a host vIOMMU. When max_batch entries wait, counted for
+ * each target they go to, queueing flushes everything early.
  *
  * @entry is inv_len bytes and copied; @cookie comes back in
  * IOMMUFDNestedInvError, e.g. the index in the guest's queue. An append

@@ -1,0 +1,423 @@
+/*
+ * Nested IOMMU core: what a RID or PASID translates through
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "core.h"
+#include "sys.h"
+#include "trace.h"
+
+/* Attaches put off by a reset: first and longest pause, and when to give up */
+#define RETRY_MS 10
+#define RETRY_MAX_MS 640
+#define GIVE_UP_MS 60000
+
+#define REASON_GUEST "blocked by the guest"
+#define REASON_RESET "the device is being reset"
+#define REASON_LABEL "the device is given a new label"
+#define REASON_ATTACH "the host refused to attach"
+#define REASON_HWPT "the host has no stage-1 page table for it"
+#define REASON_STUCK "the host refused to detach"
+#define REASON_GAVE_UP "the reset of the device does not end"
+
+/* "name" or "name PASID 5" */
+static char *att_name(const IOMMUFDAtt *att)
+{
+    const char *name = iommufd_nested_device_name(att->dev);
+
+    return att->pasid == IOMMUFD_NESTED_RID ? g_strdup(name) :
+           g_strdup_printf("%s PASID %" PRIu32, name, att->pasid);
+}
+
+void iommufd_att_init(IOMMUFDAtt *att, IOMMUFDNestedDevice *dev,
+                      uint32_t pasid)
+{
+    att->dev = dev;
+    att->pasid = pasid;
+    att->state = IOMMUFD_NESTED_BLOCKED;
+    att->reason = REASON_GUEST;
+    QTAILQ_INIT(&att->groups);
+}
+
+IOMMUFDAtt *iommufd_att_find(const IOMMUFDNestedDevice *dev, uint32_t pasid)
+{
+    if (pasid == IOMMUFD_NESTED_RID) {
+        return (IOMMUFDAtt *)&dev->rid;
+    }
+    return g_hash_table_lookup(dev->pasids, GUINT_TO_POINTER(pasid));
+}
+
+static IOMMUFDAtt *att_new(IOMMUFDNestedDevice *dev, uint32_t pasid,
+                           Error **errp)
+{
+    IOMMUFDNested *n = dev->n;
+    IOMMUFDAtt *att;
+
+    if (n->num_pasids >= n->config.max_pasids) {
+        n->count.errors[IOMMUFD_ERR_BOUND]++;
+        error_setg(errp, "%s: PASID %" PRIu32 ": all %" PRIu32
+                   " PASIDs of %s are in use",
+                   iommufd_nested_device_name(dev), pasid,
+                   n->config.max_pasids, n->config.name);
+        return NULL;
+    }
+    att = g_new0(IOMMUFDAtt, 1);
+    iommufd_att_init(att, dev, pasid);
+    g_hash_table_insert(dev->pasids, GUINT_TO_POINTER(pasid), att);
+    n->num_pasids++;
+    return att;
+}
+
+static void att_forget_wish(IOMMUFDAtt *att)
+{
+    IOMMUFDNested *n = att->dev->n;
+
+    if (!att->waiting) {
+        return;
+    }
+    att->waiting = false;
+    QTAILQ_REMOVE(&n->waiting, att, waiting_next);
+    if (QTAILQ_EMPTY(&n->waiting)) {
+        iommufd_sys_timer_stop(n->waiting_timer);
+    }
+    iommufd_hwpt_put(att->wish_hwpt);
+    att->wish_hwpt = NULL;
+}
+
+/* The kernel was told: it has answered what was pending on the old one */
+static void att_attached(IOMMUFDAtt *att, IOMMUFDAttached attached,
+                         IOMMUFDHwpt *hwpt)
+{
+    IOMMUFDHwpt *old = att->hwpt;
+
+    iommufd_fault_forget(att);
+    if (old) {
+        QLIST_REMOVE(att, hwpt_next);
+    }
+    att->attached = attached;
+    att->hwpt = hwpt;
+    if (hwpt) {
+        hwpt->users++;
+        QLIST_INSERT_HEAD(&hwpt->atts, att, hwpt_next);
+    }
+    iommufd_index_hwpt(att, hwpt);
+    iommufd_hwpt_put(old);
+}
+
+/* To @hwpt, or to the parent if that is NULL; replaces what is there */
+static int att_attach(IOMMUFDAtt *att, IOMMUFDHwpt *hwpt)
+{
+    IOMMUFDNestedDevice *dev = att->dev;
+    IOMMUFDAttached attached = hwpt ? IOMMUFD_ATTACHED_HWPT
+                                    : IOMMUFD_ATTACHED_PARENT;
+    uint32_t id = hwpt ? hwpt->id : dev->host->parent_id;
+    int ret;
+
+    if (att->attached == attached && att->hwpt == hwpt) {
+        return 0;
+    }
+    ret = iommufd_sys_attach(dev->idev, att->pasid, id);
+    trace_iommufd_nested_attach(iommufd_nested_device_name(dev), att->pasid,
+                                id, att->attached, ret);
+    if (!ret) {
+        dev->n->count.attaches++;
+        att_attached(att, attached, hwpt);
+    }
+    return ret;
+}
+
+static int att_detach(IOMMUFDAtt *att)
+{
+    IOMMUFDNestedDevice *dev = att->dev;
+    int ret;
+
+    if (att->attached == IOMMUFD_ATTACHED_NONE) {
+        return 0;
+    }
+    ret = iommufd_sys_detach(dev->idev, att->pasid);
+    trace_iommufd_nested_detach(iommufd_nested_device_name(dev), att->pasid,
+                                ret);
+    if (!ret) {
+        dev->n->count.detaches++;
+        att_attached(att, IOMMUFD_ATTACHED_NONE, NULL);
+    }
+    return ret;
+}
+
+/*
+ * The kernel documents no way for a detach to fail. If one does, the HWPT
+ * stays in the books (and takes invalidations), and the next change of this
+ * translation tries again.
+ */
+static bool att_block(IOMMUFDAtt *att, const char *reason, Error **errp)
+{
+    int ret;
+
+    att_forget_wish(att);
+    att->state = IOMMUFD_NESTED_BLOCKED;
+    att->reason = reason;
+    ret = att_detach(att);
+    if (ret) {
+        g_autofree char *name = att_name(att);
+
+        att->reason = REASON_STUCK;
+        att->dev->n->count.errors[IOMMUFD_ERR_DETACH]++;
+        error_setg_errno(errp, -ret, "%s: cannot be detached, although %s",
+                         name, reason);
+        return false;
+    }
+    return true;
+}
+
+/* For use when another error is on its way to the caller already */
+static void att_block_after_error(IOMMUFDAtt *att, const char *reason)
+{
+    Error *err = NULL;
+
+    if (!att_block(att, reason, &err)) {
+        error_report_err(err);
+    }
+}
+
+void iommufd_att_block_and_tell(IOMMUFDAtt *att, const char *reason)
+{
+    IOMMUFDNested *n = att->dev->n;
+
+    trace_iommufd_nested_block(iommufd_nested_device_name(att->dev),
+                               att->pasid, reason);
+    att_block_after_error(att, reason);
+    if (n->ops->blocked) {
+        n->ops->blocked(n->opaque, att->dev, att->pasid, att->reason);
+    }
+}
+
+/* Blocked now, @wish later */
+static bool att_wait(IOMMUFDAtt *att, IOMMUFDNestedState wish,
+                     IOMMUFDHwpt *hwpt, const char *reason, Error **errp)
+{
+    IOMMUFDNested *n = att->dev->n;
+
+    if (hwpt) {
+        hwpt->users++;
+    }
+    if (!att_block(att, reason, errp)) {
+        iommufd_hwpt_put(hwpt);
+        return false;
+    }
+    if (QTAILQ_EMPTY(&n->waiting)) {
+        n->retry_ms = RETRY_MS;
+        iommufd_sys_timer_set(n->waiting_timer,
+                              iommufd_sys_now(false) + n->retry_ms);
+    }
+    att->waiting = true;
+    att->wish = wish;
+    att->wish_hwpt = hwpt;
+    att->give_up = iommufd_sys_now(false) + GIVE_UP_MS;
+    QTAILQ_INSERT_TAIL(&n->waiting, att, waiting_next);
+    return true;
+}
+
+static void att_in_force(IOMMUFDAtt *att, IOMMUFDNestedState state)
+{
+    att_forget_wish(att);
+    att->state = state;
+    att->reason = NULL;
+}
+
+static void att_error(const IOMMUFDAtt *att, const IOMMUFDHwpt *hwpt, int ret,
+                      Error **errp)
+{
+    g_autofree char *name = att_name(att);
+
+    att->dev->n->count.errors[IOMMUFD_ERR_ATTACH]++;
+    error_setg_errno(errp, -ret, "%s: cannot be attached to %s %" PRIu32, name,
+                     hwpt ? "stage-1 HWPT" : "parent HWPT",
+                     hwpt ? hwpt->id : att->dev->host->parent_id);
+}
+
+static bool att_apply(IOMMUFDAtt *att, IOMMUFDNestedState state,
+                      IOMMUFDHwpt *hwpt, Error **errp)
+{
+    int ret = att_attach(att, hwpt);
+
+    if (!ret) {
+        att_in_force(att, state);
+        return true;
+    }
+    if (ret == -EBUSY) {
+        att->dev->n->count.busy++;
+        return att_wait(att, state, hwpt, REASON_RESET, errp);
+    }
+    att_error(att, hwpt, ret, errp);
+    att_block_after_error(att, REASON_ATTACH);
+    return false;
+}
+
+/* A PASID the guest no longer has; one that is stuck stays in the books */
+static bool att_remove(IOMMUFDAtt *att, Error **errp)
+{
+    IOMMUFDNestedDevice *dev = att->dev;
+
+    if (!att_block(att, REASON_GUEST, errp)) {
+        return false;
+    }
+    iommufd_index_clear(att);
+    assert(QTAILQ_EMPTY(&att->groups));
+    g_hash_table_remove(dev->pasids, GUINT_TO_POINTER(att->pasid));
+    dev->n->num_pasids--;
+    g_free(att);
+    return true;
+}
+
+static bool att_set(IOMMUFDAtt *att, const IOMMUFDNestedTranslation *t,
+                    Error **errp)
+{
+    IOMMUFDNestedDevice *dev = att->dev;
+    bool pasid_flag = t->pasid_flag || att->pasid != IOMMUFD_NESTED_RID;
+    IOMMUFDHwpt *hwpt = NULL;
+    bool ok;
+
+    if (t->state == IOMMUFD_NESTED_BLOCKED) {
+        return att_block(att, t->reason ? t->reason : REASON_GUEST, errp);
+    }
+    if (t->state == IOMMUFD_NESTED_STAGE1) {
+        if (!iommufd_device_want_vdevice(dev, errp)) {
+            att_block_after_error(att, REASON_LABEL);
+            return false;
+        }
+        hwpt = iommufd_hwpt_get(dev, t, pasid_flag, errp);
+        if (!hwpt) {
+            att_block_after_error(att, REASON_HWPT);
+            return false;
+        }
+    }
+    ok = att_apply(att, t->state, hwpt, errp);
+    iommufd_hwpt_put(hwpt);
+    return ok;
+}
+
+bool iommufd_nested_set(IOMMUFDNestedDevice *dev, uint32_t pasid,
+                        const IOMMUFDNestedTranslation *t, Error **errp)
+{
+    IOMMUFDAtt *att = iommufd_att_find(dev, pasid);
+    bool ok;
+
+    if (!t) {
+        if (pasid != IOMMUFD_NESTED_RID) {
+            return !att || att_remove(att, errp);
+        }
+        iommufd_index_clear(att);
+        return att_block(att, REASON_GUEST, errp);
+    }
+    if (!att) {
+        att = att_new(dev, pasid, errp);
+        if (!att) {
+            return false;
+        }
+    }
+    iommufd_index_set(att, t->domain, t->index_pasid);
+    ok = att_set(att, t, errp);
+    trace_iommufd_nested_set(iommufd_nested_device_name(dev), pasid, t->state,
+                             t->domain, t->index_pasid, att->state,
+                             att->waiting, ok);
+    return ok;
+}
+
+IOMMUFDNestedState iommufd_nested_get(const IOMMUFDNestedDevice *dev,
+                                      uint32_t pasid, const char **reason)
+{
+    IOMMUFDAtt *att = iommufd_att_find(dev, pasid);
+
+    if (reason) {
+        *reason = att ? att->reason : REASON_GUEST;
+    }
+    return att ? att->state : IOMMUFD_NESTED_BLOCKED;
+}
+
+void iommufd_nested_foreach_pasid(IOMMUFDNestedDevice *dev,
+                                  IOMMUFDNestedBoundFn fn, void *arg)
+{
+    guint num;
+    g_autofree gpointer *keys = g_hash_table_get_keys_as_array(dev->pasids,
+                                                               &num);
+
+    for (guint i = 0; i < num; i++) {
+        uint32_t pasid = GPOINTER_TO_UINT(keys[i]);
+
+        if (iommufd_att_find(dev, pasid)) {
+            fn(dev, pasid, arg);
+        }
+    }
+}
+
+/* Out of stage 1 until iommufd_att_retry(), because of a new label */
+void iommufd_att_suspend(IOMMUFDAtt *att)
+{
+    Error *err = NULL;
+
+    if (att->attached == IOMMUFD_ATTACHED_HWPT &&
+        !att_wait(att, att->state, att->hwpt, REASON_LABEL, &err)) {
+        error_report_err(err);
+    }
+}
+
+/* The device goes: nothing of @att may be left, whatever the host says */
+void iommufd_att_clear(IOMMUFDAtt *att)
+{
+    iommufd_fault_answer(att);
+    att_block_after_error(att, REASON_GUEST);
+    if (att->attached != IOMMUFD_ATTACHED_NONE) {
+        att_attached(att, IOMMUFD_ATTACHED_NONE, NULL);
+    }
+    iommufd_index_clear(att);
+}
+
+static void att_try_wish(IOMMUFDAtt *att)
+{
+    IOMMUFDNested *n = att->dev->n;
+    int ret;
+
+    if (!iommufd_device_want_vdevice(att->dev, NULL)) {
+        iommufd_att_block_and_tell(att, REASON_LABEL);
+        return;
+    }
+    ret = att_attach(att, att->wish_hwpt);
+    if (!ret) {
+        att_in_force(att, att->wish);
+    } else if (ret != -EBUSY) {
+        Error *err = NULL;
+
+        att_error(att, att->wish_hwpt, ret, &err);
+        error_report_err(err);
+        iommufd_att_block_and_tell(att, REASON_ATTACH);
+    } else if (iommufd_sys_now(false) >= att->give_up) {
+        iommufd_att_block_and_tell(att, REASON_GAVE_UP);
+    } else {
+        QTAILQ_REMOVE(&n->waiting, att, waiting_next);
+        QTAILQ_INSERT_TAIL(&n->waiting, att, waiting_next);
+    }
+}
+
+void iommufd_att_retry(void *opaque)
+{
+    IOMMUFDNested *n = opaque;
+    IOMMUFDAtt *att;
+    size_t num = 0;
+
+    /* Each once: those that must wait on are moved to the end */
+    QTAILQ_FOREACH(att, &n->waiting, waiting_next) {
+        num++;
+    }
+    while (num-- && (att = QTAILQ_FIRST(&n->waiting))) {
+        att_try_wish(att);
+    }
+    if (!QTAILQ_EMPTY(&n->waiting)) {
+        n->retry_ms = MIN(n->retry_ms * 2, RETRY_MAX_MS);
+        iommufd_sys_timer_set(n->waiting_timer,
+                              iommufd_sys_now(false) + n->retry_ms);
+    }
+}

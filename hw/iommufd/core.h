@@ -1,0 +1,286 @@
+/*
+ * Nested IOMMU core: its own structures
+ *
+ * Who holds whom (and is destroyed first):
+ *
+ *   IOMMUFDAtt -> IOMMUFDHwpt -> IOMMUFDHost (parent, vIOMMU, queues)
+ *   IOMMUFDNestedDevice (vDEVICE) -> IOMMUFDHost
+ *
+ * The kernel keeps the same references: IOMMU_DESTROY of a vIOMMU, fault
+ * queue or parent fails with EBUSY while one of them is there.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_IOMMUFD_CORE_H
+#define HW_IOMMUFD_CORE_H
+
+#include "hw/iommufd.h"
+#include "qemu/queue.h"
+#include "qemu/timer.h"
+
+typedef struct IOMMUFDHost IOMMUFDHost;
+typedef struct IOMMUFDHwpt IOMMUFDHwpt;
+typedef struct IOMMUFDAtt IOMMUFDAtt;
+typedef struct IOMMUFDBucket IOMMUFDBucket;
+
+/* Errors of the host (or its bounds), as counted and shown in queries */
+typedef enum IOMMUFDErr {
+    IOMMUFD_ERR_HWPT,
+    IOMMUFD_ERR_ATTACH,
+    IOMMUFD_ERR_DETACH,
+    IOMMUFD_ERR_INVALIDATE,
+    IOMMUFD_ERR_VDEVICE,
+    IOMMUFD_ERR_QUEUE,
+    IOMMUFD_ERR_RESPONSE,
+    IOMMUFD_ERR_DESTROY,
+    IOMMUFD_ERR_BOUND,
+    IOMMUFD_ERR__MAX,
+} IOMMUFDErr;
+
+typedef struct IOMMUFDCounters {
+    uint64_t inv_queued;        /* (target, entry) pairs */
+    uint64_t inv_redundant;     /* of these, dropped as covered by others */
+    uint64_t inv_entries;       /* done by the host */
+    uint64_t inv_ioctls;
+    uint64_t inv_flushes;       /* synchronisation points with something */
+    uint64_t inv_early;         /* flushes because of max_batch */
+    uint64_t inv_largest;       /* entries in the largest ioctl */
+    uint64_t hwpt_made;
+    uint64_t hwpt_shared;       /* found instead of made */
+    uint64_t attaches;
+    uint64_t detaches;
+    uint64_t busy;              /* attaches put off by a reset */
+    uint64_t groups_in;
+    uint64_t groups_answered;   /* by the guest */
+    uint64_t groups_refused;    /* by the front end or at the bound */
+    uint64_t groups_expired;
+    uint64_t groups_dropped;    /* by detach, reset, unplug, save */
+    uint64_t responses_unknown; /* of the guest, for nothing */
+    uint64_t events_in;
+    uint64_t events_lost;
+    uint64_t errors[IOMMUFD_ERR__MAX];
+} IOMMUFDCounters;
+
+/* Something that takes invalidations: a HWPT or a host's vIOMMU */
+typedef struct IOMMUFDTarget {
+    IOMMUFDHost *host;
+    IOMMUFDHwpt *hwpt;          /* NULL: the vIOMMU of @host */
+    uint32_t num;
+    uint32_t cap;
+    uint8_t *entries;           /* num * inv_len bytes */
+    struct IOMMUFDInvTag {
+        uint64_t seq;           /* which came first, over all targets */
+        uint64_t cookie;
+    } *tags;
+    QTAILQ_ENTRY(IOMMUFDTarget) next;   /* in IOMMUFDNested.dirty if num */
+} IOMMUFDTarget;
+
+/* What makes two HWPTs of a host instance the same: compared as bytes */
+typedef struct IOMMUFDHwptKey {
+    uint32_t data_type;
+    uint32_t data_len;
+    uint32_t page_requests;
+    uint32_t pasid_flag;
+    uint8_t data[IOMMUFD_NESTED_DATA_MAX];
+} IOMMUFDHwptKey;
+
+struct IOMMUFDHwpt {
+    IOMMUFDHwptKey key;
+    IOMMUFDHost *host;
+    uint32_t id;
+    uint32_t users;             /* attached, to be attached, or in use now */
+    uint64_t stamp;             /* see IOMMUFDNested.stamp */
+    IOMMUFDTarget target;
+    QLIST_HEAD(, IOMMUFDAtt) atts;
+    QTAILQ_ENTRY(IOMMUFDHwpt) next;     /* in IOMMUFDNested.hwpts */
+};
+
+/*
+ * A host instance: one physical IOMMU as one iommufd sees it. vfio finds out
+ * which devices share one (attach to the parent of another is EINVAL), so the
+ * parent's id names it.
+ */
+struct IOMMUFDHost {
+    IOMMUFDNested *n;
+    IOMMUFDBackend *iommufd;
+    uint32_t parent_id;
+    uint32_t parent_flags;
+    uint32_t viommu_id;         /* 0: none */
+    bool repeat;
+    uint32_t fault_id;          /* valid while fault_fd >= 0 */
+    int fault_fd;
+    struct iommu_hwpt_pgfault *fault_buf;
+    size_t fault_cap;           /* elements of fault_buf */
+    uint32_t veventq_id;        /* valid while veventq_fd >= 0 */
+    int veventq_fd;
+    uint32_t event_seq;         /* of the last event; before all: INT_MAX */
+    GHashTable *hwpts;          /* IOMMUFDHwptKey -> IOMMUFDHwpt */
+    GHashTable *devices;        /* dev_id -> IOMMUFDNestedDevice */
+    IOMMUFDTarget target;
+    QLIST_ENTRY(IOMMUFDHost) next;
+};
+
+/* A page request group the guest has and has not answered */
+typedef struct IOMMUFDGroup {
+    IOMMUFDAtt *att;
+    uint32_t index;
+    uint32_t cookie;
+    int64_t deadline;           /* ms of guest time */
+    QTAILQ_ENTRY(IOMMUFDGroup) att_next;
+    QTAILQ_ENTRY(IOMMUFDGroup) next;    /* oldest first */
+} IOMMUFDGroup;
+
+/* What the kernel has attached */
+typedef enum IOMMUFDAttached {
+    IOMMUFD_ATTACHED_NONE,
+    IOMMUFD_ATTACHED_PARENT,
+    IOMMUFD_ATTACHED_HWPT,
+} IOMMUFDAttached;
+
+/*
+ * The translation of a RID or PASID. @state is what the guest shall see (or
+ * BLOCKED when that could not be had), @attached what the kernel was last
+ * told successfully. The two disagree only where a detach failed.
+ */
+struct IOMMUFDAtt {
+    IOMMUFDNestedDevice *dev;
+    uint32_t pasid;             /* or IOMMUFD_NESTED_RID */
+    IOMMUFDNestedState state;
+    const char *reason;
+    IOMMUFDAttached attached;
+    IOMMUFDHwpt *hwpt;          /* holds a user, if attached is HWPT */
+    bool waiting;               /* wish comes into force after a reset */
+    IOMMUFDNestedState wish;
+    IOMMUFDHwpt *wish_hwpt;     /* holds a user; NULL: the parent */
+    int64_t give_up;            /* ms of host time */
+    IOMMUFDBucket *bucket;      /* NULL: not indexed */
+    IOMMUFDHwpt *indexed_hwpt;  /* counted in @bucket; no user of its own */
+    QTAILQ_HEAD(, IOMMUFDGroup) groups;
+    QLIST_ENTRY(IOMMUFDAtt) hwpt_next;
+    QTAILQ_ENTRY(IOMMUFDAtt) bucket_next;
+    QTAILQ_ENTRY(IOMMUFDAtt) waiting_next;
+};
+
+struct IOMMUFDNestedDevice {
+    IOMMUFDNested *n;
+    IOMMUFDHost *host;
+    HostIOMMUDeviceIOMMUFD *idev;
+    void *opaque;
+    uint32_t seen;              /* label the front end last gave */
+    uint32_t label;             /* the same, unless somebody else has it too */
+    uint32_t next_label;        /* within iommufd_nested_relabel() */
+    bool suspended;             /* the same: had a vDEVICE to be replaced */
+    uint32_t vdevice_id;        /* 0: none */
+    IOMMUFDAtt rid;
+    GHashTable *pasids;         /* PASID -> IOMMUFDAtt */
+    QTAILQ_ENTRY(IOMMUFDNestedDevice) next;
+};
+
+struct IOMMUFDNested {
+    IOMMUFDNestedConfig config;
+    const IOMMUFDNestedOps *ops;
+    void *opaque;
+    QTAILQ_HEAD(, IOMMUFDNestedDevice) devices;
+    QLIST_HEAD(, IOMMUFDHost) hosts;
+    QTAILQ_HEAD(, IOMMUFDHwpt) hwpts;
+    uint32_t num_hwpts;
+    uint32_t num_pasids;
+    GHashTable *labels;         /* label -> IOMMUFDNestedDevice */
+    GHashTable *buckets;        /* (domain, PASID) -> IOMMUFDBucket */
+    GHashTable *domains;        /* domain -> IOMMUFDDomain */
+    /*
+     * A HWPT whose stamp is this has been visited in the current walk. So a
+     * HWPT found by several ways is told once, without a set to build.
+     */
+    uint64_t stamp;
+    QTAILQ_HEAD(, IOMMUFDTarget) dirty;
+    uint32_t num_dirty;         /* entries over all of them */
+    uint64_t inv_seq;
+    QTAILQ_HEAD(, IOMMUFDAtt) waiting;
+    QEMUTimer *waiting_timer;
+    int64_t retry_ms;           /* until the next retry, doubles each time */
+    QTAILQ_HEAD(, IOMMUFDGroup) groups;
+    uint32_t num_groups;
+    QEMUTimer *group_timer;
+    bool running;
+    bool refuse_all;            /* page requests: being quiesced */
+    const IOMMUFDAtt *refuse;   /* page requests: being drained */
+    IOMMUFDCounters count;
+    uint64_t *commands;
+    QLIST_ENTRY(IOMMUFDNested) next;
+};
+
+/* All emulated vIOMMUs, for queries and for vfio's resets */
+typedef QLIST_HEAD(IOMMUFDNestedList, IOMMUFDNested) IOMMUFDNestedList;
+extern IOMMUFDNestedList iommufd_nested_list;
+
+static inline int iommufd_host_fd(const IOMMUFDHost *host)
+{
+    return host->iommufd->fd;
+}
+
+/* viommu.c */
+IOMMUFDHost *iommufd_host_get(IOMMUFDNested *n, HostIOMMUDeviceIOMMUFD *idev,
+                              Error **errp);
+void iommufd_host_put(IOMMUFDHost *host);
+void iommufd_nested_destroy(IOMMUFDHost *host, uint32_t id, const char *what);
+
+/* hwpt.c: get returns a user, to be put */
+IOMMUFDHwpt *iommufd_hwpt_get(IOMMUFDNestedDevice *dev,
+                              const IOMMUFDNestedTranslation *t,
+                              bool pasid_flag, Error **errp);
+void iommufd_hwpt_put(IOMMUFDHwpt *hwpt);
+GHashTable *iommufd_hwpt_table_new(void);
+void iommufd_hwpt_block(IOMMUFDHwpt *hwpt, const char *reason);
+void iommufd_host_block(IOMMUFDHost *host, bool page_requests,
+                        const char *reason);
+
+/* attach.c */
+void iommufd_att_init(IOMMUFDAtt *att, IOMMUFDNestedDevice *dev,
+                      uint32_t pasid);
+IOMMUFDAtt *iommufd_att_find(const IOMMUFDNestedDevice *dev, uint32_t pasid);
+void iommufd_att_block_and_tell(IOMMUFDAtt *att, const char *reason);
+void iommufd_att_suspend(IOMMUFDAtt *att);
+void iommufd_att_clear(IOMMUFDAtt *att);
+void iommufd_att_retry(void *opaque);
+
+/* device.c */
+bool iommufd_device_want_vdevice(IOMMUFDNestedDevice *dev, Error **errp);
+void iommufd_device_foreach_att(IOMMUFDNestedDevice *dev,
+                                void (*fn)(IOMMUFDAtt *att, void *arg),
+                                void *arg);
+
+/* index.c */
+void iommufd_index_init(IOMMUFDNested *n);
+void iommufd_index_free(IOMMUFDNested *n);
+void iommufd_index_set(IOMMUFDAtt *att, uint32_t domain, uint32_t pasid);
+void iommufd_index_hwpt(IOMMUFDAtt *att, IOMMUFDHwpt *hwpt);
+void iommufd_index_clear(IOMMUFDAtt *att);
+uint32_t iommufd_index_domain(const IOMMUFDAtt *att);
+uint32_t iommufd_index_pasid(const IOMMUFDAtt *att);
+void iommufd_index_bound_hwpts(IOMMUFDNested *n, uint32_t domain,
+                               uint32_t pasid, GPtrArray *hwpts);
+void iommufd_index_domain_hwpts(IOMMUFDNested *n, uint32_t domain,
+                                GPtrArray *hwpts);
+
+/* invalidate.c */
+void iommufd_target_init(IOMMUFDTarget *t, IOMMUFDHost *host,
+                         IOMMUFDHwpt *hwpt);
+void iommufd_target_drop(IOMMUFDTarget *t);
+
+/* fault.c */
+bool iommufd_fault_queue_get(IOMMUFDHost *host, Error **errp);
+void iommufd_fault_queue_free(IOMMUFDHost *host);
+void iommufd_fault_watch(IOMMUFDHost *host, bool on);
+void iommufd_fault_drain(IOMMUFDHost *host);
+void iommufd_fault_answer(IOMMUFDAtt *att);
+void iommufd_fault_forget(IOMMUFDAtt *att);
+void iommufd_fault_expire(void *opaque);
+
+/* event.c */
+bool iommufd_event_queue_get(IOMMUFDHost *host, Error **errp);
+void iommufd_event_queue_free(IOMMUFDHost *host);
+void iommufd_event_watch(IOMMUFDHost *host, bool on);
+
+#endif

@@ -1,0 +1,348 @@
+/*
+ * Nested IOMMU core: page requests and their answers
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include <linux/iommufd.h>
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "core.h"
+#include "sys.h"
+#include "trace.h"
+
+/*
+ * Requests read at once: at first, and at most if the kernel says that a
+ * group does not fit. PCIe allows a device 2^32 outstanding requests in name,
+ * hardware a few hundred.
+ */
+#define READ_MIN 128
+#define READ_MAX 16384
+
+/* Reads in one go of the main loop: a flood must not stop everything else */
+#define ROUNDS_MAX 16
+
+static void fault_readable(void *opaque);
+
+void iommufd_fault_watch(IOMMUFDHost *host, bool on)
+{
+    if (host->fault_fd >= 0) {
+        iommufd_sys_watch(host->fault_fd, on ? fault_readable : NULL, host);
+    }
+}
+
+bool iommufd_fault_queue_get(IOMMUFDHost *host, Error **errp)
+{
+    IOMMUFDNested *n = host->n;
+    int ret;
+
+    if (host->fault_fd >= 0) {
+        return true;
+    }
+    ret = iommufd_sys_fault_alloc(iommufd_host_fd(host), &host->fault_id,
+                                  &host->fault_fd);
+    trace_iommufd_nested_fault_alloc(n->config.name, host->parent_id,
+                                     host->fault_id, ret);
+    if (ret) {
+        host->fault_fd = -1;
+        n->count.errors[IOMMUFD_ERR_QUEUE]++;
+        error_setg_errno(errp, -ret, "%s: no fault queue for parent HWPT %"
+                         PRIu32, n->config.name, host->parent_id);
+        return false;
+    }
+    host->fault_cap = READ_MIN;
+    host->fault_buf = g_new(struct iommu_hwpt_pgfault, host->fault_cap);
+    iommufd_fault_watch(host, n->running);
+    return true;
+}
+
+/* The kernel lets it go only after the HWPTs that feed it */
+void iommufd_fault_queue_free(IOMMUFDHost *host)
+{
+    if (host->fault_fd >= 0) {
+        iommufd_fault_watch(host, false);
+        iommufd_sys_close(host->fault_fd);
+        host->fault_fd = -1;
+        iommufd_nested_destroy(host, host->fault_id, "fault queue");
+    }
+}
+
+static void fault_respond(IOMMUFDHost *host, uint32_t cookie, uint32_t code)
+{
+    struct iommu_hwpt_page_response resp = {
+        .cookie = cookie,
+        .code = code,
+    };
+    ssize_t ret = iommufd_sys_write(host->fault_fd, &resp, sizeof(resp));
+
+    trace_iommufd_nested_page_answer(host->n->config.name, cookie, code, ret);
+    /* EINVAL: the kernel has answered it already, when it was detached */
+    if (ret != sizeof(resp)) {
+        host->n->count.errors[IOMMUFD_ERR_RESPONSE]++;
+    }
+}
+
+static void groups_rearm(IOMMUFDNested *n)
+{
+    IOMMUFDGroup *first = QTAILQ_FIRST(&n->groups);
+
+    if (first) {
+        iommufd_sys_timer_set(n->group_timer, first->deadline);
+    } else {
+        iommufd_sys_timer_stop(n->group_timer);
+    }
+}
+
+static void group_free(IOMMUFDGroup *group)
+{
+    IOMMUFDNested *n = group->att->dev->n;
+    bool was_first = QTAILQ_FIRST(&n->groups) == group;
+
+    QTAILQ_REMOVE(&group->att->groups, group, att_next);
+    QTAILQ_REMOVE(&n->groups, group, next);
+    n->num_groups--;
+    g_free(group);
+    if (was_first) {
+        groups_rearm(n);
+    }
+}
+
+static void group_add(IOMMUFDAtt *att, uint32_t index, uint32_t cookie)
+{
+    IOMMUFDNested *n = att->dev->n;
+    IOMMUFDGroup *group = g_new0(IOMMUFDGroup, 1);
+
+    group->att = att;
+    group->index = index;
+    group->cookie = cookie;
+    group->deadline = iommufd_sys_now(true) + n->config.group_ms;
+    QTAILQ_INSERT_TAIL(&att->groups, group, att_next);
+    QTAILQ_INSERT_TAIL(&n->groups, group, next);
+    if (!n->num_groups++) {
+        groups_rearm(n);
+    }
+}
+
+/* Answered by the kernel, which has detached what they were for */
+void iommufd_fault_forget(IOMMUFDAtt *att)
+{
+    IOMMUFDGroup *group;
+
+    while ((group = QTAILQ_FIRST(&att->groups))) {
+        att->dev->n->count.groups_dropped++;
+        group_free(group);
+    }
+}
+
+/* INVALID to all of @att */
+void iommufd_fault_answer(IOMMUFDAtt *att)
+{
+    IOMMUFDNested *n = att->dev->n;
+    IOMMUFDGroup *group;
+
+    while ((group = QTAILQ_FIRST(&att->groups))) {
+        n->count.groups_dropped++;
+        fault_respond(att->dev->host, group->cookie,
+                      IOMMUFD_PAGE_RESP_INVALID);
+        group_free(group);
+    }
+}
+
+void iommufd_fault_expire(void *opaque)
+{
+    IOMMUFDNested *n = opaque;
+    int64_t now = iommufd_sys_now(true);
+    IOMMUFDGroup *group;
+
+    while ((group = QTAILQ_FIRST(&n->groups)) && group->deadline <= now) {
+        IOMMUFDNestedDevice *dev = group->att->dev;
+
+        trace_iommufd_nested_page_expired(iommufd_nested_device_name(dev),
+                                          group->att->pasid, group->index);
+        n->count.groups_expired++;
+        fault_respond(dev->host, group->cookie, IOMMUFD_PAGE_RESP_INVALID);
+        group_free(group);
+    }
+}
+
+static IOMMUFDNestedPageVerdict
+group_judge(IOMMUFDHost *host, IOMMUFDAtt *att,
+            const struct iommu_hwpt_pgfault *pf, size_t count)
+{
+    IOMMUFDNested *n = host->n;
+    g_autofree IOMMUFDNestedPageRequest *req = NULL;
+    IOMMUFDNestedPageGroup group;
+
+    if (!att || n->refuse_all || att == n->refuse || !n->ops->page_group) {
+        return IOMMUFD_NESTED_PAGE_REFUSED;
+    }
+    if (n->num_groups >= n->config.max_groups) {
+        n->count.errors[IOMMUFD_ERR_BOUND]++;
+        return IOMMUFD_NESTED_PAGE_REFUSED;
+    }
+    req = g_new(IOMMUFDNestedPageRequest, count);
+    for (size_t i = 0; i < count; i++) {
+        req[i].addr = pf[i].addr;
+        req[i].perm = pf[i].perm;
+    }
+    group.dev = att->dev;
+    group.pasid = att->pasid;
+    group.index = pf->grpid;
+    group.count = count;
+    group.req = req;
+    return n->ops->page_group(n->opaque, &group);
+}
+
+/* @count requests of one group */
+static void group_deliver(IOMMUFDHost *host,
+                          const struct iommu_hwpt_pgfault *pf, size_t count)
+{
+    IOMMUFDNested *n = host->n;
+    IOMMUFDNestedDevice *dev =
+        g_hash_table_lookup(host->devices, GUINT_TO_POINTER(pf->dev_id));
+    uint32_t pasid = pf->flags & IOMMU_PGFAULT_FLAGS_PASID_VALID
+                     ? pf->pasid : IOMMUFD_NESTED_RID;
+    IOMMUFDAtt *att = dev ? iommufd_att_find(dev, pasid) : NULL;
+    IOMMUFDNestedPageVerdict verdict = group_judge(host, att, pf, count);
+
+    trace_iommufd_nested_page_group(n->config.name, pf->dev_id, pasid,
+                                    pf->grpid, count, pf->cookie, verdict);
+    n->count.groups_in++;
+    switch (verdict) {
+    case IOMMUFD_NESTED_PAGE_QUEUED:
+        group_add(att, pf->grpid, pf->cookie);
+        break;
+    case IOMMUFD_NESTED_PAGE_RETRY:
+        n->count.groups_refused++;
+        fault_respond(host, pf->cookie, IOMMUFD_PAGE_RESP_SUCCESS);
+        break;
+    case IOMMUFD_NESTED_PAGE_REFUSED:
+        n->count.groups_refused++;
+        fault_respond(host, pf->cookie, IOMMUFD_PAGE_RESP_INVALID);
+        break;
+    }
+}
+
+/* The queue is of no use any more: nobody may depend on it */
+static void fault_broken(IOMMUFDHost *host, int err)
+{
+    IOMMUFDNested *n = host->n;
+
+    error_report("%s: cannot read fault queue %" PRIu32 " with room for %zu "
+                 "requests: %s", n->config.name, host->fault_id,
+                 host->fault_cap, strerror(err));
+    n->count.errors[IOMMUFD_ERR_QUEUE]++;
+    iommufd_fault_watch(host, false);
+    iommufd_host_block(host, true, "its fault queue cannot be read");
+}
+
+/* A read returns whole groups, and requests of a group share a cookie */
+static void fault_split(IOMMUFDHost *host, size_t num)
+{
+    const struct iommu_hwpt_pgfault *pf = host->fault_buf;
+    size_t start = 0;
+
+    for (size_t i = 1; i <= num; i++) {
+        if (i == num || pf[i].cookie != pf[start].cookie ||
+            pf[i].dev_id != pf[start].dev_id) {
+            group_deliver(host, &pf[start], i - start);
+            start = i;
+        }
+    }
+}
+
+/* Return: whether there may be more */
+static bool fault_read(IOMMUFDHost *host)
+{
+    const size_t size = sizeof(host->fault_buf[0]);
+    ssize_t ret = iommufd_sys_read(host->fault_fd, host->fault_buf,
+                                   host->fault_cap * size);
+
+    if (ret == -EINVAL && host->fault_cap < READ_MAX) {
+        host->fault_cap *= 2;
+        host->fault_buf = g_renew(struct iommu_hwpt_pgfault, host->fault_buf,
+                                  host->fault_cap);
+        return true;
+    }
+    if (ret < 0 && ret != -EAGAIN) {
+        fault_broken(host, -ret);
+        return false;
+    }
+    if (ret <= 0) {
+        return false;
+    }
+    fault_split(host, ret / size);
+    return true;
+}
+
+static void fault_readable(void *opaque)
+{
+    IOMMUFDHost *host = opaque;
+
+    for (int i = 0; i < ROUNDS_MAX && fault_read(host); i++) {
+        continue;
+    }
+}
+
+/*
+ * Everything that was asked before this call. Devices may go on asking, but
+ * each can have only so many requests outstanding.
+ */
+void iommufd_fault_drain(IOMMUFDHost *host)
+{
+    if (host->fault_fd >= 0) {
+        for (int i = 0; i < READ_MAX && fault_read(host); i++) {
+            continue;
+        }
+    }
+}
+
+bool iommufd_nested_page_response(IOMMUFDNestedDevice *dev, uint32_t pasid,
+                                  uint32_t index, bool success)
+{
+    IOMMUFDAtt *att = iommufd_att_find(dev, pasid);
+    IOMMUFDGroup *group;
+
+    if (att) {
+        QTAILQ_FOREACH(group, &att->groups, att_next) {
+            if (group->index == index) {
+                dev->n->count.groups_answered++;
+                fault_respond(dev->host, group->cookie,
+                              success ? IOMMUFD_PAGE_RESP_SUCCESS
+                                      : IOMMUFD_PAGE_RESP_INVALID);
+                group_free(group);
+                return true;
+            }
+        }
+    }
+    dev->n->count.responses_unknown++;
+    trace_iommufd_nested_page_unknown(iommufd_nested_device_name(dev), pasid,
+                                      index, success);
+    return false;
+}
+
+size_t iommufd_nested_page_pending(const IOMMUFDNested *n)
+{
+    return n->num_groups;
+}
+
+void iommufd_nested_page_drain(IOMMUFDNestedDevice *dev, uint32_t pasid)
+{
+    IOMMUFDNested *n = dev->n;
+    IOMMUFDAtt *att = iommufd_att_find(dev, pasid);
+
+    if (!att) {
+        return;
+    }
+    /*
+     * Others' requests come along, and the guest's memory must not be
+     * written while the VM is stopped.
+     */
+    if (n->running) {
+        n->refuse = att;
+        iommufd_fault_drain(dev->host);
+        n->refuse = NULL;
+    }
+    iommufd_fault_answer(att);
+}

@@ -1,0 +1,207 @@
+/*
+ * Nested IOMMU core: stage-1 HWPTs
+ *
+ * A guest's translation structure behind one host instance is one HWPT, no
+ * matter how many devices and PASIDs use it. It is made for the first user
+ * and destroyed after the last: nothing the guest has let go of is kept.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include <linux/iommufd.h>
+#include "qapi/error.h"
+#include "core.h"
+#include "sys.h"
+#include "trace.h"
+
+/* FNV-1a; a guest that makes keys collide only slows its own look-ups */
+static guint key_hash(gconstpointer p)
+{
+    const uint8_t *byte = p;
+    uint32_t hash = 2166136261u;
+
+    for (size_t i = 0; i < sizeof(IOMMUFDHwptKey); i++) {
+        hash = (hash ^ byte[i]) * 16777619u;
+    }
+    return hash;
+}
+
+static gboolean key_equal(gconstpointer a, gconstpointer b)
+{
+    return !memcmp(a, b, sizeof(IOMMUFDHwptKey));
+}
+
+GHashTable *iommufd_hwpt_table_new(void)
+{
+    return g_hash_table_new(key_hash, key_equal);
+}
+
+static void hwpt_key(IOMMUFDHwptKey *key, const IOMMUFDNestedTranslation *t,
+                     bool pasid_flag)
+{
+    assert(t->data_len && t->data_len <= IOMMUFD_NESTED_DATA_MAX);
+    /* Compared as bytes: no padding, and zero beyond data_len */
+    QEMU_BUILD_BUG_ON(sizeof(*key) !=
+                      4 * sizeof(uint32_t) + IOMMUFD_NESTED_DATA_MAX);
+    memset(key, 0, sizeof(*key));
+    key->data_type = t->data_type;
+    key->data_len = t->data_len;
+    key->page_requests = t->page_requests;
+    key->pasid_flag = pasid_flag;
+    memcpy(key->data, t->data, t->data_len);
+}
+
+static bool hwpt_alloc(IOMMUFDHwpt *hwpt, IOMMUFDNestedDevice *dev,
+                       Error **errp)
+{
+    IOMMUFDHost *host = hwpt->host;
+    IOMMUFDNested *n = host->n;
+    const IOMMUFDHwptKey *key = &hwpt->key;
+    uint32_t pt_id = host->viommu_id ? host->viommu_id : host->parent_id;
+    uint32_t flags = 0, fault_id = 0;
+    int ret;
+
+    if (key->page_requests) {
+        if (!iommufd_fault_queue_get(host, errp)) {
+            return false;
+        }
+        flags |= IOMMU_HWPT_FAULT_ID_VALID;
+        fault_id = host->fault_id;
+    }
+    if (key->pasid_flag) {
+        flags |= IOMMU_HWPT_ALLOC_PASID;
+    }
+
+    ret = iommufd_sys_hwpt_alloc(iommufd_host_fd(host), dev->idev->devid,
+                                 pt_id, flags, fault_id, key->data_type,
+                                 key->data, key->data_len, &hwpt->id);
+    trace_iommufd_nested_hwpt_alloc(iommufd_nested_device_name(dev), pt_id,
+                                    flags, key->data_type, hwpt->id, ret);
+    if (ret) {
+        n->count.errors[IOMMUFD_ERR_HWPT]++;
+        error_setg_errno(errp, -ret,
+                         "%s: no stage-1 HWPT of type %" PRIu32
+                         " below %s %" PRIu32 " (flags 0x%" PRIx32 ")",
+                         iommufd_nested_device_name(dev), key->data_type,
+                         host->viommu_id ? "vIOMMU" : "parent HWPT", pt_id,
+                         flags);
+        return false;
+    }
+    return true;
+}
+
+IOMMUFDHwpt *iommufd_hwpt_get(IOMMUFDNestedDevice *dev,
+                              const IOMMUFDNestedTranslation *t,
+                              bool pasid_flag, Error **errp)
+{
+    IOMMUFDHost *host = dev->host;
+    IOMMUFDNested *n = dev->n;
+    IOMMUFDHwptKey key;
+    IOMMUFDHwpt *hwpt;
+
+    hwpt_key(&key, t, pasid_flag);
+    hwpt = g_hash_table_lookup(host->hwpts, &key);
+    if (hwpt) {
+        hwpt->users++;
+        n->count.hwpt_shared++;
+        trace_iommufd_nested_hwpt_share(iommufd_nested_device_name(dev),
+                                        hwpt->id, hwpt->users);
+        return hwpt;
+    }
+
+    if (n->num_hwpts >= n->config.max_hwpts) {
+        n->count.errors[IOMMUFD_ERR_BOUND]++;
+        error_setg(errp, "%s: all %" PRIu32 " stage-1 HWPTs of %s are in use",
+                   iommufd_nested_device_name(dev), n->config.max_hwpts,
+                   n->config.name);
+        return NULL;
+    }
+
+    hwpt = g_new0(IOMMUFDHwpt, 1);
+    hwpt->key = key;
+    hwpt->host = host;
+    hwpt->users = 1;
+    QLIST_INIT(&hwpt->atts);
+    if (!hwpt_alloc(hwpt, dev, errp)) {
+        g_free(hwpt);
+        return NULL;
+    }
+    iommufd_target_init(&hwpt->target, host, hwpt);
+    g_hash_table_insert(host->hwpts, &hwpt->key, hwpt);
+    QTAILQ_INSERT_TAIL(&n->hwpts, hwpt, next);
+    n->num_hwpts++;
+    n->count.hwpt_made++;
+    return hwpt;
+}
+
+void iommufd_hwpt_put(IOMMUFDHwpt *hwpt)
+{
+    IOMMUFDHost *host;
+    IOMMUFDNested *n;
+
+    if (!hwpt || --hwpt->users) {
+        return;
+    }
+    host = hwpt->host;
+    n = host->n;
+
+    assert(QLIST_EMPTY(&hwpt->atts));
+    iommufd_target_drop(&hwpt->target);
+    g_hash_table_remove(host->hwpts, &hwpt->key);
+    QTAILQ_REMOVE(&n->hwpts, hwpt, next);
+    n->num_hwpts--;
+    iommufd_nested_destroy(host, hwpt->id, "stage-1 HWPT");
+    g_free(hwpt);
+}
+
+/*
+ * IOMMUFDNestedOps.blocked may change any translation, so the walk is over a
+ * copy of who is attached, and those that have moved meanwhile are left alone.
+ */
+void iommufd_hwpt_block(IOMMUFDHwpt *hwpt, const char *reason)
+{
+    typedef struct {
+        IOMMUFDNestedDevice *dev;
+        uint32_t pasid;
+    } Who;
+    g_autoptr(GArray) all = g_array_new(false, false, sizeof(Who));
+    IOMMUFDAtt *att;
+
+    QLIST_FOREACH(att, &hwpt->atts, hwpt_next) {
+        Who who = { .dev = att->dev, .pasid = att->pasid };
+
+        g_array_append_val(all, who);
+    }
+    hwpt->users++;
+    for (guint i = 0; i < all->len; i++) {
+        Who *who = &g_array_index(all, Who, i);
+
+        att = iommufd_att_find(who->dev, who->pasid);
+        if (att && att->hwpt == hwpt) {
+            iommufd_att_block_and_tell(att, reason);
+        }
+    }
+    iommufd_hwpt_put(hwpt);
+}
+
+/* Everything in stage 1 behind @host, or of it what has page requests */
+void iommufd_host_block(IOMMUFDHost *host, bool page_requests,
+                        const char *reason)
+{
+    g_autoptr(GPtrArray) all = g_ptr_array_new();
+    IOMMUFDHwpt *hwpt;
+
+    QTAILQ_FOREACH(hwpt, &host->n->hwpts, next) {
+        if (hwpt->host == host &&
+            (hwpt->key.page_requests || !page_requests)) {
+            hwpt->users++;
+            g_ptr_array_add(all, hwpt);
+        }
+    }
+    for (guint i = 0; i < all->len; i++) {
+        hwpt = g_ptr_array_index(all, i);
+        iommufd_hwpt_block(hwpt, reason);
+        iommufd_hwpt_put(hwpt);
+    }
+}

@@ -1,0 +1,370 @@
+/*
+ * Nested IOMMU core: invalidations, queued until the guest synchronises
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "core.h"
+#include "sys.h"
+#include "trace.h"
+
+/*
+ * How many queued entries a new one is compared with. Entries it makes
+ * redundant do not count: each can be dropped only once.
+ */
+#define COMPARE_MAX 16
+
+/* Interruptions in a row without one entry done */
+#define STALL_MAX 64
+
+/* Entries an idle target keeps room for */
+#define KEEP_CAP 64
+
+#define REASON "the host refused an invalidation"
+
+void iommufd_target_init(IOMMUFDTarget *t, IOMMUFDHost *host,
+                         IOMMUFDHwpt *hwpt)
+{
+    memset(t, 0, sizeof(*t));
+    t->host = host;
+    t->hwpt = hwpt;
+}
+
+static uint32_t target_id(const IOMMUFDTarget *t)
+{
+    return t->hwpt ? t->hwpt->id : t->host->viommu_id;
+}
+
+static uint8_t *target_entry(const IOMMUFDTarget *t, uint32_t i)
+{
+    return t->entries + (size_t)i * t->host->n->config.inv_len;
+}
+
+static void target_resize(IOMMUFDTarget *t, uint32_t cap)
+{
+    t->cap = cap;
+    t->entries = g_realloc_n(t->entries, cap, t->host->n->config.inv_len);
+    t->tags = g_renew(struct IOMMUFDInvTag, t->tags, cap);
+}
+
+/* Out of the batch, empty */
+static void target_empty(IOMMUFDTarget *t)
+{
+    IOMMUFDNested *n = t->host->n;
+
+    if (t->num) {
+        QTAILQ_REMOVE(&n->dirty, t, next);
+        n->num_dirty -= t->num;
+        t->num = 0;
+    }
+}
+
+void iommufd_target_drop(IOMMUFDTarget *t)
+{
+    target_empty(t);
+    g_clear_pointer(&t->entries, g_free);
+    g_clear_pointer(&t->tags, g_free);
+    t->cap = 0;
+}
+
+static void target_remove(IOMMUFDTarget *t, uint32_t i)
+{
+    uint32_t behind = t->num - i - 1;
+
+    memmove(target_entry(t, i), target_entry(t, i + 1),
+            (size_t)behind * t->host->n->config.inv_len);
+    memmove(&t->tags[i], &t->tags[i + 1], behind * sizeof(t->tags[0]));
+    t->num--;
+    t->host->n->num_dirty--;
+    t->host->n->count.inv_redundant++;
+}
+
+/*
+ * Drop what @entry makes redundant. Only entries that commute lie between
+ * @entry and those it is compared with: the walk stops at the first that does
+ * not, so dropping one never moves another past something it must not pass.
+ *
+ * Return: true if @entry itself is redundant.
+ */
+static bool target_covered(IOMMUFDTarget *t, const void *entry)
+{
+    IOMMUFDNested *n = t->host->n;
+    unsigned compared = 0;
+
+    if (!n->ops->relation) {
+        return false;
+    }
+    for (uint32_t i = t->num; i-- > 0 && compared < COMPARE_MAX;) {
+        switch (n->ops->relation(target_entry(t, i), entry)) {
+        case IOMMUFD_NESTED_COVERED:
+            n->count.inv_redundant++;
+            return true;
+        case IOMMUFD_NESTED_COVERS:
+            target_remove(t, i);
+            break;
+        case IOMMUFD_NESTED_COMMUTE:
+            compared++;
+            break;
+        case IOMMUFD_NESTED_ORDERED:
+            return false;
+        }
+    }
+    return false;
+}
+
+static void target_append(IOMMUFDTarget *t, const void *entry, uint64_t seq,
+                          uint64_t cookie)
+{
+    IOMMUFDNested *n = t->host->n;
+    bool was_dirty = t->num;
+
+    n->count.inv_queued++;
+    if (target_covered(t, entry)) {
+        return;
+    }
+    if (t->num == t->cap) {
+        target_resize(t, t->cap ? t->cap * 2 : 4);
+    }
+    memcpy(target_entry(t, t->num), entry, n->config.inv_len);
+    t->tags[t->num].seq = seq;
+    t->tags[t->num].cookie = cookie;
+    t->num++;
+    n->num_dirty++;
+    if (!was_dirty) {
+        QTAILQ_INSERT_TAIL(&n->dirty, t, next);
+    }
+}
+
+/*
+ * All of @t once.
+ *
+ * Return: 0, or a negative errno with *@done entries done.
+ */
+static int target_send(IOMMUFDTarget *t, uint32_t *done)
+{
+    IOMMUFDNested *n = t->host->n;
+    unsigned stalled = 0;
+
+    *done = 0;
+    while (*done < t->num) {
+        uint32_t asked = t->num - *done;
+        uint32_t num = asked;
+        int ret = iommufd_sys_invalidate(iommufd_host_fd(t->host),
+                                         target_id(t), n->config.inv_type,
+                                         n->config.inv_len, &num,
+                                         target_entry(t, *done));
+
+        /*
+         * An error that the kernel finds before it looks at the entries
+         * leaves the number as it was: then none has been done.
+         */
+        if (ret && num >= asked) {
+            num = 0;
+        }
+        trace_iommufd_nested_invalidate(n->config.name, target_id(t), asked,
+                                        num, ret);
+        n->count.inv_ioctls++;
+        n->count.inv_largest = MAX(n->count.inv_largest, asked);
+        if (num > asked) {
+            return -EPROTO;
+        }
+        n->count.inv_entries += num;
+        *done += num;
+        if (ret && ret != -EINTR && ret != -EAGAIN) {
+            return ret;
+        }
+        stalled = num ? 0 : stalled + 1;
+        if (stalled > STALL_MAX) {
+            return ret ? ret : -EPROTO;
+        }
+    }
+    return 0;
+}
+
+/* The earliest failure of the batch is told: there the guest's queue stops */
+static void target_failed(IOMMUFDTarget *t, uint32_t done, int ret,
+                          uint64_t *seq, IOMMUFDNestedInvError *fail,
+                          Error **errp)
+{
+    IOMMUFDNested *n = t->host->n;
+    struct IOMMUFDInvTag *tag = &t->tags[done];
+
+    n->count.errors[IOMMUFD_ERR_INVALIDATE]++;
+    if (tag->seq < *seq) {
+        *seq = tag->seq;
+        fail->cookie = tag->cookie;
+        fail->err = -ret;
+        fail->done = done;
+        if (errp) {
+            error_free(*errp);
+            *errp = NULL;
+        }
+        error_setg_errno(errp, -ret,
+                         "%s: %s %" PRIu32 " refused invalidation %" PRIu32
+                         " of %" PRIu32, n->config.name,
+                         t->hwpt ? "stage-1 HWPT" : "vIOMMU", target_id(t),
+                         done + 1, t->num);
+    }
+}
+
+static bool target_flush(IOMMUFDTarget *t, uint64_t *seq,
+                         IOMMUFDNestedInvError *fail, Error **errp)
+{
+    IOMMUFDHost *host = t->host;
+    IOMMUFDHwpt *hwpt = t->hwpt;
+    uint32_t done;
+    int ret = target_send(t, &done);
+
+    if (!ret && host->repeat) {
+        ret = target_send(t, &done);
+    }
+    if (ret) {
+        target_failed(t, done, ret, seq, fail, errp);
+    }
+    target_empty(t);
+    if (t->cap > KEEP_CAP) {
+        target_resize(t, KEEP_CAP);
+    }
+    if (ret && hwpt) {
+        iommufd_hwpt_block(hwpt, REASON);
+    } else if (ret && ret != -EIO) {
+        iommufd_host_block(host, false, REASON);
+    }
+    return !ret;
+}
+
+bool iommufd_nested_inv_flush(IOMMUFDNested *n, IOMMUFDNestedInvError *fail,
+                              Error **errp)
+{
+    IOMMUFDNestedInvError first = {};
+    uint64_t seq = UINT64_MAX;
+    Error *err = NULL;
+    IOMMUFDTarget *t;
+    bool ok = true;
+
+    if (QTAILQ_EMPTY(&n->dirty)) {
+        return true;
+    }
+    n->count.inv_flushes++;
+    while ((t = QTAILQ_FIRST(&n->dirty))) {
+        ok &= target_flush(t, &seq, &first, &err);
+    }
+    if (fail) {
+        *fail = first;
+    }
+    error_propagate(errp, err);
+    return ok;
+}
+
+bool iommufd_nested_inv_pending(const IOMMUFDNested *n)
+{
+    return !QTAILQ_EMPTY(&n->dirty);
+}
+
+static bool batch_room(IOMMUFDNested *n, IOMMUFDNestedInvError *fail,
+                       Error **errp)
+{
+    if (n->num_dirty < n->config.max_batch) {
+        return true;
+    }
+    n->count.inv_early++;
+    trace_iommufd_nested_batch_full(n->config.name, n->num_dirty);
+    return iommufd_nested_inv_flush(n, fail, errp);
+}
+
+/*
+ * @hwpts cannot go away meanwhile unless a flush fails, and then no more of
+ * them is looked at.
+ */
+static bool batch_append_hwpts(IOMMUFDNested *n, GPtrArray *hwpts,
+                               const void *entry, uint64_t cookie,
+                               IOMMUFDNestedInvError *fail, Error **errp)
+{
+    uint64_t seq = n->inv_seq++;
+
+    for (guint i = 0; i < hwpts->len; i++) {
+        IOMMUFDHwpt *hwpt = g_ptr_array_index(hwpts, i);
+
+        if (!batch_room(n, fail, errp)) {
+            return false;
+        }
+        target_append(&hwpt->target, entry, seq, cookie);
+    }
+    return true;
+}
+
+bool iommufd_nested_inv_bound(IOMMUFDNested *n, uint32_t domain,
+                              uint32_t index_pasid, const void *entry,
+                              uint64_t cookie, IOMMUFDNestedInvError *fail,
+                              Error **errp)
+{
+    g_autoptr(GPtrArray) hwpts = g_ptr_array_new();
+
+    iommufd_index_bound_hwpts(n, domain, index_pasid, hwpts);
+    return batch_append_hwpts(n, hwpts, entry, cookie, fail, errp);
+}
+
+bool iommufd_nested_inv_domain(IOMMUFDNested *n, uint32_t domain,
+                               const void *entry, uint64_t cookie,
+                               IOMMUFDNestedInvError *fail, Error **errp)
+{
+    g_autoptr(GPtrArray) hwpts = g_ptr_array_new();
+
+    iommufd_index_domain_hwpts(n, domain, hwpts);
+    return batch_append_hwpts(n, hwpts, entry, cookie, fail, errp);
+}
+
+bool iommufd_nested_inv_all(IOMMUFDNested *n, const void *entry,
+                            uint64_t cookie, IOMMUFDNestedInvError *fail,
+                            Error **errp)
+{
+    g_autoptr(GPtrArray) hwpts = g_ptr_array_new();
+    IOMMUFDHwpt *hwpt;
+
+    QTAILQ_FOREACH(hwpt, &n->hwpts, next) {
+        g_ptr_array_add(hwpts, hwpt);
+    }
+    return batch_append_hwpts(n, hwpts, entry, cookie, fail, errp);
+}
+
+static bool batch_append_viommu(IOMMUFDHost *host, const void *entry,
+                                uint64_t seq, uint64_t cookie,
+                                IOMMUFDNestedInvError *fail, Error **errp)
+{
+    assert(host->viommu_id);
+    if (!batch_room(host->n, fail, errp)) {
+        return false;
+    }
+    target_append(&host->target, entry, seq, cookie);
+    return true;
+}
+
+bool iommufd_nested_inv_device(IOMMUFDNestedDevice *dev, const void *entry,
+                               uint64_t cookie, IOMMUFDNestedInvError *fail,
+                               Error **errp)
+{
+    return batch_append_viommu(dev->host, entry, dev->n->inv_seq++, cookie,
+                               fail, errp);
+}
+
+bool iommufd_nested_inv_viommus(IOMMUFDNested *n, const void *entry,
+                                uint64_t cookie, IOMMUFDNestedInvError *fail,
+                                Error **errp)
+{
+    uint64_t seq = n->inv_seq++;
+    IOMMUFDHost *host;
+
+    QLIST_FOREACH(host, &n->hosts, next) {
+        if (!batch_append_viommu(host, entry, seq, cookie, fail, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void iommufd_nested_inv_repeat(IOMMUFDNestedDevice *dev)
+{
+    dev->host->repeat = true;
+}
