@@ -18,13 +18,9 @@
 
 /* Fields of registers that decide something here */
 #define VTD_CAP_FS1GP           (1ULL << 56)
-#define VTD_CAP_FL5LP           (1ULL << 60)
 #define VTD_ECAP_DT             (1ULL << 2)
 #define VTD_ECAP_PRS            (1ULL << 29)
 #define VTD_ECAP_ERS            (1ULL << 30)
-#define VTD_ECAP_SRS            (1ULL << 31)
-#define VTD_ECAP_EAFS           (1ULL << 34)
-#define VTD_ECAP_PASID          (1ULL << 40)
 #define VTD_ECAP_PDS            (1ULL << 42)
 
 #define SMMU_IDR0_ATS           (1u << 10)

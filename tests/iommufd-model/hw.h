@@ -51,16 +51,6 @@ void hw_viommu_init(MdlViommu *viommu); /* vmid */
 void hw_viommu_fini(MdlViommu *viommu);
 
 /**
- * hw_attach_check: would the host's IOMMU driver take this attachment?
- * Checks what the driver checks when it is asked to attach @new to the RID or
- * to @pasid of @dev (address width and flags of VT-d stage 1, page requests,
- * vDEVICE of an SMMUv3 stage 1).  No effect.
- *
- * Returns: 0, or the negative errno of the driver.
- */
-int hw_attach_check(MdlDevice *dev, uint32_t pasid, MdlHwpt *new);
-
-/**
  * hw_attach: program what @dev (its RID, or @pasid) translates through, and
  * flush what the host's driver flushes when it does so.
  * @old, @new: NULL is blocked.  The caller keeps dev->hwpt and dev->pasids.
