@@ -51,8 +51,12 @@ struct MdlHw {
     HwCache cfg;                        /* SMMUv3: CDs */
     uint64_t ids[HW_MAX_IDS / 64];      /* domain ids or VMIDs in use */
     /* SMMUv3 errata: commands seen once, which had no effect yet */
-    uint64_t once[HW_MAX_ONCE][2];
+    struct {
+        uint64_t cmd[2];
+        uint64_t sync;                  /* which SYNC it was issued before */
+    } once[HW_MAX_ONCE];
     size_t nr_once;
+    uint64_t nr_syncs;
 };
 
 /* One access, or one translation request */

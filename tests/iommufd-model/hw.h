@@ -75,6 +75,12 @@ void hw_vdevice_changed(MdlVdevice *vdev, bool added);
 int hw_invalidate_vtd(MdlHwpt *hwpt, const void *entry);
 int hw_invalidate_smmuv3(MdlViommu *viommu, const void *entry);
 
+/*
+ * A new ioctl begins: the CMD_SYNC the driver put behind the commands of the
+ * one before has completed.  Matters to hardware with the repeat erratum.
+ */
+void hw_invalidate_synced(MdlViommu *viommu);
+
 /* Device side */
 void hw_device_reset(MdlDevice *dev);   /* FLR: ATC, engine, control bits */
 void hw_device_closed(MdlDevice *dev);

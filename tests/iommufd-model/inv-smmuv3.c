@@ -239,20 +239,30 @@ static bool smmu_second_time(MdlHw *hw, const uint64_t *cmd)
         return true;
     }
     for (i = 0; i < hw->nr_once; i++) {
-        if (!memcmp(hw->once[i], cmd, sizeof(hw->once[i]))) {
-            hw->nr_once--;
-            memmove(&hw->once[i], &hw->once[i + 1],
-                    (hw->nr_once - i) * sizeof(hw->once[i]));
-            return true;
+        if (memcmp(hw->once[i].cmd, cmd, sizeof(hw->once[i].cmd))) {
+            continue;
         }
+        if (hw->once[i].sync == hw->nr_syncs) {
+            return false;       /* no SYNC in between: still the first */
+        }
+        hw->nr_once--;
+        memmove(&hw->once[i], &hw->once[i + 1],
+                (hw->nr_once - i) * sizeof(hw->once[i]));
+        return true;
     }
     if (hw->nr_once == HW_MAX_ONCE) {
         hw->nr_once--;
         memmove(&hw->once[0], &hw->once[1],
                 hw->nr_once * sizeof(hw->once[0]));
     }
-    memcpy(hw->once[hw->nr_once++], cmd, sizeof(hw->once[0]));
+    memcpy(hw->once[hw->nr_once].cmd, cmd, sizeof(hw->once[0].cmd));
+    hw->once[hw->nr_once++].sync = hw->nr_syncs;
     return false;
+}
+
+void hw_invalidate_synced(MdlViommu *viommu)
+{
+    viommu->iommu->hw->nr_syncs++;
 }
 
 int hw_invalidate_smmuv3(MdlViommu *viommu, const void *entry)
