@@ -1,8 +1,7 @@
 /*
  * Model of /dev/iommu: interrupts of a vfio device, by eventfd
  *
- * Rules of VFIO_DEVICE_SET_IRQS: drivers/vfio/pci/vfio_pci_intrs.c and
- * vfio_set_irqs_validate_and_prepare().
+ * Rules of VFIO_DEVICE_SET_IRQS: drivers/vfio/pci/vfio_pci_intrs.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -215,48 +214,9 @@ static int single_set(int *slot, const struct vfio_irq_set *set,
            fd_get(slot, *(const int32_t *)data);
 }
 
-/* Sizes and ranges, before anything is looked at */
-static int irq_set_check(MdlDevice *dev, const struct vfio_irq_set *set,
-                         size_t data_len)
-{
-    unsigned num;
-    size_t unit;
-
-    if (set->index >= VFIO_PCI_NUM_IRQS ||
-        set->count >= UINT32_MAX - set->start ||
-        (set->flags & ~(VFIO_IRQ_SET_DATA_TYPE_MASK |
-                        VFIO_IRQ_SET_ACTION_TYPE_MASK))) {
-        return -EINVAL;
-    }
-    num = irq_count(dev, set->index);
-    if (set->start >= num || set->start + set->count > num) {
-        return -EINVAL;
-    }
-    switch (set->flags & VFIO_IRQ_SET_DATA_TYPE_MASK) {
-    case VFIO_IRQ_SET_DATA_NONE:
-        unit = 0;
-        break;
-    case VFIO_IRQ_SET_DATA_BOOL:
-        unit = sizeof(uint8_t);
-        break;
-    case VFIO_IRQ_SET_DATA_EVENTFD:
-        unit = sizeof(int32_t);
-        break;
-    default:
-        return -EINVAL;
-    }
-    return data_len / (unit ? unit : 1) < (unit ? set->count : 0) ?
-           -EINVAL : 0;
-}
-
 int ep_set_irqs(MdlDevice *dev, const struct vfio_irq_set *set,
                 const void *data, size_t data_len)
 {
-    int ret = irq_set_check(dev, set, data_len);
-
-    if (ret) {
-        return ret;
-    }
     if ((set->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) !=
         VFIO_IRQ_SET_ACTION_TRIGGER) {
         return -ENOTTY;

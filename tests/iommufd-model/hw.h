@@ -106,6 +106,7 @@ int ep_region_info(MdlDevice *dev, unsigned region, uint64_t *size,
                    uint32_t *flags);    /* VFIO_REGION_INFO_FLAG_* */
 int ep_irq_info(MdlDevice *dev, unsigned index, uint32_t *count,
                 uint32_t *flags);       /* VFIO_IRQ_INFO_* */
+/* The caller has checked index, range, flags and the size of the data */
 int ep_set_irqs(MdlDevice *dev, const struct vfio_irq_set *set,
                 const void *data, size_t data_len);
 int ep_trigger(MdlDevice *dev, unsigned index, unsigned vector);

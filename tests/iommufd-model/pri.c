@@ -102,7 +102,7 @@ static void pri_answer(MdlDevice *dev, HwGroup *g, bool success)
     }
     g->answered = true;
     g->success = success;
-    mdl_journal("response", "\"dev\":\"%s\",\"grpid\":%u,\"success\":%s",
+    mdl_journal("prg-response", "\"dev\":\"%s\",\"grpid\":%u,\"success\":%s",
                 dev->bdf, g->grpid, success ? "true" : "false");
     if (op && success) {
         dma_run(op);
@@ -215,7 +215,7 @@ static void pri_host(MdlDevice *dev, const MdlPageRequest *r, HwGroup *g)
     MdlEndpoint *ep = dev->ep;
     MdlHwpt *hwpt = hw_hwpt_of(dev, r->pasid);
 
-    mdl_journal("page-request", "\"dev\":\"%s\",\"pasid\":%lld,"
+    mdl_journal("prq", "\"dev\":\"%s\",\"pasid\":%lld,"
                 "\"grpid\":%u,\"addr\":%llu,\"perm\":\"%s%s%s%s\","
                 "\"last\":%s", dev->bdf, r->pasid == MDL_NO_PASID ? -1LL :
                 (long long)r->pasid, r->grpid, (unsigned long long)r->addr,
