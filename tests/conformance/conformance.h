@@ -1,0 +1,225 @@
+/*
+ * Conformance of /dev/iommu: frame of the scenarios
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A scenario is a function.  It opens what it needs through the ct_open_*()
+ * and ct_mem() calls, makes checks, and returns; everything it opened is
+ * released behind it.  A failed check is reported and counted, and the
+ * scenario goes on unless it returns itself.
+ *
+ * Wrappers of system calls return 0 (or a count) or a negative errno.
+ */
+
+#ifndef CONFORMANCE_H
+#define CONFORMANCE_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/types.h>
+#include "uapi73.h"
+
+#define CT_MAX_DEVICES  16
+#define CT_NO_ID        0x7ffffff0u     /* an id nothing can have here */
+
+#define ARRAY_LEN(a)    (sizeof(a) / sizeof((a)[0]))
+
+/* What a scenario cannot do without */
+enum {
+    CT_DEV      = 1 << 0,       /* a vfio device */
+    CT_DEV2     = 1 << 1,       /* a second one, in another group */
+    CT_MATE     = 1 << 2,       /* two devices in one group */
+    CT_IOMMU2   = 1 << 3,       /* two devices behind two IOMMUs */
+    CT_VTD      = 1 << 4,
+    CT_SMMUV3   = 1 << 5,
+    CT_NEST     = 1 << 6,       /* NEST_PARENT can be allocated */
+    CT_VIOMMU   = 1 << 7,       /* a vIOMMU can be allocated */
+    CT_PASID    = 1 << 8,       /* a device with PASIDs */
+    CT_PRI      = 1 << 9,       /* page requests can be enabled */
+    CT_DIRTY    = 1 << 10,      /* dirty tracking */
+    CT_MODEL    = 1 << 11,      /* the model's control commands */
+    CT_RESET    = 1 << 12,      /* a device that can be reset */
+    CT_MSIX     = 1 << 13,      /* a device with MSI-X */
+    CT_ROOT     = 1 << 14,      /* all capabilities */
+    CT_NO_PASID = 1 << 15,      /* a device without PASIDs */
+    CT_NO_PRI   = 1 << 16,      /* a device without page requests */
+    CT_VF_PRI   = 1 << 17,      /* a VF whose PF has page requests */
+};
+
+typedef struct CtScenario {
+    const char *name;
+    void (*run)(void);
+    unsigned needs;
+} CtScenario;
+
+typedef struct CtGroup {
+    const char *name;
+    const CtScenario *scenario;
+    unsigned nr;
+} CtGroup;
+
+#define CT_GROUP(ident, title) \
+    const CtGroup ident = { title, scenarios, ARRAY_LEN(scenarios) }
+
+extern const CtGroup ct_abi, ct_ioas, ct_copy, ct_iova, ct_option, ct_file,
+    ct_pagetable, ct_hwinfo, ct_attachment, ct_pasid, ct_nest_vtd, ct_nest_smmu,
+    ct_inval_vtd, ct_inval_smmu, ct_dirty, ct_fault, ct_pageresp, ct_viommu,
+    ct_veventq, ct_vfio, ct_irq, ct_reset, ct_lifetime, ct_dma;
+
+/* What is known about a device before any scenario runs */
+typedef struct CtDevice {
+    char bdf[32];               /* "" when given by its cdev path */
+    char cdev[64];
+    char group[32];             /* name of its iommu_group, "" unknown */
+    char iommu[64];             /* name of its IOMMU in sysfs, "" unknown */
+    bool virtfn;
+    unsigned info_type;         /* IOMMU_HW_INFO_TYPE_* */
+    unsigned pasid_bits;
+    uint64_t caps;
+    union {
+        struct iommu_hw_info_vtd vtd;
+        struct iommu_hw_info_arm_smmuv3 smmu;
+    } info;
+    bool nest, viommu, pri, pf_pri, reset, msix;
+} CtDevice;
+
+typedef struct CtConfig {
+    CtDevice dev[CT_MAX_DEVICES];
+    unsigned nr_dev;
+    unsigned have;              /* CT_* the machine offers */
+    bool model;
+} CtConfig;
+
+extern CtConfig ct;
+
+/* ------------------------------------------------------ check.c: checks */
+
+bool ct_ret(const char *file, int line, const char *what, long want, long got);
+bool ct_eq(const char *file, int line, const char *what, uint64_t want,
+           uint64_t got);
+bool ct_true(const char *file, int line, const char *what, bool ok);
+void ct_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* @want is 0, a count or a negative errno */
+#define RET(want, expr) ct_ret(__FILE__, __LINE__, #expr, (want), (expr))
+#define EQ(want, expr) ct_eq(__FILE__, __LINE__, #expr, (want), (expr))
+#define OK(expr) ct_true(__FILE__, __LINE__, #expr, (expr))
+
+void ct_scenario_begin(void);
+/* Returns: true when no check failed since ct_scenario_begin() */
+bool ct_scenario_end(void);
+unsigned ct_checks(void);
+unsigned ct_failures(void);
+const char *ct_errno_name(int err);
+
+/* -------------------------------- check.c: things released automatically */
+
+int ct_keep_fd(int fd);                 /* returns fd */
+void ct_close(int fd);
+/* Zeroed private memory, page aligned, written once so that it is there */
+void *ct_mem(size_t len);
+size_t ct_page(void);
+
+/* -------------------------------------------------- calls.c: /dev/iommu */
+
+int ct_ioctl(int fd, unsigned long req, void *arg);
+int ct_open_iommufd(void);
+int ct_destroy(int fd, uint32_t id);
+int ct_ioas_alloc(int fd, uint32_t *id);
+uint32_t ct_ioas(int fd);               /* checked; 0 when it failed */
+#define CT_RW (IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE)
+#define CT_FIXED IOMMU_IOAS_MAP_FIXED_IOVA
+int ct_map(int fd, uint32_t ioas, const void *va, uint64_t len, uint64_t iova,
+           uint32_t flags);
+int ct_map_out(int fd, uint32_t ioas, const void *va, uint64_t len,
+               uint64_t *iova, uint32_t flags);
+int ct_unmap(int fd, uint32_t ioas, uint64_t iova, uint64_t len,
+             uint64_t *unmapped);
+int ct_copy_map(int fd, uint32_t dst, uint32_t src, uint64_t len,
+                uint64_t *dst_iova, uint64_t src_iova, uint32_t flags);
+/* @nr: room in @ranges on entry, number there are on return */
+int ct_ranges(int fd, uint32_t ioas, struct iommu_iova_range *ranges,
+              uint32_t *nr, uint64_t *align);
+bool ct_range_covers(int fd, uint32_t ioas, uint64_t first, uint64_t last);
+int ct_allow(int fd, uint32_t ioas, const struct iommu_iova_range *ranges,
+             uint32_t nr);
+int ct_option(int fd, uint32_t option, uint16_t op, uint32_t object,
+              uint64_t *val);
+int ct_hwpt(int fd, uint32_t dev, uint32_t pt, uint32_t flags, uint32_t *id);
+int ct_hwpt_data(int fd, uint32_t dev, uint32_t pt, uint32_t flags,
+                 uint32_t type, const void *data, uint32_t len,
+                 uint32_t fault, uint32_t *id);
+int ct_vtd_s1(int fd, uint32_t dev, uint32_t parent, uint32_t flags,
+              uint64_t pgtbl, uint32_t fault, uint32_t *id);
+int ct_ste(int fd, uint32_t dev, uint32_t viommu, uint64_t ste0,
+           uint64_t ste1, uint32_t *id);
+int ct_hw_info(int fd, uint32_t dev, struct iommu_hw_info *info);
+/* @nr: entries on entry, entries done on return */
+int ct_invalidate(int fd, uint32_t id, uint32_t type, const void *entries,
+                  uint32_t entry_len, uint32_t *nr);
+int ct_dirty_set(int fd, uint32_t hwpt, uint32_t flags);
+int ct_dirty_get(int fd, uint32_t hwpt, uint32_t flags, uint64_t iova,
+                 uint64_t len, uint64_t page, void *bitmap);
+int ct_fault_queue(int fd, uint32_t *id, int *qfd);
+int ct_viommu_new(int fd, uint32_t dev, uint32_t parent, uint32_t type,
+                  uint32_t *id);
+int ct_vdevice(int fd, uint32_t viommu, uint32_t dev, uint64_t virt_id,
+               uint32_t *id);
+int ct_veventq_new(int fd, uint32_t viommu, uint32_t type, uint32_t depth,
+                   uint32_t *id, int *qfd);
+ssize_t ct_read(int fd, void *buf, size_t len);
+ssize_t ct_write(int fd, const void *buf, size_t len);
+ssize_t ct_pread(int fd, void *buf, size_t len, uint64_t off);
+ssize_t ct_pwrite(int fd, const void *buf, size_t len, uint64_t off);
+/* Returns: the events of @want that are there within @timeout_ms */
+int ct_poll(int fd, short want, int timeout_ms);
+
+/* --------------------------------------------------- device.c: vfio */
+
+/* A device bound to an iommufd */
+typedef struct CtBound {
+    const CtDevice *dev;
+    int iommufd;
+    int fd;
+    uint32_t id;                /* dev_id */
+} CtBound;
+
+/* First device that offers all of @needs (CT_PASID, CT_PRI, ...) */
+const CtDevice *ct_device(unsigned needs);
+/* Another than @dev: same group, other group, other IOMMU (CT_MATE, ...) */
+const CtDevice *ct_device_other(const CtDevice *dev, unsigned how);
+int ct_open_cdev(const CtDevice *dev);
+int ct_bind(int fd, int iommufd, uint32_t *id);
+/* Opens and binds; checked */
+bool ct_bound(CtBound *b, int iommufd, const CtDevice *dev);
+/* The same with a fresh iommufd */
+bool ct_bound_new(CtBound *b, unsigned needs);
+/* A fresh iommufd, a bound device, an IOAS and a nesting parent over it */
+bool ct_bound_parent(CtBound *b, unsigned needs, uint32_t *ioas,
+                     uint32_t *parent);
+int ct_attach(const CtBound *b, uint32_t pt);
+int ct_attach_out(const CtBound *b, uint32_t *pt);
+int ct_attach_pasid(const CtBound *b, uint32_t pt, uint32_t pasid);
+int ct_detach(const CtBound *b);
+int ct_detach_pasid(const CtBound *b, uint32_t pasid);
+uint64_t ct_region_offset(const CtBound *b, uint32_t index);
+/* Offset in config space of a capability, 0 when it is not there */
+unsigned ct_pci_cap(const CtBound *b, uint8_t id);
+unsigned ct_pci_ext_cap(const CtBound *b, uint16_t id);
+bool ct_discover(const char *const *names, unsigned nr);
+
+/* --------------------------------------------- stimulus.c: model commands */
+
+bool ct_model_present(void);
+/* Formats and runs one command; returns the reply, valid until the next */
+const char *ct_model(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2)));
+bool ct_json_true(const char *json, const char *key);
+bool ct_json_has(const char *json, const char *key);
+bool ct_json_u64(const char *json, const char *key, uint64_t *val);
+bool ct_json_is(const char *json, const char *key, const char *text);
+
+#endif

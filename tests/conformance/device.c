@@ -1,0 +1,426 @@
+/*
+ * Conformance of /dev/iommu: the vfio devices of the machine
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <endian.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "conformance.h"
+
+#define SYSFS_PCI "/sys/bus/pci/devices"
+
+#define PCI_EXT_CAP_ID_PRI 0x13
+
+CtConfig ct;
+
+/* ------------------------------------------------------------ vfio calls */
+
+int ct_open_cdev(const CtDevice *dev)
+{
+    int fd = open(dev->cdev, O_RDWR | O_CLOEXEC);
+
+    return fd < 0 ? -errno : ct_keep_fd(fd);
+}
+
+int ct_bind(int fd, int iommufd, uint32_t *id)
+{
+    struct vfio_device_bind_iommufd cmd = {
+        .argsz = sizeof(cmd),
+        .iommufd = iommufd,
+    };
+    int ret = ct_ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
+
+    *id = ret ? 0 : cmd.out_devid;
+    return ret;
+}
+
+bool ct_bound(CtBound *b, int iommufd, const CtDevice *dev)
+{
+    b->dev = dev;
+    b->iommufd = iommufd;
+    b->id = 0;
+    b->fd = ct_open_cdev(dev);
+    return OK(b->fd >= 0) && RET(0, ct_bind(b->fd, iommufd, &b->id));
+}
+
+bool ct_bound_new(CtBound *b, unsigned needs)
+{
+    int iommufd = ct_open_iommufd();
+
+    return iommufd >= 0 && ct_bound(b, iommufd, ct_device(needs));
+}
+
+bool ct_bound_parent(CtBound *b, unsigned needs, uint32_t *ioas,
+                     uint32_t *parent)
+{
+    if (!ct_bound_new(b, needs)) {
+        return false;
+    }
+    *ioas = ct_ioas(b->iommufd);
+    return RET(0, ct_hwpt(b->iommufd, b->id, *ioas,
+                          IOMMU_HWPT_ALLOC_NEST_PARENT, parent));
+}
+
+static int attach(const CtBound *b, uint32_t *pt, uint32_t flags,
+                  uint32_t pasid)
+{
+    struct vfio_device_attach_iommufd_pt cmd = {
+        .argsz = sizeof(cmd),
+        .flags = flags,
+        .pt_id = *pt,
+        .pasid = pasid,
+    };
+    int ret = ct_ioctl(b->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
+
+    *pt = cmd.pt_id;
+    return ret;
+}
+
+int ct_attach_out(const CtBound *b, uint32_t *pt)
+{
+    return attach(b, pt, 0, 0);
+}
+
+int ct_attach(const CtBound *b, uint32_t pt)
+{
+    return attach(b, &pt, 0, 0);
+}
+
+int ct_attach_pasid(const CtBound *b, uint32_t pt, uint32_t pasid)
+{
+    return attach(b, &pt, VFIO_DEVICE_ATTACH_PASID, pasid);
+}
+
+static int detach(const CtBound *b, uint32_t flags, uint32_t pasid)
+{
+    struct vfio_device_detach_iommufd_pt cmd = {
+        .argsz = sizeof(cmd),
+        .flags = flags,
+        .pasid = pasid,
+    };
+
+    return ct_ioctl(b->fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
+}
+
+int ct_detach(const CtBound *b)
+{
+    return detach(b, 0, 0);
+}
+
+int ct_detach_pasid(const CtBound *b, uint32_t pasid)
+{
+    return detach(b, VFIO_DEVICE_DETACH_PASID, pasid);
+}
+
+uint64_t ct_region_offset(const CtBound *b, uint32_t index)
+{
+    struct vfio_region_info info = { .argsz = sizeof(info), .index = index };
+
+    return ct_ioctl(b->fd, VFIO_DEVICE_GET_REGION_INFO, &info) ? 0 :
+           info.offset;
+}
+
+/* ----------------------------------------------------- PCI capabilities */
+
+static uint32_t config_read(const CtBound *b, unsigned off, unsigned len)
+{
+    uint32_t val = 0;
+    uint64_t base = ct_region_offset(b, VFIO_PCI_CONFIG_REGION_INDEX);
+
+    if (ct_pread(b->fd, &val, len, base + off) != (ssize_t)len) {
+        return 0;
+    }
+    return le32toh(val);
+}
+
+unsigned ct_pci_cap(const CtBound *b, uint8_t id)
+{
+    unsigned pos = config_read(b, 0x34, 1) & ~3u;
+
+    /* A list cannot be longer than config space has room for */
+    for (unsigned n = 0; pos >= 0x40 && n < 48; n++) {
+        if (config_read(b, pos, 1) == id) {
+            return pos;
+        }
+        pos = config_read(b, pos + 1, 1) & ~3u;
+    }
+    return 0;
+}
+
+unsigned ct_pci_ext_cap(const CtBound *b, uint16_t id)
+{
+    unsigned pos = 0x100;
+
+    for (unsigned n = 0; pos >= 0x100 && n < 960; n++) {
+        uint32_t header = config_read(b, pos, 4);
+
+        if (header && (header & 0xffff) == id) {
+            return pos;
+        }
+        pos = header >> 20 & ~3u;
+    }
+    return 0;
+}
+
+/* -------------------------------------------------------------- choosing */
+
+static bool device_has(const CtDevice *d, unsigned needs)
+{
+    return (!(needs & CT_NEST) || d->nest) &&
+           (!(needs & CT_VIOMMU) || d->viommu) &&
+           (!(needs & CT_PASID) || d->pasid_bits) &&
+           (!(needs & CT_NO_PASID) || !d->pasid_bits) &&
+           (!(needs & CT_PRI) || d->pri) &&
+           (!(needs & CT_NO_PRI) || (!d->pri && !d->pf_pri)) &&
+           (!(needs & CT_VF_PRI) || d->pf_pri) &&
+           (!(needs & CT_DIRTY) || d->caps & IOMMU_HW_CAP_DIRTY_TRACKING) &&
+           (!(needs & CT_RESET) || d->reset) &&
+           (!(needs & CT_MSIX) || d->msix);
+}
+
+const CtDevice *ct_device(unsigned needs)
+{
+    for (unsigned i = 0; i < ct.nr_dev; i++) {
+        const CtDevice *d = &ct.dev[i];
+
+        if (device_has(d, needs) &&
+            (!(needs & (CT_DEV2 | CT_MATE | CT_IOMMU2)) ||
+             ct_device_other(d, needs))) {
+            return d;
+        }
+    }
+    return NULL;
+}
+
+const CtDevice *ct_device_other(const CtDevice *dev, unsigned how)
+{
+    for (unsigned i = 0; i < ct.nr_dev; i++) {
+        const CtDevice *d = &ct.dev[i];
+        bool mate = *d->group && !strcmp(d->group, dev->group);
+        bool same = *d->iommu && !strcmp(d->iommu, dev->iommu);
+
+        if (d == dev || mate != !!(how & CT_MATE)) {
+            continue;
+        }
+        if (how & CT_IOMMU2 && (!*d->iommu || !*dev->iommu || same)) {
+            continue;
+        }
+        if (device_has(d, how)) {
+            return d;
+        }
+    }
+    return NULL;
+}
+
+/* ------------------------------------------------------------- discovery */
+
+static void link_name(const char *bdf, const char *link, char *out,
+                      size_t len)
+{
+    char path[256], target[512];
+    ssize_t n;
+    const char *slash;
+
+    snprintf(path, sizeof(path), SYSFS_PCI "/%s/%s", bdf, link);
+    n = readlink(path, target, sizeof(target) - 1);
+    if (n <= 0) {
+        out[0] = '\0';
+        return;
+    }
+    target[n] = '\0';
+    slash = strrchr(target, '/');
+    snprintf(out, len, "%.*s", (int)len - 1, slash ? slash + 1 : target);
+}
+
+/* The vfioN below a device's vfio-dev directory names its character device */
+static bool find_cdev(CtDevice *d)
+{
+    char path[256];
+    DIR *dir;
+    struct dirent *e;
+
+    snprintf(path, sizeof(path), SYSFS_PCI "/%s/vfio-dev", d->bdf);
+    dir = opendir(path);
+    if (!dir) {
+        return false;
+    }
+    d->cdev[0] = '\0';
+    while ((e = readdir(dir))) {
+        if (!strncmp(e->d_name, "vfio", 4)) {
+            snprintf(d->cdev, sizeof(d->cdev), "/dev/vfio/devices/%.32s",
+                     e->d_name);
+        }
+    }
+    closedir(dir);
+    return d->cdev[0];
+}
+
+static void find_place(CtDevice *d)
+{
+    char physfn[64];
+
+    if (!d->bdf[0]) {
+        return;
+    }
+    link_name(d->bdf, "iommu_group", d->group, sizeof(d->group));
+    link_name(d->bdf, "iommu", d->iommu, sizeof(d->iommu));
+    link_name(d->bdf, "physfn", physfn, sizeof(physfn));
+    d->virtfn = physfn[0];
+}
+
+/* Attaching something with a fault queue turns page requests on, or fails */
+static void probe_faults(CtDevice *d, const CtBound *b, uint32_t ioas)
+{
+    uint32_t fault, hwpt;
+    int qfd, ret;
+
+    if (ct_fault_queue(b->iommufd, &fault, &qfd) ||
+        ct_hwpt_data(b->iommufd, b->id, ioas, IOMMU_HWPT_FAULT_ID_VALID,
+                     IOMMU_HWPT_DATA_NONE, NULL, 0, fault, &hwpt)) {
+        return;
+    }
+    ret = ct_attach(b, hwpt);
+    /* SMMUv3 grants the attach whether the device has page requests or not */
+    d->pri = !ret && d->info_type == IOMMU_HW_INFO_TYPE_INTEL_VTD &&
+             ct_pci_ext_cap(b, PCI_EXT_CAP_ID_PRI);
+    d->pf_pri = ret == -EINVAL && d->virtfn;
+    ct_detach(b);
+    ct_destroy(b->iommufd, hwpt);
+}
+
+static void probe(CtDevice *d)
+{
+    struct iommu_hw_info info = {
+        .data_len = sizeof(d->info),
+        .data_uptr = (uintptr_t)&d->info,
+    };
+    struct vfio_device_info dinfo = { .argsz = sizeof(dinfo) };
+    struct vfio_irq_info irq = {
+        .argsz = sizeof(irq),
+        .index = VFIO_PCI_MSIX_IRQ_INDEX,
+    };
+    CtBound b;
+    uint32_t ioas, parent = 0;
+
+    b.iommufd = ct_open_iommufd();
+    if (b.iommufd < 0 || !ct_bound(&b, b.iommufd, d)) {
+        return;
+    }
+    if (!ct_ioctl(b.fd, VFIO_DEVICE_GET_INFO, &dinfo)) {
+        d->reset = dinfo.flags & VFIO_DEVICE_FLAGS_RESET;
+    }
+    if (!ct_ioctl(b.fd, VFIO_DEVICE_GET_IRQ_INFO, &irq)) {
+        d->msix = irq.count >= 2;
+    }
+    if (!RET(0, ct_hw_info(b.iommufd, b.id, &info)) ||
+        ct_ioas_alloc(b.iommufd, &ioas)) {
+        return;
+    }
+    d->info_type = info.out_data_type;
+    d->pasid_bits = info.out_max_pasid_log2;
+    d->caps = info.out_capabilities;
+    d->nest = !ct_hwpt(b.iommufd, b.id, ioas, IOMMU_HWPT_ALLOC_NEST_PARENT,
+                       &parent);
+    d->viommu = d->nest &&
+                !ct_viommu_new(b.iommufd, b.id, parent,
+                               IOMMU_VIOMMU_TYPE_ARM_SMMUV3, NULL);
+    probe_faults(d, &b, ioas);
+}
+
+static void add_device(const char *name)
+{
+    CtDevice *d = &ct.dev[ct.nr_dev];
+
+    if (ct.nr_dev == CT_MAX_DEVICES) {
+        return;
+    }
+    memset(d, 0, sizeof(*d));
+    if (name[0] == '/') {
+        snprintf(d->cdev, sizeof(d->cdev), "%s", name);
+        ct.nr_dev++;
+        return;
+    }
+    snprintf(d->bdf, sizeof(d->bdf), "%s", name);
+    if (find_cdev(d)) {
+        ct.nr_dev++;
+    }
+}
+
+static int by_bdf(const void *a, const void *b)
+{
+    return strcmp(((const CtDevice *)a)->bdf, ((const CtDevice *)b)->bdf);
+}
+
+static void scan_sysfs(void)
+{
+    DIR *dir = opendir(SYSFS_PCI);
+    struct dirent *e;
+
+    if (!dir) {
+        return;
+    }
+    while ((e = readdir(dir))) {
+        if (e->d_name[0] != '.') {
+            add_device(e->d_name);
+        }
+    }
+    closedir(dir);
+    /* readdir() has no order, and results should not depend on it */
+    qsort(ct.dev, ct.nr_dev, sizeof(ct.dev[0]), by_bdf);
+}
+
+static void find_combinations(void)
+{
+    for (unsigned i = 0; i < ct.nr_dev; i++) {
+        for (unsigned how = CT_DEV2; how <= CT_IOMMU2; how <<= 1) {
+            if (ct_device_other(&ct.dev[i], how)) {
+                ct.have |= how;
+            }
+        }
+    }
+    for (unsigned need = CT_NEST; need <= CT_VF_PRI; need <<= 1) {
+        if (need & (CT_MODEL | CT_ROOT)) {
+            continue;
+        }
+        if (ct_device(need)) {
+            ct.have |= need;
+        }
+    }
+}
+
+bool ct_discover(const char *const *names, unsigned nr)
+{
+    for (unsigned i = 0; i < nr; i++) {
+        add_device(names[i]);
+    }
+    if (!nr) {
+        scan_sysfs();
+    }
+    for (unsigned i = 0; i < ct.nr_dev; i++) {
+        CtDevice *d = &ct.dev[i];
+
+        find_place(d);
+        ct_scenario_begin();
+        probe(d);
+        if (!ct_scenario_end()) {
+            return false;
+        }
+        ct_note("device %s %s group '%s' iommu '%s' pasid-bits %u%s%s%s%s%s",
+                d->bdf, d->cdev, d->group, d->iommu, d->pasid_bits,
+                d->nest ? " nest" : "", d->viommu ? " viommu" : "",
+                d->pri ? " pri" : "", d->reset ? " reset" : "",
+                d->virtfn ? " vf" : "");
+    }
+    if (ct.nr_dev) {
+        ct.have |= CT_DEV;
+        find_combinations();
+    }
+    return true;
+}

@@ -1,0 +1,288 @@
+/*
+ * Conformance of /dev/iommu: choosing and running scenarios
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Output is TAP.  A scenario that the machine cannot run is skipped with the
+ * reason; --require turns the absence of something into a failure, so that a
+ * test which counts on it cannot turn into a row of skips.
+ */
+
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "conformance.h"
+
+static const CtGroup *const groups[] = {
+    &ct_abi, &ct_ioas, &ct_copy, &ct_iova, &ct_option, &ct_file, &ct_pagetable,
+    &ct_hwinfo, &ct_attachment, &ct_pasid, &ct_nest_vtd, &ct_nest_smmu,
+    &ct_inval_vtd, &ct_inval_smmu, &ct_dirty, &ct_fault, &ct_pageresp,
+    &ct_viommu, &ct_veventq, &ct_vfio, &ct_irq, &ct_reset, &ct_lifetime,
+    &ct_dma,
+};
+
+static const struct {
+    unsigned bit;
+    const char *name;
+    const char *reason;
+} needs[] = {
+    { CT_DEV, "device", "no vfio device" },
+    { CT_DEV2, "device2", "no second device in another group" },
+    { CT_MATE, "mate", "no two devices in one group" },
+    { CT_IOMMU2, "iommu2", "no devices behind two IOMMUs" },
+    { CT_VTD, "vtd", "the host IOMMU is not VT-d" },
+    { CT_SMMUV3, "smmuv3", "the host IOMMU is not an SMMUv3" },
+    { CT_NEST, "nest", "the host IOMMU cannot nest" },
+    { CT_VIOMMU, "viommu", "the host IOMMU offers no vIOMMU" },
+    { CT_PASID, "pasid", "no device with PASIDs" },
+    { CT_PRI, "pri", "no device with page requests" },
+    { CT_DIRTY, "dirty", "the host IOMMU does not track dirty pages" },
+    { CT_MODEL, "model", "needs a stimulus only the model can give" },
+    { CT_RESET, "reset", "no device that can be reset" },
+    { CT_MSIX, "msix", "no device with two MSI-X vectors" },
+    { CT_ROOT, "root", "needs the capabilities of root" },
+    { CT_NO_PASID, "no-pasid", "every device has PASIDs" },
+    { CT_NO_PRI, "no-pri", "every device has page requests" },
+    { CT_VF_PRI, "vf-pri", "no VF of a device with page requests" },
+};
+
+static const char *missing(unsigned want)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(needs); i++) {
+        if (want & needs[i].bit && !(ct.have & needs[i].bit)) {
+            return needs[i].reason;
+        }
+    }
+    /* Each of several needs may be met by a different device only */
+    if (want & ~(CT_VTD | CT_SMMUV3 | CT_MODEL | CT_ROOT) &&
+        !ct_device(want & ~CT_DEV)) {
+        return "no one device has all that it needs";
+    }
+    return NULL;
+}
+
+static unsigned need_bit(const char *name)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(needs); i++) {
+        if (!strcmp(needs[i].name, name)) {
+            return needs[i].bit;
+        }
+    }
+    fprintf(stderr, "conformance: --require: unknown word '%s'\n", name);
+    exit(2);
+}
+
+static unsigned parse_require(char *list)
+{
+    unsigned bits = 0;
+
+    for (char *w = strtok(list, ","); w; w = strtok(NULL, ",")) {
+        bits |= need_bit(w);
+    }
+    return bits;
+}
+
+static unsigned count_scenarios(void)
+{
+    unsigned n = 0;
+
+    for (unsigned g = 0; g < ARRAY_LEN(groups); g++) {
+        n += groups[g]->nr;
+    }
+    return n;
+}
+
+static bool *parse_only(char *list)
+{
+    unsigned total = count_scenarios();
+    bool *only = calloc(total + 1, sizeof(*only));
+
+    for (char *w = strtok(list, ","); w; w = strtok(NULL, ",")) {
+        char *end;
+        unsigned long n = strtoul(w, &end, 10);
+
+        if (!only || *end || n < 1 || n > total) {
+            fprintf(stderr, "conformance: --only: '%s' is not in 1..%u\n", w,
+                    total);
+            exit(2);
+        }
+        only[n] = true;
+    }
+    return only;
+}
+
+static void list_scenarios(void)
+{
+    unsigned n = 1;
+
+    for (unsigned g = 0; g < ARRAY_LEN(groups); g++) {
+        for (unsigned i = 0; i < groups[g]->nr; i++, n++) {
+            printf("%u %s: %s\n", n, groups[g]->name,
+                   groups[g]->scenario[i].name);
+        }
+    }
+}
+
+static void run_all(const bool *only)
+{
+    unsigned n = 1, run = 0, bad = 0, skipped = 0;
+
+    printf("1..%u\n", count_scenarios());
+    for (unsigned g = 0; g < ARRAY_LEN(groups); g++) {
+        for (unsigned i = 0; i < groups[g]->nr; i++, n++) {
+            const CtScenario *s = &groups[g]->scenario[i];
+            const char *why = only && !only[n] ? "not chosen by --only" :
+                              missing(s->needs);
+            bool good = true;
+
+            if (!why) {
+                unsigned before = ct_checks();
+
+                ct_scenario_begin();
+                s->run();
+                good = ct_scenario_end();
+                if (ct_checks() == before) {
+                    ct_note("the scenario made no check");
+                    good = false;
+                }
+                run++;
+                bad += !good;
+            } else {
+                skipped++;
+            }
+            printf("%sok %u - %s: %s%s%s\n", good ? "" : "not ", n,
+                   groups[g]->name, s->name, why ? " # SKIP " : "",
+                   why ? why : "");
+            fflush(stdout);
+        }
+    }
+    ct_note("%u scenarios run, %u failed, %u skipped; %u checks, %u failed",
+            run, bad, skipped, ct_checks(), ct_failures());
+}
+
+static bool is_root(void)
+{
+    char line[256];
+    unsigned long long caps = 0;
+    FILE *f = fopen("/proc/self/status", "re");
+
+    if (!f) {
+        return geteuid() == 0;
+    }
+    while (fgets(line, sizeof(line), f)) {
+        if (sscanf(line, "CapEff: %llx", &caps) == 1) {
+            break;
+        }
+    }
+    fclose(f);
+    /* CAP_SYS_RAWIO is 17, CAP_SYS_RESOURCE 24 */
+    return caps & 1ull << 24 && caps & 1ull << 17;
+}
+
+static bool set_flavour(const char *flavour)
+{
+    unsigned type = ct.nr_dev ? ct.dev[0].info_type : 0;
+
+    if (!strcmp(flavour, "auto")) {
+        ct.have |= type == IOMMU_HW_INFO_TYPE_INTEL_VTD ? CT_VTD :
+                   type == IOMMU_HW_INFO_TYPE_ARM_SMMUV3 ? CT_SMMUV3 : 0;
+    } else if (!strcmp(flavour, "vtd") &&
+               type == IOMMU_HW_INFO_TYPE_INTEL_VTD) {
+        ct.have |= CT_VTD;
+    } else if (!strcmp(flavour, "smmuv3") &&
+               type == IOMMU_HW_INFO_TYPE_ARM_SMMUV3) {
+        ct.have |= CT_SMMUV3;
+    } else {
+        printf("Bail out! flavour '%s' wanted, but the host reports hardware "
+               "of type %u\n", flavour, type);
+        return false;
+    }
+    return true;
+}
+
+static void usage(FILE *out)
+{
+    fprintf(out,
+            "usage: iommufd-conformance [--list] [--only N,M] [--model]\n"
+            "         [--device BDF|/dev/vfio/devices/vfioN]...\n"
+            "         [--flavour vtd|smmuv3|auto] [--require WORD,...]\n"
+            "words of --require:");
+    for (unsigned i = 0; i < ARRAY_LEN(needs); i++) {
+        fprintf(out, " %s", needs[i].name);
+    }
+    fprintf(out, "\n");
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "list", no_argument, NULL, 'l' },
+        { "only", required_argument, NULL, 'o' },
+        { "device", required_argument, NULL, 'd' },
+        { "flavour", required_argument, NULL, 'f' },
+        { "require", required_argument, NULL, 'r' },
+        { "model", no_argument, NULL, 'm' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    const char *names[CT_MAX_DEVICES], *flavour = "auto";
+    unsigned nr_names = 0, required = 0;
+    bool *only = NULL;
+    int opt;
+
+    while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (opt) {
+        case 'l':
+            list_scenarios();
+            return 0;
+        case 'o':
+            only = parse_only(optarg);
+            break;
+        case 'd':
+            if (nr_names < CT_MAX_DEVICES) {
+                names[nr_names++] = optarg;
+            }
+            break;
+        case 'f':
+            flavour = optarg;
+            break;
+        case 'r':
+            required = parse_require(optarg);
+            break;
+        case 'm':
+            ct.model = true;
+            break;
+        default:
+            usage(opt == 'h' ? stdout : stderr);
+            return opt == 'h' ? 0 : 2;
+        }
+    }
+
+    printf("TAP version 13\n");
+    if (ct.model && !ct_model_present()) {
+        printf("Bail out! --model given, but no model is preloaded\n");
+        return 1;
+    }
+    if (access("/dev/iommu", R_OK | W_OK)) {
+        printf("Bail out! /dev/iommu: %s\n", strerror(errno));
+        return 1;
+    }
+    if (!ct_discover(names, nr_names)) {
+        printf("Bail out! a device cannot be probed\n");
+        return 1;
+    }
+    ct.have |= (ct.model ? CT_MODEL : 0) | (is_root() ? CT_ROOT : 0);
+    if (!set_flavour(flavour)) {
+        return 1;
+    }
+    if (missing(required & ~ct.have)) {
+        printf("Bail out! required: %s\n", missing(required & ~ct.have));
+        return 1;
+    }
+    run_all(only);
+    free(only);
+    return ct_failures() ? 1 : 0;
+}
