@@ -312,6 +312,19 @@ bool smmu_wants_ats(const MdlHwpt *hwpt)
            hw_bits(hwpt->s1.ste[1], 29, 28) == 1;
 }
 
+/*
+ * arm_smmu_write_entry(): an STE that is written as it was is not synced, so
+ * the stream's CDs stay.  A guest's CFGI_STE turned into a replacement by an
+ * equal STE has no effect.
+ */
+static bool smmu_same_ste(const MdlHwpt *old, const MdlHwpt *new)
+{
+    return old && new && old->nested && new->nested &&
+           hw_s2_of(old) == hw_s2_of(new) &&
+           old->s1.ste[0] == new->s1.ste[0] &&
+           old->s1.ste[1] == new->s1.ste[1];
+}
+
 static void smmu_attach(MdlDevice *dev, uint32_t pasid, MdlHwpt *old,
                         MdlHwpt *new)
 {
@@ -322,8 +335,10 @@ static void smmu_attach(MdlDevice *dev, uint32_t pasid, MdlHwpt *old,
         hw_atc_drop(dev, pasid, 0, UINT64_MAX);
         return;
     }
-    /* arm_smmu_write_ste(): CFGI_STE takes the stream's CDs along */
-    smmu_drop_stream(dev->iommu, dev->host_sid);
+    if (!smmu_same_ste(old, new)) {
+        /* CFGI_STE takes the stream's CDs along */
+        smmu_drop_stream(dev->iommu, dev->host_sid);
+    }
     hw_atc_drop(dev, MDL_NO_PASID, 0, UINT64_MAX);
     ep->ats_on = ats && smmu_wants_ats(new);
     ep->label_viommu = NULL;
