@@ -1,0 +1,29 @@
+/*
+ * Nested IOMMU core: vfio without it
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "vfio.h"
+
+bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
+                                 Error **errp)
+{
+    return true;
+}
+
+bool iommufd_nested_vfio_same_kind(VFIODevice *vbasedev,
+                                   const VFIOIOASHwpt *hwpt)
+{
+    return true;
+}
+
+int iommufd_nested_vfio_skip_readonly(hwaddr iova, uint64_t size)
+{
+    g_assert_not_reached();
+}
+
+void iommufd_nested_vfio_reset(VFIODevice *vbasedev, bool begin)
+{
+}

@@ -1,0 +1,40 @@
+/*
+ * Nested IOMMU core: what vfio calls
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_IOMMUFD_VFIO_H
+#define HW_IOMMUFD_VFIO_H
+
+#include "hw/vfio/vfio-device.h"
+#include "hw/vfio/vfio-iommufd.h"
+
+/**
+ * iommufd_nested_vfio_prepare() - ask the vIOMMU how to attach a device
+ * @vbasedev: bound to its iommufd, attached to nothing; nesting_flags and
+ *            nesting_no_readonly are set
+ * @as: the address space vfio would use; replaced by the one to be used
+ * @errp: set on failure
+ *
+ * Return: false if the device must not be used.
+ */
+bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
+                                 Error **errp);
+
+/**
+ * iommufd_nested_vfio_same_kind() - whether a device may try an HWPT
+ *
+ * Nesting parents and other HWPTs live in the same container, but a device
+ * must get the kind its vIOMMU asked for.
+ */
+bool iommufd_nested_vfio_same_kind(VFIODevice *vbasedev,
+                                   const VFIOIOASHwpt *hwpt);
+
+/* Leave [@iova, @iova + @size) unmapped. Return: 0, for the caller to return */
+int iommufd_nested_vfio_skip_readonly(hwaddr iova, uint64_t size);
+
+/* vfio begins or ends a reset of @vbasedev */
+void iommufd_nested_vfio_reset(VFIODevice *vbasedev, bool begin);
+
+#endif
