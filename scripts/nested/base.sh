@@ -146,7 +146,9 @@ private_apt() {
 }
 
 apt_reason() {
-    reason=$(sed -n 's/^[EW]: //p' "$apt_dir/log" 2>/dev/null | tail -n 1)
+    # apt closes with a general remark; what failed stands before it
+    reason=$(sed -n 's/^E: //p' "$apt_dir/log" 2>/dev/null |
+        grep -v '^Some index files' | head -n 1)
     echo "${reason:-$1}"
 }
 

@@ -19,7 +19,7 @@ QTESTS = {
     'x86_64': [
         'device-introspect-test', 'device-plug-test', 'intel-iommu-test',
         'machine-none-test', 'migration-test', 'q35-test', 'qmp-cmd-test',
-        'qmp-test', 'qom-test', 'qos-test', 'test-hmp',
+        'qmp-test', 'qom-test', 'qos-test', 'test-hmp', 'cxl-test',
         'upstream-acpi-test',
     ],
     'aarch64': [
