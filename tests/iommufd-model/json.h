@@ -27,4 +27,10 @@ bool json_bool(const MdlJson *json, const char *key, bool dflt);
 size_t json_u64_array(const MdlJson *json, const char *key, uint64_t *out,
                       size_t max);
 
+/*
+ * Decimal or 0x... digits at @text; @end is set behind them.
+ * Returns: false when there is none, or the number takes more than 64 bits
+ */
+bool mdl_parse_u64(const char *text, const char **end, uint64_t *num);
+
 #endif

@@ -93,6 +93,8 @@ typedef struct MdlFile {
 
 /* Cheap and lock-free: may be true for a descriptor of another file */
 bool mdl_fd_maybe(int fd);
+bool mdl_fd_any(void);
+bool mdl_fd_is_open(int fd);
 MdlFile *mdl_fd_file(int fd);
 void mdl_fd_install(int fd, MdlFile *file);
 void mdl_fd_dup(int old_fd, int new_fd);
@@ -105,11 +107,11 @@ MdlFile *mdl_fd_adopt(int fd);
 /* Moves a descriptor of the library out of the program's way */
 int mdl_fd_private(int fd);
 bool mdl_fd_is_private(int fd);
+void mdl_fd_close_private(int fd);
 
 /* New descriptors; -errno on failure.  @flags: O_CLOEXEC, O_NONBLOCK */
 int mdl_open_iommu(int flags);
 int mdl_open_device(MdlDevice *dev, int flags);
-int mdl_open_queue(MdlFile *file, int event_fd);
 
 /* Mark at a fixed offset of a file that stands for an iommufd or device */
 int mdl_mark_file(int fd, MdlDevice *dev);
@@ -190,7 +192,7 @@ int mdl_ioctl(int fd, unsigned long req, void *arg);
 ssize_t mdl_rw(int fd, void *buf, size_t len, int64_t offset, bool positioned,
                bool write);
 /* mmap(2): 0 when the kernel may do it */
-int mdl_mmap_check(int fd, size_t len, int prot, int flags, int64_t offset);
+int mdl_mmap_check(int fd, size_t len, int64_t offset);
 
 int mdl_iommufd_ioctl(MdlCmd *cmd, unsigned long req);
 const char *mdl_iommufd_name(unsigned long req);
@@ -198,7 +200,7 @@ int mdl_vfio_ioctl(MdlFile *file, MdlCmd *cmd, unsigned long req);
 const char *mdl_vfio_name(unsigned long req);
 ssize_t mdl_vfio_rw(MdlFile *file, void *buf, size_t len, int64_t offset,
                     bool write);
-int mdl_vfio_mmap(MdlFile *file, size_t len, int prot, int64_t offset);
+int mdl_vfio_mmap(MdlFile *file, size_t len, int64_t offset);
 void mdl_vfio_release(MdlFile *file);
 
 /* -------------------------------------------------- host (host.c) */

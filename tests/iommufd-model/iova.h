@@ -1,0 +1,62 @@
+/*
+ * Model of /dev/iommu: areas, reserved and allowed ranges of an IOAS
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef IOMMUFD_MODEL_IOVA_H
+#define IOMMUFD_MODEL_IOVA_H
+
+#include "objects.h"
+
+/* The largest alignment an IOVA chosen by the kernel gets (HPAGE_SIZE) */
+#define HUGE_ALIGN      (2ull << 20)
+
+/* Memory of this process that areas map; shared by copies of a mapping */
+typedef struct MdlPages {
+    unsigned refs;
+    uint64_t va, length;
+    bool writable;
+    void *file_map;                     /* own mapping, IOAS_MAP_FILE only */
+    size_t file_len;
+} MdlPages;
+
+typedef struct MdlRange {
+    uint64_t first, last;
+    const void *owner;
+} MdlRange;
+
+typedef struct MdlIova {
+    MdlArea *areas;                     /* ascending, disjoint */
+    unsigned nr_areas, room;
+    MdlRange *reserved;
+    unsigned nr_reserved;
+    MdlRange *allowed;
+    unsigned nr_allowed;
+    MdlHwpt **domains;
+    unsigned nr_domains;
+    uint64_t alignment;
+    bool no_large_pages;
+} MdlIova;
+
+MdlPages *mdl_pages_new(uint64_t va, uint64_t length, bool writable);
+void mdl_pages_put(MdlPages *pages);
+
+void mdl_range_insert(MdlRange **r, unsigned *nr, MdlRange range);
+bool mdl_range_clash(const MdlRange *r, unsigned nr, uint64_t first,
+                     uint64_t last);
+unsigned mdl_area_find(const MdlIova *iova, uint64_t addr);
+void mdl_area_insert(MdlIova *iova, MdlArea area);
+void mdl_area_remove(MdlIova *iova, unsigned i);
+
+bool mdl_iova_next_hole(const MdlIova *iova, bool areas, uint64_t first,
+                        uint64_t last, uint64_t *hole, uint64_t *hole_last);
+int mdl_iova_alloc(const MdlIova *iova, uint64_t addr, uint64_t length,
+                   uint64_t *out);
+int mdl_iova_check(const MdlIova *iova, uint64_t start, uint64_t length);
+int mdl_iova_fill(const MdlIova *iova, const MdlArea *a);
+/* Takes @allowed over when it succeeds */
+int mdl_iova_set_allowed(MdlIova *iova, MdlRange *allowed, unsigned nr);
+int mdl_iova_set_large_pages(MdlIova *iova, bool on);
+
+#endif

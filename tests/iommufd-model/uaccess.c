@@ -1,0 +1,164 @@
+/*
+ * Model of /dev/iommu: access to the caller's memory
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A bad pointer has to give EFAULT, as from the kernel, and must not end the
+ * program.  process_vm_readv() on ourselves says so without a signal handler.
+ */
+
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include "objects.h"
+
+static int vm_copy(void *dst, const void *src, size_t len, bool to_user)
+{
+    struct iovec ours = { .iov_len = len };
+    struct iovec user = { .iov_len = len };
+    ssize_t n;
+
+    if (!len) {
+        return 0;
+    }
+    if (to_user) {
+        ours.iov_base = (void *)src;
+        user.iov_base = dst;
+        n = process_vm_writev(getpid(), &ours, 1, &user, 1, 0);
+    } else {
+        ours.iov_base = dst;
+        user.iov_base = (void *)src;
+        n = process_vm_readv(getpid(), &ours, 1, &user, 1, 0);
+    }
+    if (n == (ssize_t)len) {
+        return 0;
+    }
+    if (n < 0 && (errno == ENOSYS || errno == EPERM)) {
+        /* A sandbox forbids the call: trust the pointer unless it is NULL */
+        if (!user.iov_base) {
+            return -EFAULT;
+        }
+        memcpy(dst, src, len);
+        return 0;
+    }
+    return -EFAULT;
+}
+
+int mdl_copy_from(void *dst, const void *src, size_t len)
+{
+    return vm_copy(dst, src, len, false);
+}
+
+int mdl_copy_to(void *dst, const void *src, size_t len)
+{
+    return vm_copy(dst, src, len, true);
+}
+
+int mdl_clear_user(void *dst, size_t len)
+{
+    static const char zero[256];
+    int ret = 0;
+
+    while (len && !ret) {
+        size_t n = len < sizeof(zero) ? len : sizeof(zero);
+
+        ret = mdl_copy_to(dst, zero, n);
+        dst = (char *)dst + n;
+        len -= n;
+    }
+    return ret;
+}
+
+int mdl_copy_struct(void *dst, size_t ksize, const void *src, size_t usize)
+{
+    size_t size = usize < ksize ? usize : ksize;
+    const char *tail = (const char *)src + ksize;
+    size_t left = usize > ksize ? usize - ksize : 0;
+    char buf[256];
+    size_t i, n;
+
+    while (left) {
+        n = left < sizeof(buf) ? left : sizeof(buf);
+        if (mdl_copy_from(buf, tail, n)) {
+            return -EFAULT;
+        }
+        for (i = 0; i < n; i++) {
+            if (buf[i]) {
+                return -E2BIG;
+            }
+        }
+        tail += n;
+        left -= n;
+    }
+    memset(dst, 0, ksize);
+    return mdl_copy_from(dst, src, size);
+}
+
+typedef struct PinScan {
+    uint64_t next;                      /* first address not yet found good */
+    uint64_t end;
+    bool write;
+    bool bad;
+} PinScan;
+
+/* One line of /proc/self/maps, in ascending order of address */
+static void scan_map(PinScan *scan, const char *line)
+{
+    unsigned long long first, end;
+    char perm[5];
+
+    if (sscanf(line, "%llx-%llx %4s", &first, &end, perm) != 3 ||
+        end <= scan->next || scan->next >= scan->end) {
+        return;
+    }
+    if (first > scan->next || perm[0] != 'r' ||
+        (scan->write && perm[1] != 'w')) {
+        scan->bad = true;
+        return;
+    }
+    scan->next = end;
+}
+
+int mdl_check_pin(uint64_t va, uint64_t len, bool write)
+{
+    PinScan scan = { .next = va, .end = va + len, .write = write };
+    size_t have = 0;
+    char buf[4096];
+    ssize_t n;
+    int fd;
+
+    fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return 0;
+    }
+    while (!scan.bad && scan.next < scan.end) {
+        char *line = buf, *eol;
+
+        n = read(fd, buf + have, sizeof(buf) - 1 - have);
+        if (n <= 0) {
+            break;
+        }
+        have += n;
+        buf[have] = '\0';
+        while ((eol = strchr(line, '\n'))) {
+            *eol = '\0';
+            if (!scan.bad) {
+                scan_map(&scan, line);
+            }
+            line = eol + 1;
+        }
+        have -= line - buf;
+        if (have == sizeof(buf) - 1) {
+            /* A path longer than the buffer: its start is all we need */
+            have = 0;
+        }
+        memmove(buf, line, have);
+    }
+    close(fd);
+    return scan.bad || scan.next < scan.end ? -EFAULT : 0;
+}
