@@ -9,7 +9,6 @@
  * on a host other than the one it asked for.
  */
 
-#define _GNU_SOURCE
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -434,6 +433,7 @@ static MdlDevice *add_device(const Parser *p, const char *bdf)
         abort();
     }
     snprintf(dev->bdf, sizeof(dev->bdf), "%s", bdf);
+    dev->segment = dom;
     dev->host_sid = bus << 8 | slot << 3 | fn;
     dev->vendor = 0x1234;
     dev->device_id = 0x11e8;

@@ -7,7 +7,6 @@
  * connection has a thread, because a command may wait for the program.
  */
 
-#define _GNU_SOURCE
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -334,8 +333,6 @@ static int run_command(const char *text, Reply *r)
     json_free(req);
     return ret;
 }
-
-int iommufd_model_command(const char *json_in, char *out, size_t out_len);
 
 /* For tests that live in the same process; 0, or -1 when not "ok" */
 MDL_EXPORT int iommufd_model_command(const char *json_in, char *out,

@@ -6,7 +6,6 @@
  * <call>:<n>[:errno=E][:partial=k][:delay-ms=m][:eintr][:every]
  */
 
-#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,6 @@
  * a duplicate shares the entry, the last one to go releases it.
  */
 
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>

@@ -7,7 +7,6 @@
  * and io_pagetable.c.
  */
 
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>

@@ -6,7 +6,6 @@
  * Checks follow Linux 7.3, drivers/iommu/iommufd/main.c.
  */
 
-#define _GNU_SOURCE
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -86,9 +85,10 @@ void mdl_ctx_put(MdlCtx *ctx)
 /* The lowest free id, from 1 on: an xarray with XA_FLAGS_ALLOC1 */
 int mdl_obj_add(MdlCtx *ctx, MdlObj *obj, MdlObjType type)
 {
-    uint32_t id;
+    uint32_t id = 1;
 
-    for (id = 1; id < ctx->nr_objs && ctx->objs[id]; id++) {
+    while (id < ctx->nr_objs && ctx->objs[id]) {
+        id++;
     }
     if (id >= ctx->nr_objs) {
         uint32_t nr = ctx->nr_objs ? 2 * ctx->nr_objs : 16;
@@ -472,8 +472,11 @@ static void sleep_ms(unsigned ms)
 {
     struct timespec ts = { ms / 1000, ms % 1000 * 1000000l };
 
-    while (nanosleep(&ts, &ts) && errno == EINTR) {
-    }
+    int ret;
+
+    do {
+        ret = nanosleep(&ts, &ts);
+    } while (ret && errno == EINTR);
 }
 
 static int execute(MdlFile *file, MdlCmd *cmd, unsigned long req)

@@ -6,7 +6,6 @@
  * Rules follow Linux 7.3, drivers/iommu/iommufd/io_pagetable.c.
  */
 
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>

@@ -183,6 +183,7 @@ struct MdlDevice {
     MdlObj obj;                         /* id valid while bound */
     /* Configuration */
     char bdf[16];
+    uint32_t segment;                   /* from bdf */
     uint32_t host_sid;                  /* from bdf */
     MdlIommu *iommu;
     unsigned group;

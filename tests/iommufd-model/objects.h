@@ -125,15 +125,16 @@ int mdl_mark_file(int fd, MdlDevice *dev);
 
 /*
  * The path to use instead of @path: @path itself when it is none of ours,
- * or @buf.  @file is set for a path that opens an iommufd or a device.
- * Takes no lock.
+ * or @buf.  @node tells what an iommufd's or a device's path stands for;
+ * for @opening that is all there is to know.
  */
 typedef struct MdlNode {
     enum { MDL_NODE_NONE, MDL_NODE_IOMMU, MDL_NODE_DEVICE } kind;
     MdlDevice *dev;
 } MdlNode;
 
-const char *mdl_path(const char *path, char *buf, size_t len, MdlNode *node);
+const char *mdl_path(const char *path, char *buf, size_t len, MdlNode *node,
+                     bool opening);
 const char *mdl_run_dir(void);          /* makes the tree when needed */
 void mdl_tree_forget(void);
 void mdl_tree_remove(void);
@@ -302,6 +303,8 @@ size_t mdl_counters_format(char *out, size_t len);
 /* Appends like snprintf and never past @len; returns the new offset */
 size_t mdl_append(char *out, size_t len, size_t off, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+int iommufd_model_command(const char *json_in, char *out, size_t out_len);
 
 void mdl_control_start(void);
 void mdl_control_stop(void);

@@ -26,7 +26,7 @@ typedef struct Mapped {
     const char *path;
 } Mapped;
 
-static const char *map(Mapped *m, const char *path)
+static const char *map_for(Mapped *m, const char *path, bool opening)
 {
     int saved = errno;
 
@@ -34,10 +34,15 @@ static const char *map(Mapped *m, const char *path)
         m->node = (MdlNode) { MDL_NODE_NONE, NULL };
         m->path = path;
     } else {
-        m->path = mdl_path(path, m->buf, sizeof(m->buf), &m->node);
+        m->path = mdl_path(path, m->buf, sizeof(m->buf), &m->node, opening);
     }
     errno = saved;
     return m->path;
+}
+
+static const char *map(Mapped *m, const char *path)
+{
+    return map_for(m, path, false);
 }
 
 /* -------------------------------------------------------------------- open */
@@ -83,7 +88,7 @@ MDL_EXPORT int name(const char *path, int flags, ...)                   \
         mode = va_arg(ap, mode_t);                                      \
         va_end(ap);                                                     \
     }                                                                   \
-    map(&m, path);                                                      \
+    map_for(&m, path, !(flags & O_PATH));                               \
     return open_node(&m, flags, &ret) ? ret :                           \
            REAL(name)(m.path, flags, mode);                             \
 }
@@ -101,7 +106,7 @@ MDL_EXPORT int name(int dirfd, const char *path, int flags, ...)        \
         mode = va_arg(ap, mode_t);                                      \
         va_end(ap);                                                     \
     }                                                                   \
-    map(&m, path);                                                      \
+    map_for(&m, path, !(flags & O_PATH));                               \
     return open_node(&m, flags, &ret) ? ret :                           \
            REAL(name)(dirfd, m.path, flags, mode);                      \
 }
@@ -112,17 +117,13 @@ OPENAT(openat)
 OPENAT(openat64)
 
 /* What -D_FORTIFY_SOURCE turns an open() of two arguments into */
-int __open_2(const char *path, int flags);
-int __open64_2(const char *path, int flags);
-int __openat_2(int dirfd, const char *path, int flags);
-int __openat64_2(int dirfd, const char *path, int flags);
 
 MDL_EXPORT int __open_2(const char *path, int flags)
 {
     Mapped m;
     int ret;
 
-    map(&m, path);
+    map_for(&m, path, !(flags & O_PATH));
     return open_node(&m, flags, &ret) ? ret : REAL(__open_2)(m.path, flags);
 }
 
@@ -131,7 +132,7 @@ MDL_EXPORT int __open64_2(const char *path, int flags)
     Mapped m;
     int ret;
 
-    map(&m, path);
+    map_for(&m, path, !(flags & O_PATH));
     return open_node(&m, flags, &ret) ? ret :
            REAL(__open64_2)(m.path, flags);
 }
@@ -141,7 +142,7 @@ MDL_EXPORT int __openat_2(int dirfd, const char *path, int flags)
     Mapped m;
     int ret;
 
-    map(&m, path);
+    map_for(&m, path, !(flags & O_PATH));
     return open_node(&m, flags, &ret) ? ret :
            REAL(__openat_2)(dirfd, m.path, flags);
 }
@@ -151,7 +152,7 @@ MDL_EXPORT int __openat64_2(int dirfd, const char *path, int flags)
     Mapped m;
     int ret;
 
-    map(&m, path);
+    map_for(&m, path, !(flags & O_PATH));
     return open_node(&m, flags, &ret) ? ret :
            REAL(__openat64_2)(dirfd, m.path, flags);
 }
@@ -260,14 +261,6 @@ MDL_EXPORT int statx(int dirfd, const char *restrict path, int flags,
 }
 
 /* What programs built with an older libc call */
-int __xstat(int ver, const char *path, struct stat *st);
-int __xstat64(int ver, const char *path, struct stat64 *st);
-int __lxstat(int ver, const char *path, struct stat *st);
-int __lxstat64(int ver, const char *path, struct stat64 *st);
-int __fxstatat(int ver, int dirfd, const char *path, struct stat *st,
-               int flags);
-int __fxstatat64(int ver, int dirfd, const char *path, struct stat64 *st,
-                 int flags);
 
 MDL_EXPORT int __xstat(int ver, const char *path, struct stat *st)
 {
@@ -330,11 +323,6 @@ MDL_EXPORT int eaccess(const char *path, int mode)
 }
 
 /* ------------------------------------------------------------------- links */
-
-ssize_t __readlink_chk(const char *path, char *buf, size_t len, size_t room);
-ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_t len,
-                         size_t room);
-char *__realpath_chk(const char *path, char *out, size_t room);
 
 MDL_EXPORT ssize_t readlink(const char *path, char *buf, size_t len)
 {

@@ -203,10 +203,6 @@ VECTOR_AT(pwritev, off_t, true)
 VECTOR_AT(pwritev64, off64_t, true)
 
 /* What -D_FORTIFY_SOURCE turns reads into */
-ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
-ssize_t __pread_chk(int fd, void *buf, size_t len, off_t offset, size_t room);
-ssize_t __pread64_chk(int fd, void *buf, size_t len, off64_t offset,
-                      size_t room);
 
 MDL_EXPORT ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
 {
@@ -382,9 +378,6 @@ bool mdl_fd_node(int fd, MdlNode *node)
     mdl_leave();
     return node->kind != MDL_NODE_NONE;
 }
-
-int __fxstat(int ver, int fd, struct stat *st);
-int __fxstat64(int ver, int fd, struct stat64 *st);
 
 #define FSTAT(name, type)                                               \
 MDL_EXPORT int name(int fd, struct type *st)                            \

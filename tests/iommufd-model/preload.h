@@ -23,6 +23,8 @@
 
 #include <dlfcn.h>
 #include <stdarg.h>
+#include <sys/stat.h>
+#include <sys/types.h>
 #include "objects.h"
 
 /* The next definition of @name in the search order: libc's, or ASan's */
@@ -43,8 +45,6 @@ static inline void *mdl_real(void **slot, const char *name)
 })
 
 /* fstat() and its like show a device where the descriptor is a memfd */
-struct stat;
-struct stat64;
 bool mdl_fd_node(int fd, MdlNode *node);
 dev_t mdl_node_rdev(const MdlNode *node);
 
@@ -53,5 +53,29 @@ dev_t mdl_node_rdev(const MdlNode *node);
     (st)->st_rdev = mdl_node_rdev(node);                                \
     (st)->st_size = 0;                                                  \
 } while (0)
+
+/* Entries of glibc without a declaration in its headers */
+ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
+ssize_t __pread_chk(int fd, void *buf, size_t len, off_t offset, size_t room);
+ssize_t __pread64_chk(int fd, void *buf, size_t len, off64_t offset,
+                      size_t room);
+int __fxstat(int ver, int fd, struct stat *st);
+int __fxstat64(int ver, int fd, struct stat64 *st);
+int __xstat(int ver, const char *path, struct stat *st);
+int __xstat64(int ver, const char *path, struct stat64 *st);
+int __lxstat(int ver, const char *path, struct stat *st);
+int __lxstat64(int ver, const char *path, struct stat64 *st);
+int __fxstatat(int ver, int dirfd, const char *path, struct stat *st,
+               int flags);
+int __fxstatat64(int ver, int dirfd, const char *path, struct stat64 *st,
+                 int flags);
+int __open_2(const char *path, int flags);
+int __open64_2(const char *path, int flags);
+int __openat_2(int dirfd, const char *path, int flags);
+int __openat64_2(int dirfd, const char *path, int flags);
+ssize_t __readlink_chk(const char *path, char *buf, size_t len, size_t room);
+ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_t len,
+                         size_t room);
+char *__realpath_chk(const char *path, char *out, size_t room);
 
 #endif

@@ -8,7 +8,6 @@
  * waits to be read, so poll() needs no help.
  */
 
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +145,7 @@ int mdl_cmd_fault_alloc(MdlCmd *cmd)
     struct iommu_fault_alloc *arg = cmd->arg;
     MdlFaultQueue *q;
     MdlFile *file;
+    FaultPriv *p;
     int fd;
 
     if (arg->flags) {
@@ -153,12 +153,14 @@ int mdl_cmd_fault_alloc(MdlCmd *cmd)
     }
     q = calloc(1, sizeof(*q));
     file = calloc(1, sizeof(*file));
-    if (!q || !file || !(q->priv = calloc(1, sizeof(FaultPriv)))) {
+    p = calloc(1, sizeof(*p));
+    if (!q || !file || !p) {
         abort();
     }
-    fd = signal_init(&fault_priv(q)->signal);
+    q->priv = p;
+    fd = signal_init(&p->signal);
     if (fd < 0) {
-        free(q->priv);
+        free(p);
         free(q);
         free(file);
         return fd;
@@ -461,6 +463,7 @@ int mdl_cmd_veventq_alloc(MdlCmd *cmd)
     struct iommu_veventq_alloc *arg = cmd->arg;
     MdlViommu *viommu;
     MdlVeventq *q;
+    VeventPriv *p;
     MdlFile *file;
     int fd;
 
@@ -483,17 +486,19 @@ int mdl_cmd_veventq_alloc(MdlCmd *cmd)
     }
     q = calloc(1, sizeof(*q));
     file = calloc(1, sizeof(*file));
-    if (!q || !file || !(q->priv = calloc(1, sizeof(VeventPriv)))) {
+    p = calloc(1, sizeof(*p));
+    if (!q || !file || !p) {
         abort();
     }
-    fd = signal_init(&vevent_priv(q)->signal);
+    p->depth = arg->veventq_depth;
+    q->priv = p;
+    fd = signal_init(&p->signal);
     if (fd < 0) {
-        free(q->priv);
+        free(p);
         free(q);
         free(file);
         return fd;
     }
-    vevent_priv(q)->depth = arg->veventq_depth;
     q->type = arg->type;
     q->viommu = viommu;
     q->next = viommu->veventqs;

@@ -7,7 +7,6 @@
  * would show.  Links are relative, as in the real sysfs, so they stay inside.
  */
 
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -20,6 +19,7 @@
 #include <unistd.h>
 #include <linux/vfio.h>
 #include "objects.h"
+#include "json.h"
 
 /* A path that cannot exist: what an inert library shows for its devices */
 #define NOWHERE     "/dev/iommufd-model-is-not-configured"
@@ -28,7 +28,7 @@ static char run_dir[PATH_MAX / 2];
 static bool tree_ready;
 static pid_t tree_owner;                /* who removes a private tree */
 
-/* ------------------------------------------------------------- the fake tree */
+/* ----------------------------------------------------------- the fake tree */
 
 static void fail(const char *what, const char *path)
 {
@@ -414,13 +414,12 @@ static bool simplify(const char *path, char *out, size_t len)
 
 static MdlDevice *device_by_index(const char *text)
 {
-    char *end;
-    unsigned long n;
+    const char *end;
+    uint64_t n;
 
-    if (*text < '0' || *text > '9') {
+    if (!mdl_parse_u64(text, &end, &n)) {
         return NULL;
     }
-    n = strtoul(text, &end, 10);
     return !*end && n < mdl_host.nr_devices ? mdl_host.device[n] : NULL;
 }
 
@@ -481,14 +480,13 @@ static bool concerned(const char *path)
     return device_dir(path);
 }
 
-const char *mdl_path(const char *path, char *buf, size_t len, MdlNode *node)
+const char *mdl_path(const char *path, char *buf, size_t len, MdlNode *node,
+                     bool opening)
 {
     char plain[PATH_MAX];
     const char *run;
 
-    if (node) {
-        *node = (MdlNode) { MDL_NODE_NONE, NULL };
-    }
+    *node = (MdlNode) { MDL_NODE_NONE, NULL };
     if (!path || path[0] != '/' ||
         (strncmp(path, "/dev", 4) && strncmp(path, "/sys", 4) &&
          path[1] != '/' && path[1] != '.')) {
@@ -505,8 +503,10 @@ const char *mdl_path(const char *path, char *buf, size_t len, MdlNode *node)
     if (!concerned(plain)) {
         return path;
     }
-    if (node) {
-        find_node(plain, node);
+    find_node(plain, node);
+    if (opening && node->kind != MDL_NODE_NONE) {
+        /* What gets opened is not the file in the tree */
+        return path;
     }
     run = mdl_run_dir();
     if (snprintf(buf, len, "%s%s", run, plain) >= (int)len) {

@@ -7,7 +7,6 @@
  * program.  process_vm_readv() on ourselves says so without a signal handler.
  */
 
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

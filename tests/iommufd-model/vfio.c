@@ -7,7 +7,6 @@
  * iommufd.c, vfio_main.c and pci/vfio_pci_core.c.
  */
 
-#define _GNU_SOURCE
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -396,7 +395,7 @@ static int hot_reset_info(MdlFile *file, MdlCmd *cmd)
             continue;
         }
         dep.devid = hot_reset_id(dev, file->ctx);
-        dep.segment = strtoul(dev->bdf, NULL, 16);
+        dep.segment = dev->segment;
         dep.bus = dev->host_sid >> 8;
         dep.devfn = dev->host_sid & 0xff;
         if (dep.devid == (uint32_t)VFIO_PCI_DEVID_NOT_OWNED) {
