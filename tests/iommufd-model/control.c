@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include "objects.h"
@@ -453,6 +454,7 @@ static void *accept_loop(void *opaque)
 /* Is there somebody on the socket who uses the model? */
 static bool socket_taken(const struct sockaddr_un *addr)
 {
+    static const struct timeval patience = { .tv_sec = 5 };
     static const char yield[] = "{\"cmd\":\"yield\"}\n";
     char answer[128];
     bool taken = false;
@@ -463,6 +465,7 @@ static bool socket_taken(const struct sockaddr_un *addr)
     if (fd < 0) {
         return false;
     }
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     if (!connect(fd, (const struct sockaddr *)addr, sizeof(*addr))) {
         taken = true;
         if (send_all(fd, yield, sizeof(yield) - 1)) {
@@ -483,7 +486,7 @@ void mdl_control_start(void)
     bool nested = mdl_inside();
     int fd;
 
-    if (!mdl_config.socket) {
+    if (!mdl_config.socket || listen_fd >= 0) {
         return;
     }
     if (strlen(mdl_config.socket) >= sizeof(addr.sun_path)) {
@@ -520,6 +523,14 @@ void mdl_control_stop(void)
     if (listen_fd >= 0) {
         unlink(bound_path);
         shutdown(listen_fd, SHUT_RDWR);
+        mdl_fd_close_private(listen_fd);
+        listen_fd = -1;
+    }
+}
+
+void mdl_control_forget(void)
+{
+    if (listen_fd >= 0) {
         mdl_fd_close_private(listen_fd);
         listen_fd = -1;
     }

@@ -47,7 +47,11 @@ bool mdl_inside(void);
 /* The process that uses the model; others keep out of its files */
 extern pid_t mdl_pid;
 
-/* In a child of fork(): becomes the owner of journal, socket and tree */
+/*
+ * Before the first iommufd or device is opened: a child of fork() becomes
+ * the owner of journal, socket and tree; who had lent the socket to a
+ * helper takes it back.
+ */
 void mdl_take_over(void);
 
 /* -------------------------------------------------------- user memory */
@@ -308,6 +312,7 @@ int iommufd_model_command(const char *json_in, char *out, size_t out_len);
 
 void mdl_control_start(void);
 void mdl_control_stop(void);
+void mdl_control_forget(void);          /* the listener is the parent's */
 
 MdlDevice *mdl_device_by_bdf(const char *bdf);
 

@@ -408,11 +408,11 @@ MDL_EXPORT int __fxstat64(int ver, int fd, struct stat64 *st)
 
 void mdl_take_over(void)
 {
-    if (!forked) {
-        return;
+    if (forked) {
+        forked = false;
+        mdl_journal_take_over();
+        mdl_control_forget();
     }
-    forked = false;
-    mdl_journal_take_over();
     mdl_control_start();
 }
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include "objects.h"
 #include "json.h"
 
+#define PRIVATE_NAME "iommufd-model-"
 /* A path that cannot exist: what an inert library shows for its devices */
 #define NOWHERE     "/dev/iommufd-model-is-not-configured"
 
@@ -280,21 +282,95 @@ static void make_iommu(const MdlIommu *iommu)
     make_link(text, "/sys/class/iommu/%s", name);
 }
 
-static void make_tree(void)
+static void remove_recursive(int dirfd, const char *name)
+{
+    struct dirent *entry;
+    DIR *dir;
+    int fd;
+
+    fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        unlinkat(dirfd, name, 0);
+        return;
+    }
+    dir = fdopendir(fd);
+    while (dir && (entry = readdir(dir))) {
+        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..")) {
+            remove_recursive(fd, entry->d_name);
+        }
+    }
+    if (dir) {
+        closedir(dir);
+    }
+    unlinkat(dirfd, name, AT_REMOVEDIR);
+}
+
+/* Locks a private tree; whoever gets the lock later finds nobody in there */
+static int lock_tree(int dirfd, const char *name, int flags)
+{
+    char path[PATH_MAX];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/lock", name);
+    fd = openat(dirfd, path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0600);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* A process that is killed, or leaves by _exit(), leaves its tree behind */
+static void remove_stale(const char *tmp)
+{
+    DIR *dir = opendir(tmp);
+    struct dirent *entry;
+    int fd;
+
+    while (dir && (entry = readdir(dir))) {
+        if (strncmp(entry->d_name, PRIVATE_NAME, strlen(PRIVATE_NAME))) {
+            continue;
+        }
+        fd = lock_tree(dirfd(dir), entry->d_name, 0);
+        if (fd >= 0) {
+            remove_recursive(dirfd(dir), entry->d_name);
+            close(fd);
+        }
+    }
+    if (dir) {
+        closedir(dir);
+    }
+}
+
+static void make_private_dir(void)
 {
     const char *tmp = getenv("TMPDIR");
+    int lock;
+
+    tmp = tmp && *tmp == '/' ? tmp : "/tmp";
+    remove_stale(tmp);
+    snprintf(run_dir, sizeof(run_dir), "%s/" PRIVATE_NAME "XXXXXX", tmp);
+    if (!mkdtemp(run_dir)) {
+        fail("mkdtemp", run_dir);
+    }
+    lock = lock_tree(AT_FDCWD, run_dir, O_CREAT | O_EXCL);
+    if (lock < 0) {
+        fail("lock", run_dir);
+    }
+    /* Held until the process ends */
+    mdl_fd_private(lock);
+    tree_owner = getpid();
+}
+
+static void make_tree(void)
+{
     char *resolved;
     unsigned i;
 
     if (mdl_config.run_dir) {
         snprintf(run_dir, sizeof(run_dir), "%s", mdl_config.run_dir);
     } else {
-        snprintf(run_dir, sizeof(run_dir), "%s/iommufd-model-XXXXXX",
-                 tmp && *tmp == '/' ? tmp : "/tmp");
-        if (!mkdtemp(run_dir)) {
-            fail("mkdtemp", run_dir);
-        }
-        tree_owner = getpid();
+        make_private_dir();
     }
     /* realpath() answers are compared with this */
     resolved = realpath(run_dir, NULL);
@@ -340,29 +416,6 @@ void mdl_tree_forget(void)
         tree_ready = false;
         tree_owner = 0;
     }
-}
-
-static void remove_recursive(int dirfd, const char *name)
-{
-    struct dirent *entry;
-    DIR *dir;
-    int fd;
-
-    fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) {
-        unlinkat(dirfd, name, 0);
-        return;
-    }
-    dir = fdopendir(fd);
-    while (dir && (entry = readdir(dir))) {
-        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..")) {
-            remove_recursive(fd, entry->d_name);
-        }
-    }
-    if (dir) {
-        closedir(dir);
-    }
-    unlinkat(dirfd, name, AT_REMOVEDIR);
 }
 
 void mdl_tree_remove(void)
