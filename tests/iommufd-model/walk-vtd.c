@@ -261,18 +261,18 @@ static bool vtd_walk(VtdWalk *w, HwXlate *xlate)
     return vtd_walk_root(w, xlate);
 }
 
-/* Checks before any table is looked at */
+/* Checks before any table is looked at: the PASID entry's, the address's */
 static bool vtd_request_ok(const VtdWalk *w)
 {
     const HwReq *req = w->req;
     uint64_t ecap = w->hw->iommu->ecap;
 
-    if (!vtd_canonical(w)) {
-        return hw_fault(w->fault, req, 1, HW_REASON_NON_CANONICAL, false);
-    }
     if ((req->priv && !(w->flags & IOMMU_VTD_S1_SRE)) ||
         (req->exec && !(ecap & VTD_ECAP_ERS))) {
         return hw_fault(w->fault, req, 1, HW_REASON_PRIVILEGE, false);
+    }
+    if (!vtd_canonical(w)) {
+        return hw_fault(w->fault, req, 1, HW_REASON_NON_CANONICAL, false);
     }
     return true;
 }
