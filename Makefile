@@ -17,6 +17,7 @@ configured := ./configure --refresh --build-dir=$(build)
 
 # The same objects in every clone, wherever it lies
 export CCACHE_NOHASHDIR := 1
+export CCACHE_BASEDIR := $(build)
 
 .PHONY: all build slim deps check demo install dist clean distclean help \
 	patches-edit patches-refresh check-style check-build check-unit \
