@@ -25,6 +25,8 @@ static void vtd_space(Guest *g, GuestSpace *space, unsigned variant)
 {
     space->root = vtd_s1_new(&g->vm->mem);
     space->levels = variant & 1 ? 5 : 4;
+    space->sre = variant & 2;
+    space->wpe = variant & 4;
 }
 
 static uint64_t flags_of(unsigned rights)
@@ -78,6 +80,8 @@ static void vtd_bind(Guest *g, TvDevice *dev, uint32_t pasid,
         .did = space->tag,
         .s1 = space->root,
         .s1_levels = space->levels,
+        .sre = space->sre,
+        .wpe = space->wpe,
     });
 }
 

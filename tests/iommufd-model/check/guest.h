@@ -19,6 +19,7 @@ typedef struct GuestSpace {
     uint16_t tag;               /* domain id or ASID */
     uint64_t root;              /* VT-d */
     unsigned levels;
+    bool sre, wpe;
     SmmuS1 s1;                  /* SMMUv3 */
 } GuestSpace;
 
@@ -66,7 +67,10 @@ void guest_init(Guest *g, TvVm *vm);
 /* Translation of a device through tables on; nothing is bound yet */
 void guest_device(Guest *g, TvDevice *dev, unsigned variant);
 
-/* @variant picks 4 or 5 levels, or the granule */
+/*
+ * @variant: VT-d: bit 0 five levels, 1 SRE, 2 WPE;
+ * SMMUv3: bits 1:0 granule, 2 small address space
+ */
 void guest_space(Guest *g, GuestSpace *space, uint16_t tag, unsigned variant);
 
 void guest_map(Guest *g, GuestSpace *space, uint64_t iova, uint64_t gpa,

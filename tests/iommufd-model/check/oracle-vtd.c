@@ -48,7 +48,7 @@ OracleResult oracle_vtd(const TvVm *vm, const OracleS2 *s2,
                         const OracleReq *req)
 {
     const uint8_t *pe = pasid_entry(vm, req);
-    bool writable = true, user = true;
+    bool writable = true, user = true, wpe;
     uint64_t table;
     unsigned levels, shift;
     OracleResult res;
@@ -56,6 +56,10 @@ OracleResult oracle_vtd(const TvVm *vm, const OracleS2 *s2,
     if (!pe || !(word(pe) & 1)) {
         return oracle_fault(0, "blocked");
     }
+    if (req->priv && !(word(pe + 16) & 1)) {
+        return oracle_fault(1, "privilege");        /* SRE */
+    }
+    wpe = word(pe + 16) & (1 << 4);
     levels = word(pe + 16) & 4 ? 5 : 4;
     table = word(pe + 16) & ~0xfffULL;
     if (!canonical(req->addr, levels)) {
@@ -87,7 +91,7 @@ OracleResult oracle_vtd(const TvVm *vm, const OracleS2 *s2,
     if (!user && !req->priv) {
         return oracle_fault(1, "privilege");
     }
-    if (req->write && !writable) {
+    if (req->write && !writable && (!req->priv || wpe)) {
         return oracle_fault(1, "permission");
     }
     return (OracleResult) {

@@ -15,6 +15,12 @@ void tv_vtd_open(TvVm *vm)
 {
     struct iommu_fault_alloc cmd = { .size = sizeof(cmd) };
 
+    unsigned i;
+
+    /* tv_open() gave every RID the parent; the guest's tables say otherwise */
+    for (i = 0; i < vm->cfg.n_devices; i++) {
+        vm->device[i].pasid[0].used = true;
+    }
     vtd_tables_init(&vm->vtd, &vm->mem, true);
     vtd_queue_init(&vm->qi, &vm->mem, 4, true);
     if (!tv_ioctl(vm, vm->iommufd, IOMMU_FAULT_QUEUE_ALLOC, &cmd,
@@ -354,8 +360,7 @@ void tv_vtd_close(TvVm *vm)
         for (j = TV_MAX_PASIDS; j--;) {
             TvPasid *p = &dev->pasid[j];
 
-            /* The parent is on the RID even while the guest has no entry */
-            if (p->used || !j) {
+            if (p->used) {
                 tv_detach(vm, dev, j ? p->pasid : TV_NO_PASID);
             }
             hwpt_put(vm, p->hwpt);
