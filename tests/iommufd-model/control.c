@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@
 #define REQUEST_SIZE    (64 * 1024)
 
 static int listen_fd = -1;
+static ino_t bound_ino;
 static char bound_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 
 /* ----------------------------------------------------------------- commands */
@@ -484,6 +486,7 @@ void mdl_control_start(void)
 {
     struct sockaddr_un addr = { .sun_family = AF_UNIX };
     bool nested = mdl_inside();
+    struct stat st;
     int fd;
 
     if (!mdl_config.socket || listen_fd >= 0) {
@@ -511,6 +514,7 @@ void mdl_control_start(void)
     }
     listen_fd = fd;
     strcpy(bound_path, addr.sun_path);
+    bound_ino = stat(bound_path, &st) ? 0 : st.st_ino;
     if (!nested) {
         mdl_leave();
     }
@@ -520,8 +524,13 @@ void mdl_control_start(void)
 /* Inside the model */
 void mdl_control_stop(void)
 {
+    struct stat st;
+
     if (listen_fd >= 0) {
-        unlink(bound_path);
+        /* The path may be another process's by now */
+        if (!stat(bound_path, &st) && st.st_ino == bound_ino) {
+            unlink(bound_path);
+        }
         shutdown(listen_fd, SHUT_RDWR);
         mdl_fd_close_private(listen_fd);
         listen_fd = -1;

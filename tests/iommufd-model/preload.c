@@ -411,7 +411,6 @@ void mdl_take_over(void)
     if (forked) {
         forked = false;
         mdl_journal_take_over();
-        mdl_control_forget();
     }
     mdl_control_start();
 }
@@ -438,6 +437,7 @@ static void fork_child(void)
     forked = true;
     mdl_fd_forget_all();
     mdl_tree_forget();
+    mdl_control_forget();
 }
 
 static __attribute__((constructor)) void model_init(void)
