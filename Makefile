@@ -15,7 +15,10 @@ check := python3 scripts/nested/check.py --build=$(build) --jobs=$(JOBS)
 # As it was configured before; a new tree gets CONFIGURE_ARGS
 configured := ./configure --refresh --build-dir=$(build)
 
-# The same objects in every clone, wherever it lies
+# With ccache: the same objects in every clone, wherever it lies
+ifneq ($(wildcard /usr/lib/ccache/cc),)
+export PATH := /usr/lib/ccache:$(PATH)
+endif
 export CCACHE_NOHASHDIR := 1
 export CCACHE_BASEDIR := $(build)
 
