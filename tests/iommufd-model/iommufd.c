@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <linux/capability.h>
 #include <time.h>
@@ -614,7 +615,16 @@ ssize_t mdl_rw(int fd, void *buf, size_t len, int64_t offset, bool positioned,
     return ret;
 }
 
-int mdl_mmap_check(int fd, size_t len, int64_t offset)
+/* iommufd_fops_mmap(): there is never a region to map */
+static int iommufd_mmap(int prot, int flags)
+{
+    if ((flags & MAP_TYPE) == MAP_PRIVATE) {
+        return -EINVAL;
+    }
+    return prot & PROT_EXEC ? -EPERM : -ENXIO;
+}
+
+int mdl_mmap_check(int fd, size_t len, int prot, int flags, int64_t offset)
 {
     MdlFile *file;
     int ret = 0;
@@ -624,7 +634,7 @@ int mdl_mmap_check(int fd, size_t len, int64_t offset)
     if (file && file->kind == MDL_FILE_DEVICE) {
         ret = mdl_vfio_mmap(file, len, offset);
     } else if (file && file->kind == MDL_FILE_CTX) {
-        ret = -ENXIO;
+        ret = iommufd_mmap(prot, flags);
     } else if (file) {
         ret = -ENODEV;
     }

@@ -87,6 +87,7 @@ typedef struct MdlFile {
     dev_t st_dev;
     ino_t st_ino;
     int64_t pos;                        /* device: for read() and write() */
+    bool rid, pasid0;                   /* device: vfio attached these */
     MdlCtx *ctx;                        /* device: while bound */
     MdlDevice *dev;
     MdlFaultQueue *fault;
@@ -197,7 +198,7 @@ int mdl_ioctl(int fd, unsigned long req, void *arg);
 ssize_t mdl_rw(int fd, void *buf, size_t len, int64_t offset, bool positioned,
                bool write);
 /* mmap(2): 0 when the kernel may do it */
-int mdl_mmap_check(int fd, size_t len, int64_t offset);
+int mdl_mmap_check(int fd, size_t len, int prot, int flags, int64_t offset);
 
 int mdl_iommufd_ioctl(MdlCmd *cmd, unsigned long req);
 const char *mdl_iommufd_name(unsigned long req);

@@ -323,10 +323,13 @@ FCNTL(fcntl64)
 
 /* -------------------------------------------------------------------- mmap */
 
-static bool may_map(int fd, size_t len, int64_t offset)
+static bool may_map(int fd, size_t len, int prot, int flags, int64_t offset)
 {
-    int ret = verified(fd) ? mdl_mmap_check(fd, len, offset) : 0;
+    int ret = 0;
 
+    if (fd >= 0 && !(flags & MAP_ANONYMOUS) && verified(fd)) {
+        ret = mdl_mmap_check(fd, len, prot, flags, offset);
+    }
     errno = ret ? -ret : errno;
     return !ret;
 }
@@ -334,7 +337,7 @@ static bool may_map(int fd, size_t len, int64_t offset)
 MDL_EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd,
                       off_t offset)
 {
-    if (fd >= 0 && !(flags & MAP_ANONYMOUS) && !may_map(fd, len, offset)) {
+    if (!may_map(fd, len, prot, flags, offset)) {
         return MAP_FAILED;
     }
     return REAL(mmap)(addr, len, prot, flags, fd, offset);
@@ -343,7 +346,7 @@ MDL_EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd,
 MDL_EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd,
                         off64_t offset)
 {
-    if (fd >= 0 && !(flags & MAP_ANONYMOUS) && !may_map(fd, len, offset)) {
+    if (!may_map(fd, len, prot, flags, offset)) {
         return MAP_FAILED;
     }
     return REAL(mmap64)(addr, len, prot, flags, fd, offset);

@@ -309,7 +309,8 @@ static void compose(struct iommu_hwpt_pgfault *out, const FaultGroup *g,
 
     memset(out, 0, sizeof(*out));
     if (r->pasid != MDL_NO_PASID) {
-        out->flags |= IOMMU_PGFAULT_FLAGS_PASID_VALID;
+        /* VT-d's PASID in the response: a kernel-internal bit that shows */
+        out->flags |= IOMMU_PGFAULT_FLAGS_PASID_VALID | 1u << 2;
         out->pasid = r->pasid;
     }
     if (r->last) {

@@ -106,22 +106,43 @@ static int copy_pasid(const MdlCmd *cmd, uint32_t argsz, size_t offset,
     return mdl_copy_from(pasid, (char *)cmd->uptr + offset, sizeof(*pasid));
 }
 
-/* vfio remembers which PASIDs it attached; 0 is a PASID of its own there */
-static int attach_pasid(MdlDevice *dev, uint32_t pasid, uint32_t *pt_id)
+/*
+ * vfio remembers which PASIDs it attached.  PASID 0 is one of them there,
+ * while to iommufd it is the RID.
+ */
+static int attach_rid(MdlFile *file, bool *attached, uint32_t *pt_id)
 {
+    int ret = *attached ? mdl_replace(file->dev, 0, pt_id) :
+                          mdl_attach(file->dev, 0, pt_id);
+
+    *attached |= !ret;
+    return ret;
+}
+
+static int attach_pasid(MdlFile *file, uint32_t pasid, uint32_t *pt_id)
+{
+    if (!pasid) {
+        return attach_rid(file, &file->pasid0, pt_id);
+    }
     if (pasid > MAX_VFIO_PASID) {
         return -ENOSPC;
     }
-    if (pasid && mdl_is_attached(dev, pasid)) {
-        return mdl_replace(dev, pasid, pt_id);
+    return mdl_is_attached(file->dev, pasid) ?
+           mdl_replace(file->dev, pasid, pt_id) :
+           mdl_attach(file->dev, pasid, pt_id);
+}
+
+static void detach_rid(MdlFile *file, bool *attached)
+{
+    if (*attached) {
+        mdl_detach(file->dev, 0);
+        *attached = false;
     }
-    return mdl_attach(dev, pasid, pt_id);
 }
 
 static int device_attach(MdlFile *file, MdlCmd *cmd)
 {
     struct vfio_device_attach_iommufd_pt arg;
-    MdlDevice *dev = file->dev;
     uint32_t pasid = 0;
     int ret;
 
@@ -143,13 +164,11 @@ static int device_attach(MdlFile *file, MdlCmd *cmd)
         }
     }
     mdl_cmd_note(cmd, "\"dev\":\"%s\",\"flags\":%u,\"pt_id\":%u,\"pasid\":%u",
-                 dev->bdf, arg.flags, arg.pt_id, pasid);
+                 file->dev->bdf, arg.flags, arg.pt_id, pasid);
     if (arg.flags & VFIO_DEVICE_ATTACH_PASID) {
-        ret = attach_pasid(dev, pasid, &arg.pt_id);
-    } else if (mdl_is_attached(dev, 0)) {
-        ret = mdl_replace(dev, 0, &arg.pt_id);
+        ret = attach_pasid(file, pasid, &arg.pt_id);
     } else {
-        ret = mdl_attach(dev, 0, &arg.pt_id);
+        ret = attach_rid(file, &file->rid, &arg.pt_id);
     }
     if (ret) {
         return ret;
@@ -158,7 +177,7 @@ static int device_attach(MdlFile *file, MdlCmd *cmd)
     if (mdl_copy_to((char *)cmd->uptr +
                     offsetof(struct vfio_device_attach_iommufd_pt, pt_id),
                     &arg.pt_id, sizeof(arg.pt_id))) {
-        mdl_detach(dev, 0);
+        detach_rid(file, &file->rid);
         return -EFAULT;
     }
     return 0;
@@ -189,7 +208,13 @@ static int device_detach(MdlFile *file, MdlCmd *cmd)
     }
     mdl_cmd_note(cmd, "\"dev\":\"%s\",\"flags\":%u,\"pasid\":%u",
                  file->dev->bdf, arg.flags, pasid);
-    mdl_detach(file->dev, pasid);
+    if (!(arg.flags & VFIO_DEVICE_DETACH_PASID)) {
+        detach_rid(file, &file->rid);
+    } else if (!pasid) {
+        detach_rid(file, &file->pasid0);
+    } else {
+        mdl_detach(file->dev, pasid);
+    }
     return 0;
 }
 
