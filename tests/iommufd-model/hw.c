@@ -234,21 +234,30 @@ void hw_vdevice_changed(MdlVdevice *vdev, bool added)
 
 /* ------------------------------------------------------------ attachments */
 
-MdlHwpt *hw_hwpt_of(const MdlDevice *dev, uint32_t pasid)
+/* The HWPT the host attached to a PASID */
+static MdlHwpt *hw_pasid_hwpt(const MdlDevice *dev, uint32_t pasid)
 {
     const MdlPasidAttach *p;
 
-    /* VT-d: PASID 0 is what Linux programs as RID_PASID */
-    if (pasid == MDL_NO_PASID || (pasid == 0 && !hw_is_smmu())) {
-        return dev->hwpt;
-    }
     for (p = dev->pasids; p; p = p->next) {
         if (p->pasid == pasid) {
             return p->hwpt;
         }
     }
+    return NULL;
+}
+
+MdlHwpt *hw_hwpt_of(const MdlDevice *dev, uint32_t pasid)
+{
+    MdlHwpt *hwpt;
+
+    /* VT-d: PASID 0 is what Linux programs as RID_PASID */
+    if (pasid == MDL_NO_PASID || (pasid == 0 && !hw_is_smmu())) {
+        return dev->hwpt;
+    }
+    hwpt = hw_pasid_hwpt(dev, pasid);
     /* SMMUv3: the guest's CD table, found through the stream, decides */
-    return hw_is_smmu() ? dev->hwpt : NULL;
+    return hwpt || !hw_is_smmu() ? hwpt : dev->hwpt;
 }
 
 bool hw_ats_enabled(const MdlDevice *dev)
@@ -532,7 +541,8 @@ bool hw_translate(const HwReq *req, HwXlate *xlate, HwFault *fault)
     case MDL_ARCH_SMMUV3:
         if (hwpt->nested) {
             ok = smmu_translate(hw, hwpt, req, xlate, fault);
-        } else if (req->pasid != MDL_NO_PASID && hwpt == req->dev->hwpt) {
+        } else if (req->pasid != MDL_NO_PASID &&
+                   !hw_pasid_hwpt(req->dev, req->pasid)) {
             ok = smmu_no_substreams(req, fault);
         } else {
             ok = hw_identity(hwpt, req, xlate);

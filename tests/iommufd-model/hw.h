@@ -75,6 +75,9 @@ void hw_vdevice_changed(MdlVdevice *vdev, bool added);
 int hw_invalidate_vtd(MdlHwpt *hwpt, const void *entry);
 int hw_invalidate_smmuv3(MdlViommu *viommu, const void *entry);
 
+/* The checks of hw_invalidate_smmuv3() alone */
+int hw_check_smmuv3(MdlViommu *viommu, const void *entry);
+
 /*
  * A new ioctl begins: the CMD_SYNC the driver put behind the commands of the
  * one before has completed.  Matters to hardware with the repeat erratum.

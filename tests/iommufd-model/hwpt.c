@@ -18,6 +18,9 @@
 /* drivers/iommu/iommufd/hw_pagetable.c: most entries of one call */
 #define INVALIDATE_MAX_ENTRIES  (1u << 19)
 
+/* CMDQ_BATCH_ENTRIES - 1 of arm-smmu-v3.h on a 64-bit host */
+#define SMMU_BATCH      63
+
 #define FIELD(v, lo, n) (((v) >> (lo)) & ((1ull << (n)) - 1))
 
 /* SMMUv3 architecture 5.2, and what arm-smmu-v3.h lets a guest set */
@@ -529,16 +532,40 @@ static int invalidate_vtd(MdlCmd *cmd, MdlHwpt *hwpt, uint32_t *done)
     return cmd->limit >= 0 ? -cmd->limit_err : 0;
 }
 
+static int copy_command(const struct iommu_hwpt_invalidate *arg, uint32_t i,
+                        struct iommu_viommu_arm_smmuv3_invalidate *inv)
+{
+    return mdl_copy_struct(inv, sizeof(*inv), entry_at(arg, i),
+                           arg->entry_len);
+}
+
+/* Hands the commands from *@issued up to @end to the hardware */
+static int issue_smmuv3(const struct iommu_hwpt_invalidate *arg,
+                        MdlViommu *viommu, uint32_t *issued, uint32_t end)
+{
+    struct iommu_viommu_arm_smmuv3_invalidate inv;
+    int ret = 0;
+
+    while (!ret && *issued < end) {
+        ret = copy_command(arg, *issued, &inv);
+        if (!ret) {
+            ret = hw_invalidate_smmuv3(viommu, &inv);
+        }
+        ++*issued;
+    }
+    return ret;
+}
+
 /*
- * Linux 7.3 counts, when it meets a bad command, also those before it that
- * it has not handed to the hardware yet.  The uAPI says they are done, and
- * that is what the model does.
+ * arm_vsmmu_cache_invalidate(): commands are checked one by one and handed
+ * over in batches.  When one is bad, those before it in its batch count as
+ * done, yet have not been handed over.
  */
 static int invalidate_smmuv3(MdlCmd *cmd, MdlViommu *viommu, uint32_t *done)
 {
     const struct iommu_hwpt_invalidate *arg = cmd->arg;
     struct iommu_viommu_arm_smmuv3_invalidate inv;
-    uint32_t i;
+    uint32_t i, issued = 0, limit = arg->entry_num;
     int ret;
 
     if (!arg->entry_num ||
@@ -547,28 +574,30 @@ static int invalidate_smmuv3(MdlCmd *cmd, MdlViommu *viommu, uint32_t *done)
     }
     /* All of the array must be readable before any of it has an effect */
     for (i = 0; i < arg->entry_num; i++) {
-        ret = mdl_copy_struct(&inv, sizeof(inv), entry_at(arg, i),
-                              arg->entry_len);
+        ret = copy_command(arg, i, &inv);
         if (ret) {
             return ret;
         }
     }
+    if (cmd->limit >= 0 && (uint32_t)cmd->limit < limit) {
+        limit = cmd->limit;
+    }
     hw_invalidate_synced(viommu);
-    hw_invalidate_synced(viommu);
-    for (i = 0; i < arg->entry_num; i++) {
-        if (cmd->limit >= 0 && i >= (uint32_t)cmd->limit) {
-            return -cmd->limit_err;
+    while (*done < limit) {
+        ret = copy_command(arg, *done, &inv);
+        if (!ret) {
+            ret = hw_check_smmuv3(viommu, &inv);
         }
-        ret = mdl_copy_struct(&inv, sizeof(inv), entry_at(arg, i),
-                              arg->entry_len);
-        if (ret) {
-            return ret;
-        }
-        ret = hw_invalidate_smmuv3(viommu, &inv);
         if (ret) {
             return ret;
         }
         ++*done;
+        if (*done == limit || *done - issued == SMMU_BATCH) {
+            ret = issue_smmuv3(arg, viommu, &issued, *done);
+            if (ret) {
+                return ret;
+            }
+        }
     }
     return cmd->limit >= 0 ? -cmd->limit_err : 0;
 }

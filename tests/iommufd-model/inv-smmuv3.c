@@ -265,16 +265,17 @@ void hw_invalidate_synced(MdlViommu *viommu)
     viommu->iommu->hw->nr_syncs++;
 }
 
-int hw_invalidate_smmuv3(MdlViommu *viommu, const void *entry)
+/*
+ * A command as the guest gave it, checked; @dev is set when it names a
+ * stream.
+ */
+static int smmu_decode(const MdlViommu *viommu, const void *entry,
+                       uint64_t *cmd, MdlDevice **dev)
 {
-    MdlHw *hw = viommu->iommu->hw;
-    MdlDevice *dev = NULL;
-    uint64_t cmd[2], allowed[2];
-    size_t dropped = 0;
+    uint64_t allowed[2];
     unsigned op;
-    bool effect;
 
-    memcpy(cmd, entry, sizeof(cmd));
+    memcpy(cmd, entry, 2 * sizeof(*cmd));
     cmd[0] = le64toh(cmd[0]);
     cmd[1] = le64toh(cmd[1]);
     op = cmd[0] & CMD0_OP;
@@ -282,11 +283,36 @@ int hw_invalidate_smmuv3(MdlViommu *viommu, const void *entry)
         (cmd[0] & ~allowed[0]) || (cmd[1] & ~allowed[1])) {
         return -EIO;
     }
+    *dev = NULL;
     if (op == OP_CFGI_CD || op == OP_CFGI_CD_ALL || op == OP_ATC_INV) {
-        dev = smmu_device(viommu, cmd[0] >> 32);
-        if (!dev) {
-            return -EIO;
-        }
+        *dev = smmu_device(viommu, cmd[0] >> 32);
+        return *dev ? 0 : -EIO;
+    }
+    return 0;
+}
+
+int hw_check_smmuv3(MdlViommu *viommu, const void *entry)
+{
+    MdlDevice *dev;
+    uint64_t cmd[2];
+
+    return smmu_decode(viommu, entry, cmd, &dev);
+}
+
+int hw_invalidate_smmuv3(MdlViommu *viommu, const void *entry)
+{
+    MdlHw *hw = viommu->iommu->hw;
+    size_t dropped = 0;
+    MdlDevice *dev;
+    uint64_t cmd[2];
+    unsigned op;
+    bool effect;
+
+    if (smmu_decode(viommu, entry, cmd, &dev)) {
+        return -EIO;
+    }
+    op = cmd[0] & CMD0_OP;
+    if (dev) {
         cmd[0] = (cmd[0] & ~CMD0_SID) | (uint64_t)dev->host_sid << 32;
     } else {
         cmd[0] = (cmd[0] & ~CMD0_VMID) | (uint64_t)viommu->vmid << 32;
