@@ -412,12 +412,13 @@ static void do_stage2(Run *r)
 {
     uint64_t gpa = rnd(r, DATA_SIZE / CHUNK) * CHUNK;
     uint8_t now = r->s2.rights[gpa / ORACLE_PAGE];
-    uint8_t rights = now && chance(r, 80) ? now : now ? 0 : chance(r, 30) ? ORACLE_R : ORACLE_R | ORACLE_W;
+    uint8_t rights = chance(r, 30) ? ORACLE_R : ORACLE_R | ORACLE_W;
     int ret;
 
-    if (rights == now) {
+    if (now && chance(r, 80)) {
         return;         /* most of it is there, most of the time */
     }
+    rights = now ? 0 : rights;
     note(r, "stage 2: 0x%" PRIx64 " rights %u", gpa, rights);
     ret = now ? tv_unmap(r->vm, gpa, CHUNK) :
                 tv_map(r->vm, gpa, CHUNK, rights & ORACLE_W);
