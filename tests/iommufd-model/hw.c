@@ -158,6 +158,23 @@ static int smmu_check_ste(MdlHwpt *hwpt)
     return hw_bits(ste[1], 29, 28) > 1 ? -EIO : 0;
 }
 
+/*
+ * A VT-d domain may serve several IOMMUs, where Linux gives it an id each;
+ * one set of ids for all keeps it apart from other domains everywhere.
+ */
+static MdlHw *hw_id_space(const MdlHwpt *hwpt)
+{
+    unsigned i = 0;
+
+    if (hw_is_smmu()) {
+        return hwpt->iommu->hw;
+    }
+    while (!mdl_host.iommu[i].present) {
+        i++;
+    }
+    return mdl_host.iommu[i].hw;
+}
+
 int hw_hwpt_init(MdlHwpt *hwpt)
 {
     DirtyLog *log;
@@ -168,7 +185,7 @@ int hw_hwpt_init(MdlHwpt *hwpt)
         hwpt->domain_id = hw_s2_id(hwpt);
         return smmu_check_ste(hwpt);
     }
-    ret = hw_id_alloc(hwpt->iommu->hw, &hwpt->domain_id);
+    ret = hw_id_alloc(hw_id_space(hwpt), &hwpt->domain_id);
     if (ret || hwpt->nested) {
         return ret;
     }
@@ -199,7 +216,7 @@ void hw_hwpt_fini(MdlHwpt *hwpt)
     } else {
         vtd_drop_domain(hwpt->iommu, hwpt->domain_id);
     }
-    hw_id_free(hwpt->iommu->hw, hwpt->domain_id);
+    hw_id_free(hw_id_space(hwpt), hwpt->domain_id);
 }
 
 void hw_viommu_init(MdlViommu *viommu)
