@@ -55,6 +55,7 @@ static void hwpt_key(IOMMUFDHwptKey *key, const IOMMUFDNestedTranslation *t,
 static bool hwpt_alloc(IOMMUFDHwpt *hwpt, IOMMUFDNestedDevice *dev,
                        Error **errp)
 {
+    ERRP_GUARD();
     IOMMUFDHost *host = hwpt->host;
     IOMMUFDNested *n = host->n;
     const IOMMUFDHwptKey *key = &hwpt->key;
@@ -64,6 +65,7 @@ static bool hwpt_alloc(IOMMUFDHwpt *hwpt, IOMMUFDNestedDevice *dev,
 
     if (key->page_requests) {
         if (!iommufd_fault_queue_get(host, errp)) {
+            error_prepend(errp, "%s: ", iommufd_nested_device_name(dev));
             return false;
         }
         flags |= IOMMU_HWPT_FAULT_ID_VALID;

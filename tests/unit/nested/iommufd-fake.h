@@ -1,0 +1,106 @@
+/*
+ * A kernel for unit tests of the nested IOMMU core
+ *
+ * Implements hw/iommufd/sys.h with the kernel's rules on references: an
+ * object that something refers to cannot be destroyed, and what is attached
+ * is referred to. Any call can be made to fail.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef IOMMUFD_FAKE_H
+#define IOMMUFD_FAKE_H
+
+#include "hw/iommufd/sys.h"
+#include "hw/iommufd/core.h"
+#include <linux/iommufd.h>
+
+typedef enum FakeCall {
+    FAKE_HWPT_ALLOC,
+    FAKE_VIOMMU_ALLOC,
+    FAKE_VDEVICE_ALLOC,
+    FAKE_FAULT_ALLOC,
+    FAKE_VEVENTQ_ALLOC,
+    FAKE_DESTROY,
+    FAKE_ATTACH,
+    FAKE_DETACH,
+    FAKE_INVALIDATE,
+    FAKE_READ,
+    FAKE_WRITE,
+    FAKE_CALL__MAX,
+} FakeCall;
+
+#define FAKE_ENTRY_LEN 8
+#define FAKE_SENT_MAX 4096
+
+typedef struct Fake {
+    unsigned calls[FAKE_CALL__MAX];
+    unsigned total;             /* calls that can fail, of all kinds */
+
+    /* The fail_at-th of all calls from now on fails; 0: none */
+    unsigned fail_at;
+    int fail_errno;
+    FakeCall failed;            /* which one it was */
+    bool has_failed;
+    unsigned stuck;             /* not destroyed, because of a failed detach */
+
+    /* Attaches fail with EBUSY while this is not 0; counts down */
+    unsigned busy;
+
+    /* Invalidations: what was done, in order */
+    struct {
+        uint32_t id;
+        uint64_t entry;
+    } sent[FAKE_SENT_MAX];
+    unsigned num_sent;
+    /* Results of the next invalidation calls: do @done entries, then @ret */
+    struct {
+        uint32_t done;
+        int ret;
+    } script[16];
+    unsigned num_script;
+
+    uint32_t read_limit;        /* bytes a group may have at most; 0: any */
+    int64_t now[2];             /* host, guest */
+} Fake;
+
+extern Fake fake;
+
+/* All state anew; asserts that nothing is left of before */
+void fake_reset(void);
+
+/* Objects that the core has made and not destroyed */
+unsigned fake_objects(void);
+
+/* A parent HWPT of a physical IOMMU; *not* counted in fake_objects() */
+uint32_t fake_parent(uint32_t flags);
+
+/* A device that vfio has bound and attached to @parent */
+HostIOMMUDeviceIOMMUFD *fake_device(const char *name, uint32_t parent);
+void fake_device_free(HostIOMMUDeviceIOMMUFD *idev);
+
+/* What is attached; 0: nothing */
+uint32_t fake_attached(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid);
+
+/* The label of a device's vDEVICE; UINT32_MAX: it has none */
+uint32_t fake_label(HostIOMMUDeviceIOMMUFD *idev);
+
+/* What comes next from the fault queue or vEVENTQ with this fd */
+void fake_push(int fd, const void *data, size_t len);
+void fake_push_group(int fd, HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid,
+                     uint32_t index, uint32_t cookie, unsigned count);
+
+/* Call the handler of @fd, if it has one. Return: whether it had one */
+bool fake_readable(int fd);
+
+/* The only queue's fd of either kind; -1: none */
+int fake_fault_fd(void);
+int fake_veventq_fd(void);
+
+/* The code @cookie was answered with; -1: not answered. Forgets it. */
+int fake_answer(uint32_t cookie);
+
+/* Let time pass, running timers */
+void fake_advance(bool guest, int64_t ms);
+
+#endif
