@@ -31,15 +31,17 @@ bool pri_enabled(const MdlDevice *dev)
 
 /* ------------------------------------------------------------ device side */
 
-static void group_put(HwGroup *g)
+static void group_put(HwGroup *g, unsigned refs)
 {
-    if (!--g->refs) {
+    g->refs -= refs;
+    if (!g->refs) {
         free(g->op);
         free(g);
     }
 }
 
-static void group_unlink(MdlEndpoint *ep, HwGroup *g)
+/* Gives up the list's reference, and as many as the caller @held besides */
+static void group_unlink(MdlEndpoint *ep, HwGroup *g, unsigned held)
 {
     HwGroup **link;
 
@@ -47,10 +49,11 @@ static void group_unlink(MdlEndpoint *ep, HwGroup *g)
         if (*link == g) {
             *link = g->next;
             ep->nr_groups--;
-            group_put(g);
-            return;
+            held++;
+            break;
         }
     }
+    group_put(g, held);
 }
 
 /* Answers nobody collected make room; NULL: all are outstanding */
@@ -60,7 +63,7 @@ static HwGroup *group_new(MdlEndpoint *ep, uint32_t grpid, uint32_t pasid)
 
     for (g = ep->groups; g && ep->nr_groups >= PRI_MAX_GROUPS; g = g->next) {
         if (g->answered) {
-            group_unlink(ep, g);
+            group_unlink(ep, g, 0);
             break;
         }
     }
@@ -112,7 +115,7 @@ static void pri_answer(MdlDevice *dev, HwGroup *g, bool success)
     }
     if (op && op->engine) {
         g->op = NULL;
-        group_unlink(dev->ep, g);
+        group_unlink(dev->ep, g, 0);
         ep_engine_done(dev, op);
     }
     pthread_cond_broadcast(&dev->ep->answered);
@@ -123,7 +126,7 @@ void hw_group_response(MdlDevice *dev, void *cookie_priv, bool success)
     HwGroup *g = cookie_priv;
 
     pri_answer(dev, g, success);
-    group_put(g);
+    group_put(g, 1);
 }
 
 void pri_reset(MdlDevice *dev)
@@ -143,7 +146,7 @@ void pri_reset(MdlDevice *dev)
             g->op->fault.reason = HW_REASON_RESET;
         }
         if (g->op && g->op->engine) {
-            group_unlink(ep, g);
+            group_unlink(ep, g, 0);
         }
     }
     pthread_cond_broadcast(&ep->answered);
@@ -151,8 +154,9 @@ void pri_reset(MdlDevice *dev)
 
 void pri_fini(MdlDevice *dev)
 {
+    pri_reset(dev);
     while (dev->ep->groups) {
-        group_unlink(dev->ep, dev->ep->groups);
+        group_unlink(dev->ep, dev->ep->groups, 0);
     }
 }
 
@@ -204,7 +208,7 @@ static void pri_host_last(MdlDevice *dev, MdlHwpt *hwpt,
     g->refs++;
     if (mdl_fault_push(hwpt->fault, dev, all, nr, g)) {
         pri_answer(dev, g, false);
-        group_put(g);
+        group_put(g, 1);
     }
     free(all);
 }
@@ -267,12 +271,11 @@ bool pri_request_op(DmaOp *op, MdlPageRequest *req, unsigned nr)
         pri_host(op->dev, &req[i], req[i].last ? g : NULL);
     }
     if (g->answered) {
-        group_unlink(ep, g);
-        group_put(g);
+        group_unlink(ep, g, 1);
         return false;
     }
     g->op = op;
-    group_put(g);
+    group_put(g, 1);
     return true;
 }
 
@@ -352,11 +355,11 @@ int pri_command_wait(const MdlJson *req, char *reply, size_t reply_len)
     }
     g->refs++;
     if (!pri_sleep(ep, json_u64(req, "timeout-ms", 5000), g)) {
-        group_put(g);
+        group_put(g, 1);
         return hw_command_error(reply, reply_len, -ETIMEDOUT, "timeout");
     }
     if (g->op && (size_t)g->op->len * 2 + 128 > reply_len) {
-        group_put(g);
+        group_put(g, 1);
         return hw_command_error(reply, reply_len, -ENOSPC, "no room");
     }
     if (g->op) {
@@ -365,7 +368,6 @@ int pri_command_wait(const MdlJson *req, char *reply, size_t reply_len)
         snprintf(reply, reply_len, "\"response\":\"%s\"",
                  g->success ? "success" : "invalid");
     }
-    group_unlink(ep, g);
-    group_put(g);
+    group_unlink(ep, g, 1);
     return 0;
 }
