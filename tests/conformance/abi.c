@@ -15,7 +15,7 @@ typedef struct Call {
     const char *name;
     unsigned long req;
     unsigned size;              /* of the structure of Linux 7.3 */
-    unsigned min;               /* end of the last member of its first version */
+    unsigned min;               /* of its first version */
 } Call;
 
 #define CALL(req, type, last) \
@@ -263,20 +263,20 @@ static void read_iommufd(void)
 }
 
 static const CtScenario scenarios[] = {
-    { "a structure that is too short", size_short },
-    { "a longer structure with bytes in use", size_long_used },
-    { "a longer structure with zero bytes", size_long_zero },
-    { "the answer stays inside the structure", size_respond },
-    { "a bad pointer", bad_pointer },
-    { "the whole ioctl number counts", encoding },
-    { "unknown ioctl numbers", unknown_number },
-    { "the version of the group interface", vfio_version },
-    { "destroying what does not exist", destroy_unknown },
-    { "ids are the lowest free ones", id_reuse },
-    { "each open has objects of its own", contexts },
-    { "an answer that cannot be stored undoes the call", failed_respond },
-    { "mmap of /dev/iommu", mmap_iommufd },
-    { "read and write of /dev/iommu", read_iommufd },
+    { "a structure that is too short", size_short, 0 },
+    { "a longer structure with bytes in use", size_long_used, 0 },
+    { "a longer structure with zero bytes", size_long_zero, 0 },
+    { "the answer stays inside the structure", size_respond, 0 },
+    { "a bad pointer", bad_pointer, 0 },
+    { "the whole ioctl number counts", encoding, 0 },
+    { "unknown ioctl numbers", unknown_number, 0 },
+    { "the version of the group interface", vfio_version, 0 },
+    { "destroying what does not exist", destroy_unknown, 0 },
+    { "ids are the lowest free ones", id_reuse, 0 },
+    { "each open has objects of its own", contexts, 0 },
+    { "an answer that cannot be stored undoes the call", failed_respond, 0 },
+    { "mmap of /dev/iommu", mmap_iommufd, 0 },
+    { "read and write of /dev/iommu", read_iommufd, 0 },
 };
 
-CT_GROUP(ct_abi, "abi");
+CT_GROUP(ct_group_abi, "abi");

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include "conformance.h"
@@ -174,7 +175,7 @@ void ct_close(int fd)
 
 size_t ct_page(void)
 {
-    return sysconf(_SC_PAGESIZE);
+    return getauxval(AT_PAGESZ);
 }
 
 void *ct_mem(size_t len)
@@ -191,4 +192,22 @@ void *ct_mem(size_t len)
     kept_mem[nr_mem].len = len;
     nr_mem++;
     return addr;
+}
+
+bool ct_capable(unsigned cap)
+{
+    char line[256];
+    unsigned long long caps = 0;
+    FILE *f = fopen("/proc/self/status", "re");
+
+    if (!f) {
+        return geteuid() == 0;
+    }
+    while (fgets(line, sizeof(line), f)) {
+        if (sscanf(line, "CapEff: %llx", &caps) == 1) {
+            break;
+        }
+    }
+    fclose(f);
+    return caps >> cap & 1;
 }

@@ -43,7 +43,7 @@ enum {
     CT_MODEL    = 1 << 11,      /* the model's control commands */
     CT_RESET    = 1 << 12,      /* a device that can be reset */
     CT_MSIX     = 1 << 13,      /* a device with MSI-X */
-    CT_ROOT     = 1 << 14,      /* all capabilities */
+    CT_RAWIO    = 1 << 14,      /* CAP_SYS_RAWIO */
     CT_NO_PASID = 1 << 15,      /* a device without PASIDs */
     CT_NO_PRI   = 1 << 16,      /* a device without page requests */
     CT_VF_PRI   = 1 << 17,      /* a VF whose PF has page requests */
@@ -64,10 +64,13 @@ typedef struct CtGroup {
 #define CT_GROUP(ident, title) \
     const CtGroup ident = { title, scenarios, ARRAY_LEN(scenarios) }
 
-extern const CtGroup ct_abi, ct_ioas, ct_copy, ct_iova, ct_option, ct_file,
-    ct_pagetable, ct_hwinfo, ct_attachment, ct_pasid, ct_nest_vtd, ct_nest_smmu,
-    ct_inval_vtd, ct_inval_smmu, ct_dirty, ct_fault, ct_pageresp, ct_viommu,
-    ct_veventq, ct_vfio, ct_irq, ct_reset, ct_lifetime, ct_dma;
+extern const CtGroup ct_group_abi, ct_group_ioas, ct_group_copy,
+    ct_group_iova, ct_group_option, ct_group_file, ct_group_pagetable,
+    ct_group_hwinfo, ct_group_attachment, ct_group_pasid, ct_group_nest_vtd,
+    ct_group_nest_smmu, ct_group_inval_vtd, ct_group_inval_smmu,
+    ct_group_dirty, ct_group_fault, ct_group_pageresp, ct_group_viommu,
+    ct_group_veventq, ct_group_vfio, ct_group_irq, ct_group_reset,
+    ct_group_lifetime, ct_group_dma;
 
 /* What is known about a device before any scenario runs */
 typedef struct CtDevice {
@@ -122,6 +125,11 @@ void ct_close(int fd);
 /* Zeroed private memory, page aligned, written once so that it is there */
 void *ct_mem(size_t len);
 size_t ct_page(void);
+
+/* Numbers of linux/capability.h */
+#define CT_CAP_SYS_RAWIO    17
+#define CT_CAP_SYS_RESOURCE 24
+bool ct_capable(unsigned cap);
 
 /* -------------------------------------------------- calls.c: /dev/iommu */
 
@@ -219,7 +227,6 @@ const char *ct_model(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
 bool ct_json_true(const char *json, const char *key);
 bool ct_json_has(const char *json, const char *key);
-bool ct_json_u64(const char *json, const char *key, uint64_t *val);
 bool ct_json_is(const char *json, const char *key, const char *text);
 
 #endif

@@ -159,14 +159,14 @@ static void outlives_source(void)
 }
 
 static const CtScenario scenarios[] = {
-    { "copy checks its arguments in order", arguments },
-    { "copy of what is not mapped throughout", source_holes },
-    { "copy of parts and of several mappings", source_parts },
-    { "copy never replaces", destination_used },
-    { "copy does not add the right to write", rights },
-    { "copy within one IOAS", same_ioas },
-    { "copy chooses an address", anywhere },
-    { "a copy outlives its source", outlives_source },
+    { "copy checks its arguments in order", arguments, 0 },
+    { "copy of what is not mapped throughout", source_holes, 0 },
+    { "copy of parts and of several mappings", source_parts, 0 },
+    { "copy never replaces", destination_used, 0 },
+    { "copy does not add the right to write", rights, 0 },
+    { "copy within one IOAS", same_ioas, 0 },
+    { "copy chooses an address", anywhere, 0 },
+    { "a copy outlives its source", outlives_source, 0 },
 };
 
-CT_GROUP(ct_copy, "copy");
+CT_GROUP(ct_group_copy, "copy");

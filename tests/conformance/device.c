@@ -386,7 +386,7 @@ static void find_combinations(void)
         }
     }
     for (unsigned need = CT_NEST; need <= CT_VF_PRI; need <<= 1) {
-        if (need & (CT_MODEL | CT_ROOT)) {
+        if (need & (CT_MODEL | CT_RAWIO)) {
             continue;
         }
         if (ct_device(need)) {

@@ -131,10 +131,10 @@ static void change_owner(void)
 }
 
 static const CtScenario scenarios[] = {
-    { "map-file: arguments", arguments },
-    { "map-file: map, overlap, unmap", map_unmap },
+    { "map-file: arguments", arguments, 0 },
+    { "map-file: map, overlap, unmap", map_unmap, 0 },
     { "map-file with a domain needs the pages", pinned, CT_DEV },
-    { "change-process", change_owner },
+    { "change-process", change_owner, 0 },
 };
 
-CT_GROUP(ct_file, "file");
+CT_GROUP(ct_group_file, "file");

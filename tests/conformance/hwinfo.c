@@ -218,4 +218,4 @@ static const CtScenario scenarios[] = {
     { "devices behind one IOMMU agree", same_iommu, CT_DEV2 },
 };
 
-CT_GROUP(ct_hwinfo, "hwinfo");
+CT_GROUP(ct_group_hwinfo, "hwinfo");

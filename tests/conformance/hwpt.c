@@ -301,4 +301,4 @@ static const CtScenario scenarios[] = {
       CT_DEV | CT_VTD | CT_NEST },
 };
 
-CT_GROUP(ct_pagetable, "hwpt");
+CT_GROUP(ct_group_pagetable, "hwpt");

@@ -285,23 +285,23 @@ static void map_outlives_va(void)
 }
 
 static const CtScenario scenarios[] = {
-    { "alloc refuses flags", alloc_flags },
-    { "map checks its arguments in order", map_arguments },
-    { "map refuses what overflows", map_overflow },
-    { "map never replaces", map_overlap },
-    { "map of single bytes without a domain", map_unaligned },
-    { "map with one right", map_rights },
-    { "map chooses an address", map_anywhere },
-    { "map of half the address space somewhere", map_anywhere_huge },
-    { "map without a domain does not touch memory", map_lazy },
-    { "unmap checks its arguments", unmap_arguments },
-    { "unmap does not split", unmap_partial },
-    { "unmap of a superset", unmap_superset },
-    { "unmap that stops half way", unmap_stopped },
-    { "unmap of everything", unmap_all },
-    { "an object of another kind", wrong_object },
-    { "destroying an IOAS with mappings", destroy_mapped },
-    { "memory unmapped by the process before", map_outlives_va },
+    { "alloc refuses flags", alloc_flags, 0 },
+    { "map checks its arguments in order", map_arguments, 0 },
+    { "map refuses what overflows", map_overflow, 0 },
+    { "map never replaces", map_overlap, 0 },
+    { "map of single bytes without a domain", map_unaligned, 0 },
+    { "map with one right", map_rights, 0 },
+    { "map chooses an address", map_anywhere, 0 },
+    { "map of half the address space somewhere", map_anywhere_huge, 0 },
+    { "map without a domain does not touch memory", map_lazy, 0 },
+    { "unmap checks its arguments", unmap_arguments, 0 },
+    { "unmap does not split", unmap_partial, 0 },
+    { "unmap of a superset", unmap_superset, 0 },
+    { "unmap that stops half way", unmap_stopped, 0 },
+    { "unmap of everything", unmap_all, 0 },
+    { "an object of another kind", wrong_object, 0 },
+    { "destroying an IOAS with mappings", destroy_mapped, 0 },
+    { "memory unmapped by the process before", map_outlives_va, 0 },
 };
 
-CT_GROUP(ct_ioas, "ioas");
+CT_GROUP(ct_group_ioas, "ioas");

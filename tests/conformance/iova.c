@@ -278,17 +278,17 @@ static void allow_refuses_attach(void)
 }
 
 static const CtScenario scenarios[] = {
-    { "a new IOAS has every address", ranges_fresh },
-    { "ranges: arguments", ranges_arguments },
+    { "a new IOAS has every address", ranges_fresh, 0 },
+    { "ranges: arguments", ranges_arguments, 0 },
     { "ranges narrow with an attached device", ranges_attached, CT_DEV },
     { "ranges narrow with a domain", ranges_domain, CT_DEV },
     { "map in a reserved range", map_reserved, CT_DEV },
     { "attach over a mapping in the way", attach_over_mapping, CT_DEV },
     { "alignment comes with a domain", alignment, CT_DEV },
-    { "allow: arguments", allow_arguments },
-    { "allow limits what map chooses", allow_limits_choice },
+    { "allow: arguments", allow_arguments, 0 },
+    { "allow limits what map chooses", allow_limits_choice, 0 },
     { "allow refuses devices that would narrow", allow_refuses_attach,
       CT_DEV },
 };
 
-CT_GROUP(ct_iova, "iova");
+CT_GROUP(ct_group_iova, "iova");

@@ -94,13 +94,19 @@ static void huge_pages_domain(void)
     RET(-EINVAL, option_set(b.iommufd, HUGE, ioas, 0));
 }
 
-/* iommufd_option_rlimit_mode(): only before the first object */
+/* iommufd_option_rlimit_mode(): the capability, the objects, the value */
 static void rlimit_mode(void)
 {
     int fd = ct_open_iommufd();
     uint32_t ioas;
 
     EQ(0, option_get(fd, RLIMIT, 0));
+    if (!ct_capable(CT_CAP_SYS_RESOURCE)) {
+        RET(-EPERM, option_set(fd, RLIMIT, 0, 1));
+        RET(-EPERM, option_set(fd, RLIMIT, 0, 2));
+        EQ(0, option_get(fd, RLIMIT, 0));
+        return;
+    }
     RET(-EINVAL, option_set(fd, RLIMIT, 0, 2));
     RET(0, option_set(fd, RLIMIT, 0, 1));
     EQ(1, option_get(fd, RLIMIT, 0));
@@ -175,14 +181,14 @@ static void physical_address(void)
 }
 
 static const CtScenario scenarios[] = {
-    { "option: arguments", arguments },
-    { "option: huge pages", huge_pages },
+    { "option: arguments", arguments, 0 },
+    { "option: huge pages", huge_pages, 0 },
     { "option: huge pages with a domain", huge_pages_domain, CT_DEV },
-    { "option: accounting mode", rlimit_mode, CT_ROOT },
-    { "compatibility IOAS: get, set, clear", compat_ioas },
-    { "compatibility IOAS destroyed", compat_destroyed },
+    { "option: accounting mode", rlimit_mode, 0 },
+    { "compatibility IOAS: get, set, clear", compat_ioas, 0 },
+    { "compatibility IOAS destroyed", compat_destroyed, 0 },
     { "physical addresses are for no-IOMMU devices", physical_address,
-      CT_ROOT },
+      CT_RAWIO },
 };
 
-CT_GROUP(ct_option, "option");
+CT_GROUP(ct_group_option, "option");

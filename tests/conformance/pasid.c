@@ -273,4 +273,4 @@ static const CtScenario scenarios[] = {
     { "one table, two devices", shared_table, CT_DEV | CT_DEV2 | CT_PASID },
 };
 
-CT_GROUP(ct_pasid, "pasid");
+CT_GROUP(ct_group_pasid, "pasid");

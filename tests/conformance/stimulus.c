@@ -12,7 +12,6 @@
 #include <dlfcn.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include "conformance.h"
 
 typedef int (*ModelCommand)(const char *json, char *out, size_t len);
@@ -78,18 +77,6 @@ bool ct_json_true(const char *json, const char *key)
     const char *p = value_of(json, key);
 
     return p && !strncmp(p, "true", 4);
-}
-
-bool ct_json_u64(const char *json, const char *key, uint64_t *val)
-{
-    const char *p = value_of(json, key);
-    char *end;
-
-    if (!p) {
-        return false;
-    }
-    *val = strtoull(p, &end, 0);
-    return end != p;
 }
 
 bool ct_json_is(const char *json, const char *key, const char *text)

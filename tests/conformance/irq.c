@@ -1,0 +1,232 @@
+/*
+ * Conformance of /dev/iommu: interrupts of vfio devices
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include "conformance.h"
+
+#define MSIX VFIO_PCI_MSIX_IRQ_INDEX
+
+static int irq_info(const CtBound *b, uint32_t index,
+                    struct vfio_irq_info *info)
+{
+    memset(info, 0, sizeof(*info));
+    info->argsz = sizeof(*info);
+    info->index = index;
+    return ct_ioctl(b->fd, VFIO_DEVICE_GET_IRQ_INFO, info);
+}
+
+static int set_irqs(const CtBound *b, uint32_t flags, uint32_t index,
+                    uint32_t start, uint32_t count, const int32_t *fds,
+                    uint32_t nr_fds)
+{
+    struct {
+        struct vfio_irq_set set;
+        int32_t fd[8];
+    } d = {
+        .set = {
+            .argsz = sizeof(d.set) + nr_fds * sizeof(int32_t),
+            .flags = flags,
+            .index = index,
+            .start = start,
+            .count = count,
+        },
+    };
+
+    memcpy(d.set.data, fds ? fds : d.fd, nr_fds * sizeof(int32_t));
+    return ct_ioctl(b->fd, VFIO_DEVICE_SET_IRQS, &d.set);
+}
+
+#define EVENTFD (VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER)
+#define NONE (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER)
+
+static int new_eventfd(void)
+{
+    int fd = ct_keep_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+
+    OK(fd >= 0);
+    return fd;
+}
+
+/* vfio_pci_ioctl_get_irq_info() */
+static void info(void)
+{
+    CtBound b;
+    struct vfio_irq_info i = { .argsz = 15 };
+
+    if (!ct_bound_new(&b, CT_DEV)) {
+        return;
+    }
+    RET(-EINVAL, ct_ioctl(b.fd, VFIO_DEVICE_GET_IRQ_INFO, &i));
+    RET(-EINVAL, irq_info(&b, VFIO_PCI_NUM_IRQS, &i));
+    RET(-EINVAL, irq_info(&b, UINT32_MAX, &i));
+    RET(0, irq_info(&b, VFIO_PCI_INTX_IRQ_INDEX, &i));
+    EQ(VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
+       VFIO_IRQ_INFO_AUTOMASKED, i.flags);
+    OK(i.count <= 1);
+    RET(0, irq_info(&b, VFIO_PCI_MSI_IRQ_INDEX, &i));
+    EQ(VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, i.flags);
+    OK(i.count <= 32);
+    RET(0, irq_info(&b, MSIX, &i));
+    OK(i.flags & VFIO_IRQ_INFO_EVENTFD);
+    OK(i.count <= 2048);
+    RET(0, irq_info(&b, VFIO_PCI_REQ_IRQ_INDEX, &i));
+    EQ(1, i.count);
+    OK(i.flags & VFIO_IRQ_INFO_NORESIZE);
+}
+
+/* The MSI-X capability and the count agree: vfio_pci_get_irq_count() */
+static void msix_count(void)
+{
+    CtBound b;
+    struct vfio_irq_info i;
+    uint8_t ctrl[2];
+    unsigned pos;
+
+    if (!ct_bound_new(&b, CT_MSIX)) {
+        return;
+    }
+    pos = ct_pci_cap(&b, 0x11);
+    OK(pos != 0);
+    RET(2, ct_pread(b.fd, ctrl, 2,
+                    ct_region_offset(&b, VFIO_PCI_CONFIG_REGION_INDEX) + pos +
+                    2));
+    RET(0, irq_info(&b, MSIX, &i));
+    EQ(((ctrl[0] | ctrl[1] << 8) & 0x7ff) + 1, i.count);
+}
+
+/* vfio_set_irqs_validate_and_prepare() */
+static void set_arguments(void)
+{
+    CtBound b;
+    struct vfio_irq_info i;
+    struct vfio_irq_set set = { .argsz = 19 };
+    int32_t fds[2];
+
+    if (!ct_bound_new(&b, CT_MSIX)) {
+        return;
+    }
+    fds[0] = new_eventfd();
+    fds[1] = new_eventfd();
+    RET(0, irq_info(&b, MSIX, &i));
+    RET(-EINVAL, ct_ioctl(b.fd, VFIO_DEVICE_SET_IRQS, &set));
+    RET(-EINVAL, set_irqs(&b, EVENTFD, VFIO_PCI_NUM_IRQS, 0, 1, fds, 1));
+    RET(-EINVAL, set_irqs(&b, EVENTFD | 1u << 6, MSIX, 0, 1, fds, 1));
+    RET(-EINVAL, set_irqs(&b, EVENTFD | VFIO_IRQ_SET_DATA_BOOL, MSIX, 0, 1,
+                          fds, 1));
+    RET(-EINVAL, set_irqs(&b, VFIO_IRQ_SET_ACTION_TRIGGER, MSIX, 0, 1, fds,
+                          1));
+    RET(-EINVAL, set_irqs(&b, EVENTFD, MSIX, i.count, 1, fds, 1));
+    RET(-EINVAL, set_irqs(&b, EVENTFD, MSIX, i.count - 1, 2, fds, 2));
+    RET(-EINVAL, set_irqs(&b, EVENTFD, MSIX, 1, UINT32_MAX - 1, fds, 2));
+    /* Less data than the count promises */
+    RET(-EINVAL, set_irqs(&b, EVENTFD, MSIX, 0, 2, fds, 1));
+    /* No masking of MSI-X through vfio: vfio_pci_set_irqs_ioctl() */
+    RET(-ENOTTY, set_irqs(&b, VFIO_IRQ_SET_DATA_NONE |
+                          VFIO_IRQ_SET_ACTION_MASK, MSIX, 0, 1, NULL, 0));
+    /* Triggering and disabling what is not enabled */
+    RET(-EINVAL, set_irqs(&b, NONE, MSIX, 0, 1, NULL, 0));
+    RET(-EINVAL, set_irqs(&b, NONE, MSIX, 0, 0, NULL, 0));
+    fds[0] = 4000;
+    RET(-EBADF, set_irqs(&b, EVENTFD, MSIX, 0, 1, fds, 1));
+    fds[0] = b.iommufd;
+    RET(-EINVAL, set_irqs(&b, EVENTFD, MSIX, 0, 1, fds, 1));
+}
+
+/* vfio_pci_set_msi_trigger(): DATA_NONE signals, as a loopback */
+static void loopback(void)
+{
+    CtBound b;
+    int32_t fds[2];
+    uint64_t n = 0;
+
+    if (!ct_bound_new(&b, CT_MSIX)) {
+        return;
+    }
+    fds[0] = new_eventfd();
+    fds[1] = new_eventfd();
+    RET(0, set_irqs(&b, EVENTFD, MSIX, 0, 2, fds, 2));
+    EQ(0, ct_poll(fds[0], POLLIN, 0));
+    RET(0, set_irqs(&b, NONE, MSIX, 1, 1, NULL, 0));
+    EQ(0, ct_poll(fds[0], POLLIN, 0));
+    EQ(POLLIN, ct_poll(fds[1], POLLIN, 1000));
+    RET(8, ct_read(fds[1], &n, 8));
+    EQ(1, n);
+    RET(0, set_irqs(&b, NONE, MSIX, 0, 2, NULL, 0));
+    EQ(POLLIN, ct_poll(fds[0], POLLIN, 1000));
+    EQ(POLLIN, ct_poll(fds[1], POLLIN, 1000));
+    /* Another kind at the same time: is_irq_none() */
+    RET(-EINVAL, set_irqs(&b, EVENTFD, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, fds,
+                          1));
+    /* One vector off, the other stays */
+    RET(8, ct_read(fds[0], &n, 8));
+    RET(8, ct_read(fds[1], &n, 8));
+    RET(0, set_irqs(&b, EVENTFD, MSIX, 0, 1, (int32_t[]) { -1 }, 1));
+    RET(0, set_irqs(&b, NONE, MSIX, 0, 2, NULL, 0));
+    EQ(0, ct_poll(fds[0], POLLIN, 0));
+    EQ(POLLIN, ct_poll(fds[1], POLLIN, 1000));
+    /* All off */
+    RET(0, set_irqs(&b, NONE, MSIX, 0, 0, NULL, 0));
+    RET(-EINVAL, set_irqs(&b, NONE, MSIX, 0, 1, NULL, 0));
+}
+
+/* vfio_pci_set_req_trigger(), vfio_pci_set_ctx_trigger_single() */
+static void request(void)
+{
+    CtBound b;
+    const uint32_t req = VFIO_PCI_REQ_IRQ_INDEX;
+    int32_t fd;
+    uint64_t n = 0;
+
+    if (!ct_bound_new(&b, CT_DEV)) {
+        return;
+    }
+    fd = new_eventfd();
+    RET(-EINVAL, set_irqs(&b, NONE, req, 0, 1, NULL, 0));
+    RET(-EINVAL, set_irqs(&b, EVENTFD, req, 1, 1, &fd, 1));
+    RET(0, set_irqs(&b, EVENTFD, req, 0, 1, &fd, 1));
+    RET(0, set_irqs(&b, NONE, req, 0, 1, NULL, 0));
+    EQ(POLLIN, ct_poll(fd, POLLIN, 1000));
+    RET(8, ct_read(fd, &n, 8));
+    EQ(1, n);
+    RET(0, set_irqs(&b, EVENTFD, req, 0, 1, (int32_t[]) { -1 }, 1));
+    RET(-EINVAL, set_irqs(&b, NONE, req, 0, 1, NULL, 0));
+    RET(-ENOTTY, set_irqs(&b, VFIO_IRQ_SET_DATA_NONE |
+                          VFIO_IRQ_SET_ACTION_MASK, req, 0, 1, NULL, 0));
+}
+
+/* The interrupt of the device itself */
+static void device_irq(void)
+{
+    CtBound b;
+    int32_t fds[2];
+    uint64_t n = 0;
+
+    if (!ct_bound_new(&b, CT_MSIX)) {
+        return;
+    }
+    fds[0] = new_eventfd();
+    fds[1] = new_eventfd();
+    RET(0, set_irqs(&b, EVENTFD, MSIX, 0, 2, fds, 2));
+    OK(ct_json_true(ct_model("{\"cmd\":\"irq\",\"dev\":\"%s\",\"index\":%u,"
+                             "\"vector\":1}", b.dev->bdf, MSIX), "ok"));
+    EQ(POLLIN, ct_poll(fds[1], POLLIN, 1000));
+    EQ(0, ct_poll(fds[0], POLLIN, 0));
+    RET(8, ct_read(fds[1], &n, 8));
+    EQ(1, n);
+}
+
+static const CtScenario scenarios[] = {
+    { "info", info, CT_DEV },
+    { "number of MSI-X vectors", msix_count, CT_DEV | CT_MSIX },
+    { "set: arguments", set_arguments, CT_DEV | CT_MSIX },
+    { "set: loopback", loopback, CT_DEV | CT_MSIX },
+    { "set: device request", request, CT_DEV },
+    { "an interrupt of the device", device_irq,
+      CT_DEV | CT_MSIX | CT_MODEL },
+};
+
+CT_GROUP(ct_group_irq, "irq");

@@ -1,0 +1,388 @@
+/*
+ * Conformance of /dev/iommu: vfio character devices
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#define _GNU_SOURCE
+#include <endian.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "conformance.h"
+
+#define CONFIG VFIO_PCI_CONFIG_REGION_INDEX
+
+#define EXT_CAP_ATS   0x0f
+#define EXT_CAP_PRI   0x13
+#define EXT_CAP_PASID 0x1b
+
+/* vfio_df_ioctl_bind_iommufd(): arguments */
+static void bind_arguments(void)
+{
+    int iommufd = ct_open_iommufd(), fd = ct_open_cdev(ct_device(CT_DEV));
+    int null = ct_keep_fd(open("/dev/null", O_RDWR | O_CLOEXEC));
+    uint32_t id;
+    struct {
+        struct vfio_device_bind_iommufd cmd;
+        uint64_t more;
+    } d = {
+        .cmd = {
+            .argsz = offsetof(struct vfio_device_bind_iommufd, out_devid),
+            .iommufd = iommufd,
+        },
+    };
+
+    RET(-EINVAL, ct_ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &d.cmd));
+    d.cmd.argsz = sizeof(d.cmd);
+    d.cmd.flags = 1u << 1;
+    RET(-EINVAL, ct_ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &d.cmd));
+    d.cmd.flags = 0;
+    d.cmd.argsz = sizeof(d);
+    d.more = 1;
+    RET(-E2BIG, ct_ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &d.cmd));
+    RET(-EFAULT, ct_ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, NULL));
+    RET(-EINVAL, ct_bind(fd, -1, &id));
+    RET(-EBADF, ct_bind(fd, 4000, &id));
+    RET(-EBADFD, ct_bind(fd, null, &id));
+    RET(-EBADFD, ct_bind(fd, fd, &id));
+    /* None of that used the device up */
+    d.more = 0;
+    RET(0, ct_ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &d.cmd));
+    OK(d.cmd.out_devid != 0);
+}
+
+/* The structure was shorter before the token came */
+static void bind_first_version(void)
+{
+    int iommufd = ct_open_iommufd(), fd = ct_open_cdev(ct_device(CT_DEV));
+    struct vfio_device_bind_iommufd cmd = {
+        .argsz = offsetof(struct vfio_device_bind_iommufd, token_uuid_ptr),
+        .iommufd = iommufd,
+        .token_uuid_ptr = 0x1234,
+    };
+
+    RET(0, ct_ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &cmd));
+    EQ(0x1234, cmd.token_uuid_ptr);
+}
+
+/* vfio_df_open(): one open of the device, bound once */
+static void bind_twice(void)
+{
+    CtBound b;
+    uint32_t id;
+    int second, other = ct_open_iommufd();
+
+    if (!ct_bound_new(&b, CT_DEV)) {
+        return;
+    }
+    RET(-EINVAL, ct_bind(b.fd, b.iommufd, &id));
+    RET(-EINVAL, ct_bind(b.fd, other, &id));
+    second = ct_open_cdev(b.dev);
+    OK(second >= 0);
+    RET(-EINVAL, ct_bind(second, b.iommufd, &id));
+    RET(-EINVAL, ct_bind(second, other, &id));
+    ct_close(b.fd);
+    RET(0, ct_bind(second, other, &id));
+}
+
+/* vfio_device_fops_unl_ioctl(): access_granted */
+static void unbound(void)
+{
+    int fd = ct_open_cdev(ct_device(CT_DEV));
+    struct vfio_device_info info = { .argsz = sizeof(info) };
+    struct vfio_device_attach_iommufd_pt att = { .argsz = sizeof(att) };
+    uint32_t word = 0;
+    void *p;
+
+    RET(-EINVAL, ct_ioctl(fd, VFIO_DEVICE_GET_INFO, &info));
+    RET(-EINVAL, ct_ioctl(fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &att));
+    RET(-EINVAL, ct_ioctl(fd, VFIO_DEVICE_RESET, NULL));
+    RET(-EINVAL, ct_pread(fd, &word, 4, (uint64_t)CONFIG << 40));
+    RET(-EINVAL, ct_pwrite(fd, &word, 4, (uint64_t)CONFIG << 40));
+    p = mmap(NULL, ct_page(), PROT_READ, MAP_SHARED, fd, 0);
+    RET(-EINVAL, p == MAP_FAILED ? -errno : 0);
+}
+
+/* vfio_pci_core_ioctl() */
+static void unknown_ioctl(void)
+{
+    CtBound b;
+    uint32_t word[16] = { sizeof(word) };
+
+    if (!ct_bound_new(&b, CT_DEV)) {
+        return;
+    }
+    RET(-ENOTTY, ct_ioctl(b.fd, _IO(VFIO_TYPE, VFIO_BASE + 80), word));
+    RET(-ENOTTY, ct_ioctl(b.fd, IOMMU_IOAS_ALLOC, word));
+    RET(-ENOTTY, ct_ioctl(b.fd, VFIO_GROUP_GET_STATUS, word));
+}
+
+/* vfio_pci_ioctl_get_info() */
+static void device_info(void)
+{
+    CtBound b;
+    struct vfio_device_info info = {
+        .argsz = offsetof(struct vfio_device_info, num_irqs),
+    };
+
+    if (!ct_bound_new(&b, CT_DEV)) {
+        return;
+    }
+    RET(-EINVAL, ct_ioctl(b.fd, VFIO_DEVICE_GET_INFO, &info));
+    RET(-EFAULT, ct_ioctl(b.fd, VFIO_DEVICE_GET_INFO, NULL));
+    info.argsz = sizeof(info);
+    RET(0, ct_ioctl(b.fd, VFIO_DEVICE_GET_INFO, &info));
+    OK(info.flags & VFIO_DEVICE_FLAGS_PCI);
+    OK(info.num_regions >= VFIO_PCI_NUM_REGIONS);
+    EQ(VFIO_PCI_NUM_IRQS, info.num_irqs);
+    /* The shortest that is allowed: nothing past it is written */
+    info.argsz = offsetof(struct vfio_device_info, cap_offset);
+    info.cap_offset = 0x55;
+    RET(0, ct_ioctl(b.fd, VFIO_DEVICE_GET_INFO, &info));
+    EQ(0x55, info.cap_offset);
+}
+
+static int region(const CtBound *b, uint32_t index,
+                  struct vfio_region_info *info)
+{
+    memset(info, 0, sizeof(*info));
+    info->argsz = sizeof(*info);
+    info->index = index;
+    return ct_ioctl(b->fd, VFIO_DEVICE_GET_REGION_INFO, info);
+}
+
+/* vfio_pci_ioctl_get_region_info() */
+static void regions(void)
+{
+    CtBound b;
+    struct vfio_region_info info = { .argsz = 31 };
+    const uint32_t rw = VFIO_REGION_INFO_FLAG_READ |
+                        VFIO_REGION_INFO_FLAG_WRITE;
+
+    if (!ct_bound_new(&b, CT_DEV)) {
+        return;
+    }
+    RET(-EINVAL, ct_ioctl(b.fd, VFIO_DEVICE_GET_REGION_INFO, &info));
+    for (uint32_t i = 0; i < VFIO_PCI_ROM_REGION_INDEX; i++) {
+        RET(0, region(&b, i, &info));
+        EQ((uint64_t)i << 40, info.offset);
+        EQ(info.size ? rw : 0, info.flags & rw);
+    }
+    RET(0, region(&b, VFIO_PCI_ROM_REGION_INDEX, &info));
+    EQ(0, info.flags & (VFIO_REGION_INFO_FLAG_WRITE |
+                        VFIO_REGION_INFO_FLAG_MMAP));
+    RET(0, region(&b, CONFIG, &info));
+    EQ((uint64_t)CONFIG << 40, info.offset);
+    EQ(rw, info.flags);
+    OK(info.size == 256 || info.size == 4096);
+    RET(-EINVAL, region(&b, 1000, &info));
+    RET(-EINVAL, region(&b, UINT32_MAX, &info));
+}
+
+/* vfio_pci_config_rw(): identity as sysfs has it */
+static void config_identity(void)
+{
+    CtBound b;
+    uint64_t base = (uint64_t)CONFIG << 40;
+    uint16_t id[2];
+    char path[256], text[32] = "";
+    uint8_t half;
+    unsigned vendor = 0;
+    FILE *f;
+
+    if (!ct_bound_new(&b, CT_DEV)) {
+        return;
+    }
+    RET(4, ct_pread(b.fd, id, 4, base));
+    RET(1, ct_pread(b.fd, &half, 1, base + 1));
+    EQ(le16toh(id[0]) >> 8, half);
+    if (b.dev->bdf[0]) {
+        snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vendor",
+                 b.dev->bdf);
+        f = fopen(path, "re");
+        OK(f && fgets(text, sizeof(text), f) &&
+           sscanf(text, "%x", &vendor) == 1);
+        if (f) {
+            fclose(f);
+        }
+        /* A VF's own config space says ffff, vfio fills it in */
+        EQ(vendor, le16toh(id[0]));
+    }
+}
+
+/* vfio_pci_config_rw_single(): the end of config space */
+static void config_limits(void)
+{
+    CtBound b;
+    uint64_t base = (uint64_t)CONFIG << 40;
+    struct vfio_region_info info;
+    uint8_t *buf = ct_mem(8192);
+
+    if (!ct_bound_new(&b, CT_DEV)) {
+        return;
+    }
+    RET(0, region(&b, CONFIG, &info));
+    RET(0, ct_pread(b.fd, buf, 0, base));
+    RET(4, ct_pread(b.fd, buf, 4, base + info.size - 4));
+    RET(-EFAULT, ct_pread(b.fd, buf, 4, base + info.size));
+    RET(-EFAULT, ct_pread(b.fd, buf, 8, base + info.size - 4));
+    RET((long)info.size, ct_pread(b.fd, buf, info.size, base));
+    /* Regions there are none of: vfio_pci_rw() */
+    RET(-EINVAL, ct_pread(b.fd, buf, 4, 200ull << 40));
+}
+
+/* Bus mastering can be switched; identity cannot */
+static void config_write(void)
+{
+    CtBound b;
+    uint64_t base = (uint64_t)CONFIG << 40;
+    uint16_t cmd, was, id, ones = 0xffff;
+
+    if (!ct_bound_new(&b, CT_DEV)) {
+        return;
+    }
+    RET(2, ct_pread(b.fd, &was, 2, base + 4));
+    cmd = was ^ htole16(1u << 2);
+    RET(2, ct_pwrite(b.fd, &cmd, 2, base + 4));
+    RET(2, ct_pread(b.fd, &cmd, 2, base + 4));
+    EQ(le16toh(was) ^ 1u << 2, le16toh(cmd));
+    RET(2, ct_pread(b.fd, &id, 2, base));
+    RET(2, ct_pwrite(b.fd, &ones, 2, base));
+    RET(2, ct_pread(b.fd, &cmd, 2, base));
+    EQ(id, cmd);
+}
+
+/* pci_ext_cap_length[]: PASID is hidden, ATS and PRI are read-only */
+static void config_caps(void)
+{
+    CtBound b;
+    uint64_t base = (uint64_t)CONFIG << 40;
+    static const uint16_t ro[] = { EXT_CAP_ATS, EXT_CAP_PRI };
+    uint16_t before, after, flipped;
+
+    for (unsigned i = 0; i < ct.nr_dev; i++) {
+        int iommufd = ct_open_iommufd();
+
+        if (!ct_bound(&b, iommufd, &ct.dev[i])) {
+            return;
+        }
+        EQ(0, ct_pci_ext_cap(&b, EXT_CAP_PASID));
+        for (unsigned c = 0; c < ARRAY_LEN(ro); c++) {
+            unsigned pos = ct_pci_ext_cap(&b, ro[c]);
+            /* Control: after the capability in ATS, first word in PRI */
+            uint64_t ctrl = base + pos + (ro[c] == EXT_CAP_ATS ? 6 : 4);
+
+            if (!pos) {
+                continue;
+            }
+            RET(2, ct_pread(b.fd, &before, 2, ctrl));
+            flipped = ~before;
+            RET(2, ct_pwrite(b.fd, &flipped, 2, ctrl));
+            RET(2, ct_pread(b.fd, &after, 2, ctrl));
+            EQ(before, after);
+        }
+        ct_close(b.fd);
+        ct_close(iommufd);
+    }
+}
+
+/* vfio_pci_bar_rw(): cut off at the BAR's end */
+static void bar_limits(void)
+{
+    CtBound b;
+    struct vfio_region_info info;
+    uint64_t word;
+
+    if (!ct_bound_new(&b, CT_DEV)) {
+        return;
+    }
+    for (uint32_t i = 0; i < VFIO_PCI_ROM_REGION_INDEX; i++) {
+        RET(0, region(&b, i, &info));
+        if (!info.size) {
+            RET(-EINVAL, ct_pread(b.fd, &word, 4, info.offset));
+            continue;
+        }
+        RET(-EINVAL, ct_pread(b.fd, &word, 4, info.offset + info.size));
+    }
+}
+
+/* vfio_pci_core_mmap() */
+static void mapping(void)
+{
+    CtBound b;
+    struct vfio_region_info info;
+    size_t page = ct_page();
+    void *p;
+
+    if (!ct_bound_new(&b, CT_DEV)) {
+        return;
+    }
+    for (uint32_t i = 0; i < VFIO_PCI_ROM_REGION_INDEX; i++) {
+        RET(0, region(&b, i, &info));
+        p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, b.fd,
+                 info.offset);
+        if (info.flags & VFIO_REGION_INFO_FLAG_MMAP) {
+            RET(0, p == MAP_FAILED ? -errno : 0);
+            munmap(p, page);
+            p = mmap(NULL, page, PROT_READ, MAP_PRIVATE, b.fd, info.offset);
+            RET(-EINVAL, p == MAP_FAILED ? -errno : 0);
+            p = mmap(NULL, page, PROT_READ, MAP_SHARED, b.fd,
+                     info.offset + info.size);
+            RET(-EINVAL, p == MAP_FAILED ? -errno : 0);
+        } else {
+            RET(-EINVAL, p == MAP_FAILED ? -errno : 0);
+        }
+    }
+    p = mmap(NULL, page, PROT_READ, MAP_SHARED, b.fd, (off_t)CONFIG << 40);
+    RET(-EINVAL, p == MAP_FAILED ? -errno : 0);
+}
+
+/* vfio_ioctl_device_feature(); vfio-pci itself has no migration */
+static void features(void)
+{
+    CtBound b;
+    struct {
+        struct vfio_device_feature f;
+        uint64_t data[8];
+    } d = { .f.argsz = 7 };
+
+    if (!ct_bound_new(&b, CT_DEV)) {
+        return;
+    }
+    RET(-EINVAL, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
+    d.f.argsz = sizeof(d);
+    d.f.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET |
+                VFIO_DEVICE_FEATURE_MIGRATION;
+    RET(-EINVAL, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
+    d.f.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION |
+                1u << 20;
+    RET(-EINVAL, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
+    d.f.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION;
+    RET(-ENOTTY, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
+    d.f.flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET |
+                VFIO_DEVICE_FEATURE_MIGRATION;
+    RET(-ENOTTY, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
+    d.f.flags = VFIO_DEVICE_FEATURE_GET | 0xfff0;
+    RET(-ENOTTY, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
+}
+
+static const CtScenario scenarios[] = {
+    { "bind: arguments", bind_arguments, CT_DEV },
+    { "bind: the structure before the token", bind_first_version, CT_DEV },
+    { "bind: once", bind_twice, CT_DEV },
+    { "nothing works before bind", unbound, CT_DEV },
+    { "unknown ioctls", unknown_ioctl, CT_DEV },
+    { "device info", device_info, CT_DEV },
+    { "regions", regions, CT_DEV },
+    { "config space: identity", config_identity, CT_DEV },
+    { "config space: limits", config_limits, CT_DEV },
+    { "config space: writing", config_write, CT_DEV },
+    { "config space: PASID, ATS, PRI", config_caps, CT_DEV },
+    { "BARs: limits", bar_limits, CT_DEV },
+    { "BARs: mmap", mapping, CT_DEV },
+    { "device features", features, CT_DEV },
+};
+
+CT_GROUP(ct_group_vfio, "vfio");
