@@ -1,0 +1,309 @@
+/*
+ * Nested IOMMU core: x-query-nested-iommu and "info nested-iommu"
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "monitor/hmp.h"
+#include "monitor/monitor.h"
+#include "qapi/error.h"
+#include "qapi/qapi-commands-nested-iommu.h"
+#include "qobject/qdict.h"
+#include "core.h"
+
+static const struct {
+    const char *name;
+    size_t offset;
+} counter_names[] = {
+#define COUNTER(name, member) { name, offsetof(IOMMUFDCounters, member) }
+    COUNTER("inv-queued", inv_queued),
+    COUNTER("inv-redundant", inv_redundant),
+    COUNTER("inv-entries", inv_entries),
+    COUNTER("inv-ioctls", inv_ioctls),
+    COUNTER("inv-flushes", inv_flushes),
+    COUNTER("inv-early-flushes", inv_early),
+    COUNTER("inv-largest-batch", inv_largest),
+    COUNTER("hwpt-made", hwpt_made),
+    COUNTER("hwpt-shared", hwpt_shared),
+    COUNTER("attaches", attaches),
+    COUNTER("detaches", detaches),
+    COUNTER("attaches-put-off", busy),
+    COUNTER("page-groups-in", groups_in),
+    COUNTER("page-groups-answered", groups_answered),
+    COUNTER("page-groups-refused", groups_refused),
+    COUNTER("page-groups-expired", groups_expired),
+    COUNTER("page-groups-dropped", groups_dropped),
+    COUNTER("page-responses-unknown", responses_unknown),
+    COUNTER("events-in", events_in),
+    COUNTER("events-lost", events_lost),
+#undef COUNTER
+};
+
+static const char *const error_names[IOMMUFD_ERR__MAX] = {
+    [IOMMUFD_ERR_HWPT] = "hwpt",
+    [IOMMUFD_ERR_ATTACH] = "attach",
+    [IOMMUFD_ERR_DETACH] = "detach",
+    [IOMMUFD_ERR_INVALIDATE] = "invalidate",
+    [IOMMUFD_ERR_VDEVICE] = "vdevice",
+    [IOMMUFD_ERR_QUEUE] = "viommu-or-queue",
+    [IOMMUFD_ERR_RESPONSE] = "page-response",
+    [IOMMUFD_ERR_DESTROY] = "destroy",
+    [IOMMUFD_ERR_BOUND] = "bound",
+};
+
+static const NestedIommuState state_names[] = {
+    [IOMMUFD_NESTED_BLOCKED] = NESTED_IOMMU_STATE_BLOCKED,
+    [IOMMUFD_NESTED_STAGE2] = NESTED_IOMMU_STATE_STAGE2,
+    [IOMMUFD_NESTED_BYPASS] = NESTED_IOMMU_STATE_BYPASS,
+    [IOMMUFD_NESTED_STAGE1] = NESTED_IOMMU_STATE_STAGE1,
+};
+
+static NestedIommuTranslation *query_att(const IOMMUFDAtt *att)
+{
+    NestedIommuTranslation *tr = g_new0(NestedIommuTranslation, 1);
+    IOMMUFDGroup *group;
+
+    if (att->pasid != IOMMUFD_NESTED_RID) {
+        tr->has_pasid = true;
+        tr->pasid = att->pasid;
+    }
+    tr->state = state_names[att->state];
+    tr->reason = g_strdup(att->reason);
+    tr->waiting = att->waiting;
+    if (att->hwpt) {
+        tr->has_hwpt = true;
+        tr->hwpt = att->hwpt->id;
+        tr->has_hwpt_users = true;
+        tr->hwpt_users = att->hwpt->users;
+    }
+    if (att->bucket) {
+        tr->has_domain = true;
+        tr->domain = iommufd_index_domain(att);
+        tr->has_index_pasid = true;
+        tr->index_pasid = iommufd_index_pasid(att);
+    }
+    QTAILQ_FOREACH(group, &att->groups, att_next) {
+        tr->page_groups++;
+    }
+    return tr;
+}
+
+static gint compare_atts(gconstpointer a, gconstpointer b, gpointer unused)
+{
+    uint32_t pa = ((const IOMMUFDAtt *)a)->pasid;
+    uint32_t pb = ((const IOMMUFDAtt *)b)->pasid;
+
+    return (pa > pb) - (pa < pb);
+}
+
+static NestedIommuDevice *query_device(const IOMMUFDNestedDevice *dev)
+{
+    NestedIommuDevice *d = g_new0(NestedIommuDevice, 1);
+    NestedIommuTranslationList **tail = &d->pasids;
+    GList *atts = g_list_sort_with_data(
+        g_hash_table_get_values(dev->pasids), compare_atts, NULL);
+
+    d->name = g_strdup(iommufd_nested_device_name(dev));
+    d->has_label = dev->label != IOMMUFD_NESTED_NO_LABEL;
+    d->label = dev->label;
+    d->dev_id = dev->idev->devid;
+    d->iommufd = iommufd_host_fd(dev->host);
+    d->parent = dev->host->parent_id;
+    d->has_vdevice = dev->vdevice_id;
+    d->vdevice = dev->vdevice_id;
+    d->rid = query_att(&dev->rid);
+    for (GList *l = atts; l; l = l->next) {
+        QAPI_LIST_APPEND(tail, query_att(l->data));
+    }
+    g_list_free(atts);
+    return d;
+}
+
+static NestedIommuHost *query_host(const IOMMUFDHost *host)
+{
+    NestedIommuHost *h = g_new0(NestedIommuHost, 1);
+
+    h->iommufd = iommufd_host_fd(host);
+    h->parent = host->parent_id;
+    h->parent_flags = host->parent_flags;
+    h->has_viommu = host->viommu_id;
+    h->viommu = host->viommu_id;
+    h->has_fault_queue = host->fault_fd >= 0;
+    h->fault_queue = host->fault_id;
+    h->has_veventq = host->veventq_fd >= 0;
+    h->veventq = host->veventq_id;
+    h->hwpts = g_hash_table_size(host->hwpts);
+    h->devices = g_hash_table_size(host->devices);
+    return h;
+}
+
+static NestedIommuCounter *query_counter(const char *name, uint64_t value)
+{
+    NestedIommuCounter *c = g_new0(NestedIommuCounter, 1);
+
+    c->name = g_strdup(name);
+    c->value = value;
+    return c;
+}
+
+static void query_counters(NestedIommuInfo *info, const IOMMUFDNested *n)
+{
+    NestedIommuCounterList **tail = &info->commands;
+
+    for (size_t i = 0; i < n->config.num_commands; i++) {
+        QAPI_LIST_APPEND(tail, query_counter(n->config.commands[i],
+                                             n->commands[i]));
+    }
+    tail = &info->counters;
+    for (size_t i = 0; i < ARRAY_SIZE(counter_names); i++) {
+        const uint8_t *base = (const uint8_t *)&n->count;
+        uint64_t value;
+
+        memcpy(&value, base + counter_names[i].offset, sizeof(value));
+        QAPI_LIST_APPEND(tail, query_counter(counter_names[i].name, value));
+    }
+    tail = &info->errors;
+    for (size_t i = 0; i < IOMMUFD_ERR__MAX; i++) {
+        QAPI_LIST_APPEND(tail, query_counter(error_names[i],
+                                             n->count.errors[i]));
+    }
+}
+
+static NestedIommuInfo *query_nested(const IOMMUFDNested *n)
+{
+    NestedIommuInfo *info = g_new0(NestedIommuInfo, 1);
+    NestedIommuHostList **hosts = &info->hosts;
+    NestedIommuDeviceList **devices = &info->devices;
+    IOMMUFDHost *host;
+    IOMMUFDNestedDevice *dev;
+
+    info->name = g_strdup(n->config.name);
+    info->running = n->running;
+    info->hwpts = n->num_hwpts;
+    info->max_hwpts = n->config.max_hwpts;
+    info->pasids = n->num_pasids;
+    info->max_pasids = n->config.max_pasids;
+    info->inv_queued = n->num_dirty;
+    info->page_groups = n->num_groups;
+    info->max_page_groups = n->config.max_groups;
+    QLIST_FOREACH(host, &n->hosts, next) {
+        QAPI_LIST_APPEND(hosts, query_host(host));
+    }
+    QTAILQ_FOREACH(dev, &n->devices, next) {
+        QAPI_LIST_APPEND(devices, query_device(dev));
+    }
+    query_counters(info, n);
+    return info;
+}
+
+NestedIommuInfoList *qmp_x_query_nested_iommu(Error **errp)
+{
+    NestedIommuInfoList *list = NULL;
+    IOMMUFDNested *n;
+
+    /* The newest is first in ours: so the oldest will be in theirs */
+    QLIST_FOREACH(n, &iommufd_nested_list, next) {
+        QAPI_LIST_PREPEND(list, query_nested(n));
+    }
+    return list;
+}
+
+static void hmp_translation(Monitor *mon, const NestedIommuTranslation *tr)
+{
+    if (tr->has_pasid) {
+        monitor_printf(mon, "    PASID %" PRIu32 ": ", tr->pasid);
+    } else {
+        monitor_printf(mon, "    RID: ");
+    }
+    monitor_printf(mon, "%s", NestedIommuState_str(tr->state));
+    if (tr->reason) {
+        monitor_printf(mon, " (%s)", tr->reason);
+    }
+    if (tr->has_hwpt) {
+        monitor_printf(mon, ", HWPT %" PRIu32 " of %" PRIu32 " users",
+                       tr->hwpt, tr->hwpt_users);
+    }
+    if (tr->has_domain) {
+        monitor_printf(mon, ", domain %" PRIu32 " index %" PRIu32, tr->domain,
+                       tr->index_pasid);
+    }
+    if (tr->page_groups) {
+        monitor_printf(mon, ", %" PRIu32 " page groups", tr->page_groups);
+    }
+    monitor_printf(mon, "%s\n", tr->waiting ? ", waiting" : "");
+}
+
+static void hmp_device(Monitor *mon, const NestedIommuDevice *d)
+{
+    monitor_printf(mon, "  device %s: dev_id %" PRIu32 " iommufd %" PRId64
+                   " parent %" PRIu32, d->name, d->dev_id, d->iommufd,
+                   d->parent);
+    if (d->has_label) {
+        monitor_printf(mon, " label 0x%" PRIx32, d->label);
+    }
+    if (d->has_vdevice) {
+        monitor_printf(mon, " vDEVICE %" PRIu32, d->vdevice);
+    }
+    monitor_printf(mon, "\n");
+    hmp_translation(mon, d->rid);
+    for (NestedIommuTranslationList *l = d->pasids; l; l = l->next) {
+        hmp_translation(mon, l->value);
+    }
+}
+
+static void hmp_host(Monitor *mon, const NestedIommuHost *h)
+{
+    monitor_printf(mon, "  host: iommufd %" PRId64 " parent %" PRIu32
+                   " (flags 0x%" PRIx32 "), %" PRIu32 " HWPTs, %" PRIu32
+                   " devices", h->iommufd, h->parent, h->parent_flags,
+                   h->hwpts, h->devices);
+    if (h->has_viommu) {
+        monitor_printf(mon, ", vIOMMU %" PRIu32, h->viommu);
+    }
+    if (h->has_fault_queue) {
+        monitor_printf(mon, ", fault queue %" PRIu32, h->fault_queue);
+    }
+    if (h->has_veventq) {
+        monitor_printf(mon, ", vEVENTQ %" PRIu32, h->veventq);
+    }
+    monitor_printf(mon, "\n");
+}
+
+/* What has never happened is not worth a line */
+static void hmp_counters(Monitor *mon, const char *what,
+                         const NestedIommuCounterList *l)
+{
+    for (; l; l = l->next) {
+        if (l->value->value) {
+            monitor_printf(mon, "  %s %s: %" PRIu64 "\n", what, l->value->name,
+                           l->value->value);
+        }
+    }
+}
+
+void hmp_info_nested_iommu(Monitor *mon, const QDict *qdict)
+{
+    g_autoptr(NestedIommuInfoList) list = qmp_x_query_nested_iommu(NULL);
+
+    for (NestedIommuInfoList *l = list; l; l = l->next) {
+        NestedIommuInfo *info = l->value;
+
+        monitor_printf(mon, "%s%s: HWPTs %" PRIu32 "/%" PRIu32 " PASIDs %"
+                       PRIu32 "/%" PRIu32 " queued %" PRIu32
+                       " page groups %" PRIu32 "/%" PRIu32 "\n", info->name,
+                       info->running ? "" : " (stopped)", info->hwpts,
+                       info->max_hwpts, info->pasids, info->max_pasids,
+                       info->inv_queued, info->page_groups,
+                       info->max_page_groups);
+        for (NestedIommuHostList *h = info->hosts; h; h = h->next) {
+            hmp_host(mon, h->value);
+        }
+        for (NestedIommuDeviceList *d = info->devices; d; d = d->next) {
+            hmp_device(mon, d->value);
+        }
+        hmp_counters(mon, "command", info->commands);
+        hmp_counters(mon, "count", info->counters);
+        hmp_counters(mon, "error", info->errors);
+    }
+}
