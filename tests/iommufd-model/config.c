@@ -152,7 +152,8 @@ static void kernel_features(Parser *p, const char *key, const char *value)
         { "no-veventq", MDL_NO_VEVENTQ },
         { "no-pasid-attach", MDL_NO_PASID_ATTACH },
         { "no-fault-queue", MDL_NO_FAULT_QUEUE },
-        { "no-map-file", MDL_NO_MAP_FILE },
+        { "no-map-file", MDL_NO_MAP_FILE | MDL_NO_CHANGE_PROCESS },
+        { "no-change-process", MDL_NO_CHANGE_PROCESS },
         { "7.3", 0 },
     };
     char *copy = dup_string(value), *save, *word;

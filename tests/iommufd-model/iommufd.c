@@ -366,7 +366,7 @@ static const Op ops[] = {
     OP(IOAS_ALLOW_IOVAS, mdl_cmd_ioas_allow_iovas,
        struct iommu_ioas_allow_iovas, allowed_iovas, 0),
     OP(IOAS_CHANGE_PROCESS, mdl_cmd_ioas_change_process,
-       struct iommu_ioas_change_process, __reserved, MDL_NO_MAP_FILE),
+       struct iommu_ioas_change_process, __reserved, MDL_NO_CHANGE_PROCESS),
     OP(IOAS_COPY, mdl_cmd_ioas_copy, struct iommu_ioas_copy, src_iova, 0),
     OP(IOAS_IOVA_RANGES, mdl_cmd_ioas_iova_ranges,
        struct iommu_ioas_iova_ranges, out_iova_alignment, 0),

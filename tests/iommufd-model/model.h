@@ -42,6 +42,7 @@ enum {
     MDL_NO_NESTING      = 1 << 3,
     MDL_NO_FAULT_QUEUE  = 1 << 4,
     MDL_NO_MAP_FILE     = 1 << 5,
+    MDL_NO_CHANGE_PROCESS = 1 << 6,
 };
 
 struct MdlIommu {
