@@ -40,6 +40,9 @@ static void fail(const char *what, const char *path)
 }
 
 static void full_path(char *out, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+
+static void full_path(char *out, const char *fmt, va_list ap)
 {
     size_t len = strlen(run_dir);
     int n;
