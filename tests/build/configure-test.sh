@@ -338,8 +338,84 @@ if [ -n "$real_build" ] && [ -f "$real_build/.base-dir" ]; then
         [ "$(find "$real_build/src" -newer "$work/stamp" -type f |
              wc -l)" = "$before" ]
     result $? "the queue applies to the real base, and again"
+
+    # A copy of the series goes through quilt and comes back as it was
+    cp -R "$top/patches" "$work/patches"
+    "$top/scripts/nested/patches.sh" refresh "$real_build" >"$work/log" 2>&1 &&
+        diff -r "$top/patches" "$work/patches" >>"$work/log"
+    result $? "the patches are in their normal form"
+    rm -rf "$real_build/queue"
 else
     skip "the queue applies to the real base, and again" "no build tree given"
+    skip "the patches are in their normal form" "no build tree given"
 fi
+
+# Dry runs: what would ninja do after an edit?
+if [ -n "$real_build" ] && [ -f "$real_build/obj/build.ninja" ]; then
+    file=$top/hw/iommufd/hostinfo.c
+    would() {
+        ninja -C "$real_build/obj" -n qemu-system-x86_64 2>"$work/log"
+    }
+    would >"$work/idle"
+    touch -r "$file" "$work/stamp"
+    touch "$file"
+    would >"$work/touched"
+    touch -r "$work/stamp" "$file"
+    cp "$work/touched" "$work/log"
+    grep -q 'no work to do' "$work/idle" &&
+        [ "$(grep -c ' Compiling ' "$work/touched")" = 1 ] &&
+        grep -q 'hostinfo' "$work/touched" &&
+        grep -q 'Linking target qemu-system-x86_64' "$work/touched"
+    result $? "touching a file of the core rebuilds one object and relinks"
+else
+    skip "touching a file of the core rebuilds one object" "nothing is built"
+fi
+
+# Every option is in the manual, every target of make in its help
+"$top/configure" --help >"$work/help"
+missing=
+for option in $(grep -o '^  --[a-z-]*' "$work/help"); do
+    grep -q -- "\`\`$option" "$top/docs/nested/building.rst" ||
+        missing="$missing $option"
+done
+for target in $(sed -n 's/^\([a-z-]*\):.*/\1/p' "$top/Makefile" | sort -u); do
+    case $target in all | build | deps-note | help) continue ;; esac
+    make -s -C "$top" help | grep -q -- "make $target\|$target" ||
+        missing="$missing make-$target"
+done
+echo "missing:$missing" >"$work/log"
+[ "$missing" = "" ] || [ "$missing" = " --help" ]
+result $? "options and targets are documented"
+
+# What the messages say is in the manual
+missing=
+while read -r words; do
+    grep -qF -- "$words" "$top/docs/nested/building.rst" ||
+        missing="$missing [$words]"
+done <<'EOF'
+no source of QEMU 10.2.2 to be had. Tried:
+is not QEMU 10.2.2 (its VERSION file:
+no such directory or file
+is not a tarball that tar reads
+cannot write to the cache directory
+cannot create the build directory
+cannot write to the build directory
+does not apply to file
+names a patch that is not there
+is one of the base too
+is missing: install package
+no Python >= 3.9 with the venv module
+meson >= 1.5 and pycotap are missing
+QEMU's configure failed; its whole output:
+needs a value
+holds a line break
+EOF
+echo "missing:$missing" >"$work/log"
+[ -z "$missing" ]
+result $? "messages are documented"
+
+make -s -C "$top" demo BUILD="$work/demo" >"$work/log" 2>&1
+[ $? != 0 ] && grep -q "error: the live demonstration is not" "$work/log"
+result $? "make demo says what it will do, and fails"
 
 echo "1..$nr"
