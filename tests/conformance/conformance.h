@@ -86,6 +86,7 @@ typedef struct CtDevice {
         struct iommu_hw_info_vtd vtd;
         struct iommu_hw_info_arm_smmuv3 smmu;
     } info;
+    bool pasid_table;           /* tables for PASIDs can be allocated */
     bool nest, viommu, pri, pf_pri, reset, msix;
 } CtDevice;
 

@@ -175,8 +175,8 @@ static bool device_has(const CtDevice *d, unsigned needs)
 {
     return (!(needs & CT_NEST) || d->nest) &&
            (!(needs & CT_VIOMMU) || d->viommu) &&
-           (!(needs & CT_PASID) || d->pasid_bits) &&
-           (!(needs & CT_NO_PASID) || !d->pasid_bits) &&
+           (!(needs & CT_PASID) || (d->pasid_bits && d->pasid_table)) &&
+           (!(needs & CT_NO_PASID) || (!d->pasid_bits && d->pasid_table)) &&
            (!(needs & CT_PRI) || d->pri) &&
            (!(needs & CT_NO_PRI) || (!d->pri && !d->pf_pri)) &&
            (!(needs & CT_VF_PRI) || d->pf_pri) &&
@@ -328,6 +328,8 @@ static void probe(CtDevice *d)
     d->caps = info.out_capabilities;
     d->nest = !ct_hwpt(b.iommufd, b.id, ioas, IOMMU_HWPT_ALLOC_NEST_PARENT,
                        &parent);
+    d->pasid_table = !ct_hwpt(b.iommufd, b.id, ioas, IOMMU_HWPT_ALLOC_PASID,
+                              NULL);
     d->viommu = d->nest &&
                 !ct_viommu_new(b.iommufd, b.id, parent,
                                IOMMU_VIOMMU_TYPE_ARM_SMMUV3, NULL);

@@ -168,15 +168,16 @@ static void run_all(const bool *only)
 static bool set_flavour(const char *flavour)
 {
     unsigned type = ct.nr_dev ? ct.dev[0].info_type : 0;
+    bool any = !strcmp(flavour, "auto");
 
-    if (!strcmp(flavour, "auto")) {
-        ct.have |= type == IOMMU_HW_INFO_TYPE_INTEL_VTD ? CT_VTD :
-                   type == IOMMU_HW_INFO_TYPE_ARM_SMMUV3 ? CT_SMMUV3 : 0;
-    } else if (!strcmp(flavour, "vtd") &&
-               type == IOMMU_HW_INFO_TYPE_INTEL_VTD) {
+    if (any && !ct.nr_dev) {
+        return true;
+    }
+    if (type == IOMMU_HW_INFO_TYPE_INTEL_VTD &&
+        (any || !strcmp(flavour, "vtd"))) {
         ct.have |= CT_VTD;
-    } else if (!strcmp(flavour, "smmuv3") &&
-               type == IOMMU_HW_INFO_TYPE_ARM_SMMUV3) {
+    } else if (type == IOMMU_HW_INFO_TYPE_ARM_SMMUV3 &&
+               (any || !strcmp(flavour, "smmuv3"))) {
         ct.have |= CT_SMMUV3;
     } else {
         printf("Bail out! flavour '%s' wanted, but the host reports hardware "

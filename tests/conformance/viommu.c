@@ -59,6 +59,22 @@ static void vtd_has_none(void)
     RET(0, ct_destroy(b.iommufd, parent));
 }
 
+/* arm_smmu_get_viommu_size(): IDR3.FWB, or a device that is all coherent */
+static void forced_write_back(void)
+{
+    CtBound b;
+    uint32_t ioas, parent;
+
+    if (!ct_bound_parent(&b, CT_NEST, &ioas, &parent)) {
+        return;
+    }
+    if (b.dev->info.smmu.idr[3] & 1u << 8) {
+        OK(b.dev->viommu);
+    }
+    RET(b.dev->viommu ? 0 : -EOPNOTSUPP,
+        ct_viommu_new(b.iommufd, b.id, parent, SMMU, NULL));
+}
+
 /* arm_vsmmu_init(): the parent is of the same SMMU */
 static void other_parent(void)
 {
@@ -259,6 +275,8 @@ static void hw_queues(void)
 static const CtScenario scenarios[] = {
     { "alloc: arguments", arguments, NEEDS },
     { "VT-d has no vIOMMU", vtd_has_none, CT_DEV | CT_VTD | CT_NEST },
+    { "SMMUv3: offered with S2FWB", forced_write_back,
+      CT_DEV | CT_SMMUV3 | CT_NEST },
     { "a parent of another SMMU", other_parent, NEEDS | CT_IOMMU2 },
     { "references", references, NEEDS },
     { "vDEVICE: arguments", vdevice_arguments, NEEDS },
