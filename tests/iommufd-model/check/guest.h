@@ -50,6 +50,8 @@ typedef struct GuestOps {
                   bool leaf);
     void (*inval_all)(Guest *g, GuestSpace *space);
     void (*inval_device)(Guest *g, TvDevice *dev, uint32_t pasid);
+    /* Same contents at another place; NULL: of no concern to the host */
+    void (*move_config)(Guest *g, TvDevice *dev, uint32_t pasid);
     bool (*sync)(Guest *g);
 } GuestOps;
 

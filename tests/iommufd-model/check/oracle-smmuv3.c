@@ -80,7 +80,7 @@ static OracleResult walk(const TvVm *vm, const OracleS2 *s2, const Regime *r,
 {
     unsigned stride = r->granule - 3, shift = r->granule;
     uint64_t table = r->ttb, offset, desc, span;
-    bool page;
+    bool page, user = true, writable = true;
     OracleResult res;
 
     while (shift + stride < r->va_bits) {
@@ -103,12 +103,15 @@ static OracleResult walk(const TvVm *vm, const OracleS2 *s2, const Regime *r,
         if (page || !(desc & 2)) {
             break;
         }
+        user &= !(desc & SMMU_TABLE_NO_EL0);
+        writable &= !(desc & SMMU_TABLE_RO);
     }
     if (!(desc & SMMU_PTE_AF)) {
         return oracle_fault(1, "access-flag");
     }
-    if ((!(desc & SMMU_PTE_EL0) && !req->priv) ||
-        (req->write && (desc & SMMU_PTE_RO))) {
+    user &= !!(desc & SMMU_PTE_EL0);
+    writable &= !(desc & SMMU_PTE_RO);
+    if ((!user && !req->priv) || (req->write && !writable)) {
         return oracle_fault(1, "permission");
     }
     span = 1ULL << shift;

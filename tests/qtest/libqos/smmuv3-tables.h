@@ -23,6 +23,8 @@
 #define SMMU_PTE_NG     (1ULL << 11)
 #define SMMU_PTE_PXN    (1ULL << 53)
 #define SMMU_PTE_UXN    (1ULL << 54)
+#define SMMU_TABLE_NO_EL0 (1ULL << 61)  /* APTable[0] */
+#define SMMU_TABLE_RO   (1ULL << 62)    /* APTable[1] */
 #define SMMU_PTE_ADDR   0x0000fffffffff000ULL
 
 #define SMMU_PTE_USER_RW \
