@@ -1,0 +1,106 @@
+/*
+ * VT-d without the nested core (no iommufd)
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "intel_iommu_nested.h"
+
+void vtd_nested_instance_init(Object *obj)
+{
+}
+
+bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
+{
+    if (s->nested_mode == ON_OFF_AUTO_OFF && !s->smpwc && !s->svm &&
+        !s->pasid_bits) {
+        return true;
+    }
+    error_setg(errp, "nested translation needs a QEMU with iommufd");
+    return false;
+}
+
+void vtd_nested_cap_init(IntelIOMMUState *s)
+{
+}
+
+void vtd_nested_reset(IntelIOMMUState *s)
+{
+}
+
+int vtd_nested_pre_save(void *opaque)
+{
+    return 0;
+}
+
+int vtd_nested_post_load(IntelIOMMUState *s)
+{
+    return 0;
+}
+
+bool vtd_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
+                            const char *name,
+                            const struct IOMMUFDNestedHostInfo *info,
+                            struct IOMMUFDNestedParent *parent, Error **errp)
+{
+    return true;
+}
+
+bool vtd_nested_set_iommu_device(IntelIOMMUState *s, PCIBus *bus, int devfn,
+                                 HostIOMMUDevice *hiod, bool *handled,
+                                 Error **errp)
+{
+    *handled = false;
+    return true;
+}
+
+bool vtd_nested_unset_iommu_device(IntelIOMMUState *s, PCIBus *bus, int devfn)
+{
+    return false;
+}
+
+bool vtd_nested_get_features(PCIBus *bus, void *opaque, int devfn,
+                             PCINestedFeatures *features)
+{
+    return false;
+}
+
+void vtd_nested_changed(PCIBus *bus, void *opaque, int devfn)
+{
+}
+
+void vtd_nested_root_changed(IntelIOMMUState *s)
+{
+}
+
+void vtd_nested_ccmd(IntelIOMMUState *s, uint64_t ccmd)
+{
+}
+
+void vtd_nested_iotlb_reg(IntelIOMMUState *s, uint64_t iotlb)
+{
+}
+
+bool vtd_nested_inv_before(IntelIOMMUState *s, const VTDInvDesc *desc,
+                           uint8_t *type)
+{
+    return true;
+}
+
+bool vtd_nested_inv_after(IntelIOMMUState *s, const VTDInvDesc *desc,
+                          uint8_t type)
+{
+    return true;
+}
+
+bool vtd_nested_inv_flush(IntelIOMMUState *s)
+{
+    return true;
+}
+
+bool vtd_nested_inv_resume(IntelIOMMUState *s)
+{
+    return false;
+}

@@ -1,0 +1,339 @@
+/*
+ * VT-d nested translation: the vIOMMU and its assigned devices
+ *
+ * The core (include/hw/iommufd.h) owns everything on the host; here it is
+ * decided what a VT-d guest's commands and tables ask of it. See
+ * docs/nested/intel-iommu-nested.rst.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "qapi/error.h"
+#include "hw/pci/pci_bus.h"
+#include "hw/i386/x86-iommu-auto.h"
+#include "system/address-spaces.h"
+#include "system/iommufd.h"
+#include "system/runstate.h"
+#include "system/system.h"
+#include "intel_iommu_nested_internal.h"
+#include "trace.h"
+
+static guint vtd_nested_device_hash(gconstpointer key)
+{
+    const VTDNestedDevice *vdev = key;
+
+    return g_direct_hash(vdev->bus) ^ vdev->devfn;
+}
+
+static gboolean vtd_nested_device_equal(gconstpointer a, gconstpointer b)
+{
+    const VTDNestedDevice *da = a, *db = b;
+
+    return da->bus == db->bus && da->devfn == db->devfn;
+}
+
+VTDNestedDevice *vtd_nested_device(VTDNested *n, PCIBus *bus, int devfn)
+{
+    VTDNestedDevice key = { .bus = bus, .devfn = devfn };
+
+    return g_hash_table_lookup(n->devices, &key);
+}
+
+static PCIDevice *vtd_nested_pci(const VTDNestedDevice *vdev)
+{
+    return vdev->bus->devices[vdev->devfn];
+}
+
+bool vtd_nested_pasid_enabled(const VTDNestedDevice *vdev)
+{
+    PCIDevice *pdev = vtd_nested_pci(vdev);
+
+    return pdev && pcie_pasid_enabled(pdev);
+}
+
+bool vtd_nested_pri_enabled(const VTDNestedDevice *vdev)
+{
+    PCIDevice *pdev = vtd_nested_pci(vdev);
+
+    return pdev && pcie_ats_enabled(pdev) && pcie_pri_enabled(pdev);
+}
+
+static uint32_t vtd_nested_label(void *opaque, IOMMUFDNestedDevice *dev)
+{
+    VTDNestedDevice *vdev = iommufd_nested_device_opaque(dev);
+
+    return PCI_BUILD_BDF(pci_bus_num(vdev->bus), vdev->devfn);
+}
+
+static void vtd_nested_blocked(void *opaque, IOMMUFDNestedDevice *dev,
+                               uint32_t pasid, const char *why)
+{
+    VTDNestedDevice *vdev = iommufd_nested_device_opaque(dev);
+
+    trace_vtd_nested_blocked(iommufd_nested_device_name(dev), vdev->sid, pasid,
+                             why);
+}
+
+static const IOMMUFDNestedOps vtd_nested_ops = {
+    .relation = vtd_nested_relation,
+    .label = vtd_nested_label,
+    .page_group = vtd_nested_page_group,
+    .blocked = vtd_nested_blocked,
+};
+
+static void vtd_nested_machine_done(Notifier *notifier, void *data)
+{
+    VTDNested *n = container_of(notifier, VTDNested, machine_done);
+
+    vtd_nested_caps_freeze(n);
+}
+
+static void vtd_nested_vm_state(void *opaque, bool running, RunState state)
+{
+    VTDNested *n = opaque;
+
+    if (running && n->stale) {
+        n->stale = false;
+        vtd_nested_sync_all(n);
+    }
+    iommufd_nested_set_running(n->core, running);
+}
+
+void vtd_nested_instance_init(Object *obj)
+{
+    X86_IOMMU_DEVICE(obj)->given = 0;
+}
+
+bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
+{
+    IOMMUFDNestedConfig config = {
+        .name = TYPE_INTEL_IOMMU_DEVICE,
+        .inv_type = IOMMU_HWPT_INVALIDATE_DATA_VTD_S1,
+        .inv_len = sizeof(struct iommu_hwpt_vtd_s1_invalidate),
+        .commands = vtd_nested_commands,
+        .num_commands = VTD_NESTED_CMD__MAX,
+    };
+    VTDNested *n;
+
+    if (s->nested_mode == ON_OFF_AUTO_OFF) {
+        if (s->smpwc || s->svm || s->pasid_bits) {
+            error_setg(errp, "smpwc, svm and pasid-bits need nested=on or "
+                       "nested=auto");
+            return false;
+        }
+        return true;
+    }
+
+    n = g_new0(VTDNested, 1);
+    n->s = s;
+    s->nested = n;
+    n->devices = g_hash_table_new(vtd_nested_device_hash,
+                                  vtd_nested_device_equal);
+    if (!vtd_nested_caps_realize(n, errp)) {
+        g_hash_table_destroy(n->devices);
+        g_free(n);
+        s->nested = NULL;
+        return false;
+    }
+    /* The vIOMMU is not hot-pluggable and stays to the end: no counterpart */
+    n->core = iommufd_nested_new(&config, &vtd_nested_ops, n);
+    n->vm_state = qemu_add_vm_change_state_handler(vtd_nested_vm_state, n);
+    /* Called before the firmware tables are built: the last one added first */
+    n->machine_done.notify = vtd_nested_machine_done;
+    qemu_add_machine_init_done_notifier(&n->machine_done);
+    return true;
+}
+
+void vtd_nested_reset(IntelIOMMUState *s)
+{
+    if (s->nested && s->nested->frozen && s->nested->active) {
+        s->nested->stale = false;
+        iommufd_nested_reset(s->nested->core);
+        vtd_nested_relabel(s->nested);
+    }
+}
+
+int vtd_nested_pre_save(void *opaque)
+{
+    IntelIOMMUState *s = opaque;
+
+    if (s->nested && s->nested->active) {
+        iommufd_nested_quiesce(s->nested->core);
+    }
+    return 0;
+}
+
+/*
+ * The capability registers come with the state; ours have been told to ACPI
+ * and checked against the host, so the two must be the same.
+ */
+int vtd_nested_post_load(IntelIOMMUState *s)
+{
+    uint64_t cap = vtd_nested_reg64(s, DMAR_CAP_REG);
+    uint64_t ecap = vtd_nested_reg64(s, DMAR_ECAP_REG);
+
+    if (!s->nested || !s->nested->active) {
+        return 0;
+    }
+    if (cap != s->cap || ecap != s->ecap) {
+        error_report("intel-iommu: the guest has been promised CAP 0x%" PRIx64
+                     " ECAP 0x%" PRIx64 ", but here it is CAP 0x%" PRIx64
+                     " ECAP 0x%" PRIx64 "; give the same values to x-flts, "
+                     "fs1gp, x-pasid-mode, pasid-bits, device-iotlb, svm, "
+                     "smpwc and snoop-control on both sides", cap, ecap,
+                     s->cap, s->ecap);
+        return -EINVAL;
+    }
+    /* Bridges, and with them bus numbers, are loaded after us */
+    s->nested->stale = true;
+    return 0;
+}
+
+bool vtd_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
+                            const char *name,
+                            const IOMMUFDNestedHostInfo *info,
+                            IOMMUFDNestedParent *parent, Error **errp)
+{
+    IntelIOMMUState *s = opaque;
+    VTDNested *n = s->nested;
+    const uint64_t needed = VTD_ECAP_SMTS | VTD_ECAP_FLTS | VTD_ECAP_NEST;
+
+    if (!n || !n->active) {
+        return true;
+    }
+    if (info->type != IOMMU_HW_INFO_TYPE_INTEL_VTD) {
+        return vtd_nested_caps_refuse(n, name, "the host's IOMMU is not VT-d",
+                                      errp);
+    }
+    if ((info->vendor.vtd.ecap_reg & needed) != needed) {
+        return vtd_nested_caps_refuse(n, name, "the host's IOMMU lacks "
+                                      "scalable mode, first-stage or nested "
+                                      "translation", errp);
+    }
+    if (!vtd_nested_caps_check(n, name, info, errp)) {
+        return false;
+    }
+
+    parent->as = &address_space_memory;
+    parent->flags = IOMMU_HWPT_ALLOC_NEST_PARENT;
+    if (s->pasid && info->max_pasid_log2) {
+        parent->flags |= IOMMU_HWPT_ALLOC_PASID;
+    }
+    parent->no_readonly = info->vendor.vtd.flags &
+                          IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17;
+    return true;
+}
+
+/* Why a device cannot have a requester id of its own behind the vIOMMU */
+static const char *vtd_nested_unfit(PCIBus *bus, int devfn,
+                                    HostIOMMUDevice *hiod)
+{
+    if (!object_dynamic_cast(OBJECT(hiod), TYPE_HOST_IOMMU_DEVICE_IOMMUFD)) {
+        return "it has no iommufd= property";
+    }
+    if (hiod->aliased_bus != bus || hiod->aliased_devfn != devfn) {
+        return "it is behind a bridge to conventional PCI";
+    }
+    return NULL;
+}
+
+static bool vtd_nested_add(VTDNested *n, PCIBus *bus, int devfn,
+                           HostIOMMUDeviceIOMMUFD *idev,
+                           const IOMMUFDNestedHostInfo *info, Error **errp)
+{
+    VTDNestedDevice *vdev = g_new0(VTDNestedDevice, 1);
+
+    vdev->n = n;
+    vdev->bus = bus;
+    vdev->devfn = devfn;
+    vdev->info = *info;
+    vdev->dev = iommufd_nested_device_add(n->core, idev, vdev, errp);
+    if (!vdev->dev) {
+        g_free(vdev);
+        return false;
+    }
+    g_hash_table_add(n->devices, vdev);
+    vtd_nested_relabel(n);
+    /*
+     * A device that appears while translation is on is blocked until the
+     * guest gives it entries. That it cannot be blocked is no error here: the
+     * core has said so, and detached it.
+     */
+    vtd_nested_sync_device(vdev);
+    return true;
+}
+
+bool vtd_nested_set_iommu_device(IntelIOMMUState *s, PCIBus *bus, int devfn,
+                                 HostIOMMUDevice *hiod, bool *handled,
+                                 Error **errp)
+{
+    VTDNested *n = s->nested;
+    HostIOMMUDeviceIOMMUFD *idev;
+    IOMMUFDNestedHostInfo info;
+    const char *why;
+
+    *handled = false;
+    if (!n || !n->active) {
+        return true;
+    }
+    why = vtd_nested_unfit(bus, devfn, hiod);
+    if (why) {
+        return vtd_nested_caps_refuse(n, hiod->name, why, errp);
+    }
+
+    idev = HOST_IOMMU_DEVICE_IOMMUFD(hiod);
+    if (!iommufd_nested_host_info(idev, &info, errp)) {
+        return false;
+    }
+    *handled = true;
+    return vtd_nested_add(n, bus, devfn, idev, &info, errp);
+}
+
+bool vtd_nested_unset_iommu_device(IntelIOMMUState *s, PCIBus *bus, int devfn)
+{
+    VTDNestedDevice *vdev = s->nested ?
+                            vtd_nested_device(s->nested, bus, devfn) : NULL;
+
+    if (!vdev) {
+        return false;
+    }
+    g_hash_table_remove(s->nested->devices, vdev);
+    iommufd_nested_device_remove(vdev->dev);
+    g_free(vdev);
+    return true;
+}
+
+bool vtd_nested_get_features(PCIBus *bus, void *opaque, int devfn,
+                             PCINestedFeatures *features)
+{
+    IntelIOMMUState *s = opaque;
+    VTDNested *n = s->nested;
+    VTDNestedDevice *vdev = n ? vtd_nested_device(n, bus, devfn) : NULL;
+
+    if (!vdev) {
+        return false;
+    }
+    *features = (PCINestedFeatures) {
+        .pasid_exec = vdev->info.caps & IOMMU_HW_CAP_PCI_PASID_EXEC,
+        .pasid_priv = vdev->info.caps & IOMMU_HW_CAP_PCI_PASID_PRIV,
+        .ats = X86_IOMMU_DEVICE(s)->dt_supported,
+        .pri = s->svm,
+    };
+    if (s->pasid && (vdev->info.parent_flags & IOMMU_HWPT_ALLOC_PASID)) {
+        features->pasid_bits = MIN(vdev->info.max_pasid_log2, n->pasid_bits);
+    }
+    return true;
+}
+
+void vtd_nested_changed(PCIBus *bus, void *opaque, int devfn)
+{
+    IntelIOMMUState *s = opaque;
+    VTDNestedDevice *vdev = s->nested ?
+                            vtd_nested_device(s->nested, bus, devfn) : NULL;
+
+    if (vdev && !s->nested->stale) {
+        vtd_nested_sync_device(vdev);
+    }
+}

@@ -1,0 +1,104 @@
+/*
+ * VT-d nested translation: what intel_iommu.c calls
+ *
+ * With nesting the guest's first-stage page tables are walked by the host's
+ * IOMMU for assigned devices. The emulation in intel_iommu.c keeps the
+ * registers, the queues and the emulated endpoints; the calls below tell the
+ * nested side about what the guest did. All are made with the BQL held.
+ *
+ * Without nesting IntelIOMMUState.nested is NULL and every call that does
+ * not say otherwise returns at once, with success.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_I386_INTEL_IOMMU_NESTED_H
+#define HW_I386_INTEL_IOMMU_NESTED_H
+
+#include "hw/i386/intel_iommu.h"
+#include "hw/pci/pci.h"
+#include "hw/pci/nested.h"
+#include "intel_iommu_internal.h"
+
+typedef struct VTDNested VTDNested;
+struct IOMMUFDNestedHostInfo;
+struct IOMMUFDNestedParent;
+
+/*
+ * In place of the type of an invalidation descriptor: nothing is left to do
+ * for it. No descriptor has this type: types have 7 bits.
+ */
+#define VTD_INV_DESC_NESTED_DONE 0xff
+
+/* ------------------------------------------------------------------ life */
+
+/* Called with nested=off too: defaults do not count as given */
+void vtd_nested_instance_init(Object *obj);
+
+/*
+ * Called with nested=off too. Before anything else at realize: settles what
+ * nesting needs of the other properties.
+ */
+bool vtd_nested_realize(IntelIOMMUState *s, Error **errp);
+
+/* At the end of vtd_cap_init(): amends s->cap and s->ecap */
+void vtd_nested_cap_init(IntelIOMMUState *s);
+
+/* At the end of vtd_init(): registers that only nesting has */
+void vtd_nested_reset(IntelIOMMUState *s);
+
+int vtd_nested_pre_save(void *opaque);
+int vtd_nested_post_load(IntelIOMMUState *s);
+
+/* ---------------------------------------------------------- host devices */
+
+/* PCIIOMMUOps.get_nesting, see include/hw/iommufd.h */
+bool vtd_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
+                            const char *name,
+                            const struct IOMMUFDNestedHostInfo *info,
+                            struct IOMMUFDNestedParent *parent, Error **errp);
+
+/*
+ * For PCIIOMMUOps.(un)set_iommu_device. @handled: nesting takes care of the
+ * device, the base is to leave it alone.
+ */
+bool vtd_nested_set_iommu_device(IntelIOMMUState *s, PCIBus *bus, int devfn,
+                                 HostIOMMUDevice *hiod, bool *handled,
+                                 Error **errp);
+bool vtd_nested_unset_iommu_device(IntelIOMMUState *s, PCIBus *bus, int devfn);
+
+/* PCIIOMMUOps.get_nested_features and .nested_changed */
+bool vtd_nested_get_features(PCIBus *bus, void *opaque, int devfn,
+                             PCINestedFeatures *features);
+void vtd_nested_changed(PCIBus *bus, void *opaque, int devfn);
+
+/* -------------------------------------------------------- guest commands */
+
+/* After translation was switched on or off, or SRTP: all caches are empty */
+void vtd_nested_root_changed(IntelIOMMUState *s);
+
+/* After a register-based invalidation */
+void vtd_nested_ccmd(IntelIOMMUState *s, uint64_t ccmd);
+void vtd_nested_iotlb_reg(IntelIOMMUState *s, uint64_t iotlb);
+
+/*
+ * Before the base handles a descriptor of the invalidation queue. Sets @type
+ * to VTD_INV_DESC_NESTED_DONE if the base is to skip it.
+ *
+ * Return: false: invalidation queue error at s->iq_head, which may have been
+ * set back to an earlier descriptor that the host refused.
+ */
+bool vtd_nested_inv_before(IntelIOMMUState *s, const VTDInvDesc *desc,
+                           uint8_t *type);
+
+/* After the base has handled it; returns as above */
+bool vtd_nested_inv_after(IntelIOMMUState *s, const VTDInvDesc *desc,
+                          uint8_t type);
+
+/* At the end of the queue: nothing stays behind; returns as above */
+bool vtd_nested_inv_flush(IntelIOMMUState *s);
+
+/* Whether an error was cleared with descriptors still in the queue */
+bool vtd_nested_inv_resume(IntelIOMMUState *s);
+
+#endif

@@ -1,0 +1,262 @@
+/*
+ * VT-d nested translation: what the guest is promised
+ *
+ * Every feature that the guest sees and the host has to provide is a
+ * property. What is given as on must be there on the host, for each assigned
+ * device. What is auto follows the hosts of the devices that are there when
+ * the machine is complete, is frozen then, and must be met by every device
+ * that comes later: by hot-plug, or on the other side of a migration.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "qapi/error.h"
+#include "hw/i386/x86-iommu-auto.h"
+#include "intel_iommu_nested_internal.h"
+#include "trace.h"
+
+/* Widest PASID there is (PCIe 7.8.9) */
+#define VTD_PASID_BITS_MAX  20
+
+typedef struct VTDNestedFeature {
+    const char *name;           /* of the property */
+    X86IOMMUGiven given;
+    bool *(*field)(IntelIOMMUState *s);
+    bool base_default;
+    /* Nesting is nothing without it: on unless given as off */
+    bool needed;
+    /* The host has the feature if all of these are set */
+    uint64_t host_cap;
+    uint64_t host_ecap;
+} VTDNestedFeature;
+
+#define VTD_NESTED_FIELD(_fn, _expr)                            \
+    static bool *vtd_nested_field_##_fn(IntelIOMMUState *s)     \
+    {                                                           \
+        return &(_expr);                                        \
+    }
+
+VTD_NESTED_FIELD(scalable_mode, s->scalable_mode)
+VTD_NESTED_FIELD(flts, s->flts)
+VTD_NESTED_FIELD(caching_mode, s->caching_mode)
+VTD_NESTED_FIELD(fs1gp, s->fs1gp)
+VTD_NESTED_FIELD(snoop_control, s->snoop_control)
+VTD_NESTED_FIELD(pasid, s->pasid)
+VTD_NESTED_FIELD(smpwc, s->smpwc)
+VTD_NESTED_FIELD(device_iotlb, X86_IOMMU_DEVICE(s)->dt_supported)
+VTD_NESTED_FIELD(svm, s->svm)
+
+/*
+ * caching-mode: the tables are read when the guest says that they changed, so
+ * it has to say it for entries that become present as well.
+ * svm comes after device-iotlb, which it depends on.
+ */
+static const VTDNestedFeature vtd_nested_features[] = {
+    { "x-scalable-mode", X86_IOMMU_GIVEN_SCALABLE_MODE,
+      vtd_nested_field_scalable_mode, .needed = true,
+      .host_ecap = VTD_ECAP_SMTS },
+    { "x-flts", X86_IOMMU_GIVEN_FLTS, vtd_nested_field_flts, .needed = true,
+      .host_ecap = VTD_ECAP_FLTS | VTD_ECAP_NEST },
+    { "caching-mode", X86_IOMMU_GIVEN_CACHING_MODE,
+      vtd_nested_field_caching_mode, .needed = true },
+    { "fs1gp", X86_IOMMU_GIVEN_FS1GP, vtd_nested_field_fs1gp,
+      .base_default = true, .host_cap = VTD_CAP_FS1GP },
+    { "snoop-control", X86_IOMMU_GIVEN_SNOOP_CONTROL,
+      vtd_nested_field_snoop_control, .host_ecap = VTD_ECAP_SC },
+    { "smpwc", X86_IOMMU_GIVEN_SMPWC, vtd_nested_field_smpwc,
+      .host_ecap = VTD_ECAP_SMPWC },
+    { "x-pasid-mode", X86_IOMMU_GIVEN_PASID_MODE, vtd_nested_field_pasid,
+      .host_ecap = VTD_ECAP_PASID },
+    { "device-iotlb", X86_IOMMU_GIVEN_DEVICE_IOTLB,
+      vtd_nested_field_device_iotlb, .host_ecap = VTD_ECAP_DT },
+    { "svm", X86_IOMMU_GIVEN_SVM, vtd_nested_field_svm,
+      .host_ecap = VTD_ECAP_PRS | VTD_ECAP_PDS },
+};
+
+static bool vtd_nested_given(IntelIOMMUState *s, const VTDNestedFeature *f)
+{
+    return X86_IOMMU_DEVICE(s)->given & BIT(f->given);
+}
+
+static bool vtd_nested_host_has(const VTDNestedFeature *f, uint64_t cap,
+                                uint64_t ecap)
+{
+    return (cap & f->host_cap) == f->host_cap &&
+           (ecap & f->host_ecap) == f->host_ecap;
+}
+
+static uint8_t vtd_nested_host_pasid_bits(uint64_t ecap)
+{
+    if (!(ecap & VTD_ECAP_PASID)) {
+        return 0;
+    }
+    return MIN(((ecap & VTD_ECAP_PSS_MASK) >> VTD_ECAP_PSS_SHIFT) + 1,
+               VTD_PASID_BITS_MAX);
+}
+
+/* nested=auto did not work out: what the base would have had */
+static void vtd_nested_fall_back(VTDNested *n, bool for_device)
+{
+    IntelIOMMUState *s = n->s;
+
+    n->decided = true;
+    n->active = false;
+    for (size_t i = 0; i < ARRAY_SIZE(vtd_nested_features); i++) {
+        const VTDNestedFeature *f = &vtd_nested_features[i];
+
+        if (!vtd_nested_given(s, f)) {
+            *f->field(s) = f->base_default;
+        }
+    }
+    /* The base shadows the device's tables, which takes caching mode */
+    if (for_device && !(X86_IOMMU_DEVICE(s)->given &
+                        BIT(X86_IOMMU_GIVEN_CACHING_MODE))) {
+        s->caching_mode = true;
+    }
+    vtd_init(s);
+}
+
+bool vtd_nested_caps_realize(VTDNested *n, Error **errp)
+{
+    IntelIOMMUState *s = n->s;
+
+    n->active = true;
+    n->decided = s->nested_mode == ON_OFF_AUTO_ON;
+
+    for (size_t i = 0; i < ARRAY_SIZE(vtd_nested_features); i++) {
+        const VTDNestedFeature *f = &vtd_nested_features[i];
+
+        if (vtd_nested_given(s, f)) {
+            if (f->needed && !*f->field(s)) {
+                error_setg(errp, "nested=%s needs %s=on",
+                           OnOffAuto_str(s->nested_mode), f->name);
+                return false;
+            }
+        } else {
+            *f->field(s) = f->needed;
+        }
+    }
+    if (s->svm && !X86_IOMMU_DEVICE(s)->dt_supported) {
+        if (X86_IOMMU_DEVICE(s)->given & BIT(X86_IOMMU_GIVEN_DEVICE_IOTLB)) {
+            error_setg(errp, "svm=on needs device-iotlb=on");
+            return false;
+        }
+        X86_IOMMU_DEVICE(s)->dt_supported = true;
+        X86_IOMMU_DEVICE(s)->given |= BIT(X86_IOMMU_GIVEN_DEVICE_IOTLB);
+    }
+    if (s->pasid_bits > VTD_PASID_BITS_MAX) {
+        error_setg(errp, "pasid-bits=%u is more than %u", s->pasid_bits,
+                   VTD_PASID_BITS_MAX);
+        return false;
+    }
+    n->pasid_bits = s->pasid_bits;
+    return true;
+}
+
+void vtd_nested_caps_freeze(VTDNested *n)
+{
+    IntelIOMMUState *s = n->s;
+
+    if (!n->decided) {
+        vtd_nested_fall_back(n, false);
+    }
+    n->frozen = true;
+    if (!n->active) {
+        return;
+    }
+    if (!n->pasid_bits) {
+        /* x-pasid-mode=on and no device yet to tell: as many as the base */
+        n->pasid_bits = s->pasid ? ((VTD_ECAP_PSS >> VTD_ECAP_PSS_SHIFT) + 1) :
+                                   0;
+    }
+    vtd_init(s);
+    trace_vtd_nested_frozen(s->cap, s->ecap, n->host_seen);
+}
+
+void vtd_nested_cap_init(IntelIOMMUState *s)
+{
+    VTDNested *n = s->nested;
+
+    if (!n || !n->active) {
+        return;
+    }
+    if (s->pasid && n->pasid_bits) {
+        s->ecap = (s->ecap & ~VTD_ECAP_PSS_MASK) |
+                  ((uint64_t)(n->pasid_bits - 1) << VTD_ECAP_PSS_SHIFT);
+    }
+    if (s->smpwc) {
+        s->ecap |= VTD_ECAP_SMPWC;
+    }
+    if (s->svm) {
+        s->ecap |= VTD_ECAP_PRS | VTD_ECAP_PDS;
+    }
+}
+
+bool vtd_nested_caps_refuse(VTDNested *n, const char *name, const char *why,
+                            Error **errp)
+{
+    if (n->decided || n->frozen) {
+        error_setg(errp, "nested=%s: %s cannot be nested: %s",
+                   OnOffAuto_str(n->s->nested_mode), name, why);
+        return false;
+    }
+    info_report("intel-iommu: nested=auto falls back to shadowed tables: "
+                "%s cannot be nested: %s", name, why);
+    vtd_nested_fall_back(n, true);
+    return true;
+}
+
+static bool vtd_nested_caps_check_pasid(VTDNested *n, const char *name,
+                                        uint64_t ecap, Error **errp)
+{
+    uint8_t host = vtd_nested_host_pasid_bits(ecap);
+
+    if (!n->s->pasid) {
+        return true;
+    }
+    if (!n->s->pasid_bits && !n->frozen) {
+        n->pasid_bits = n->pasid_bits ? MIN(n->pasid_bits, host) : host;
+    } else if (n->pasid_bits > host) {
+        error_setg(errp, "property 'pasid-bits' is %u for the guest, but the "
+                   "host's IOMMU has %u for device %s", n->pasid_bits, host,
+                   name);
+        return false;
+    }
+    return true;
+}
+
+/* Host features against what is promised, and what is still open after them */
+bool vtd_nested_caps_check(VTDNested *n, const char *name,
+                           const IOMMUFDNestedHostInfo *info, Error **errp)
+{
+    uint64_t cap = info->vendor.vtd.cap_reg;
+    uint64_t ecap = info->vendor.vtd.ecap_reg;
+    IntelIOMMUState *s = n->s;
+
+    for (size_t i = 0; i < ARRAY_SIZE(vtd_nested_features); i++) {
+        const VTDNestedFeature *f = &vtd_nested_features[i];
+        bool host = vtd_nested_host_has(f, cap, ecap);
+        bool *field = f->field(s);
+
+        if (!vtd_nested_given(s, f) && !n->frozen && !f->needed) {
+            *field = host && (*field || !n->host_seen);
+        } else if (*field && !host) {
+            error_setg(errp, "property '%s' is on for the guest, but off for "
+                       "the host's IOMMU of device %s (CAP 0x%" PRIx64
+                       ", ECAP 0x%" PRIx64 ")", f->name, name, cap, ecap);
+            return false;
+        }
+    }
+    /* Page requests are made after translation requests only */
+    if (!X86_IOMMU_DEVICE(s)->dt_supported) {
+        s->svm = false;
+    }
+    if (!vtd_nested_caps_check_pasid(n, name, ecap, errp)) {
+        return false;
+    }
+    n->host_seen = true;
+    n->decided = true;
+    return true;
+}

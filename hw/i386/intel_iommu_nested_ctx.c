@@ -1,0 +1,293 @@
+/*
+ * VT-d nested translation: reading the guest's root, context and PASID tables
+ *
+ * Unlike the emulation, which looks an entry up when a request comes, this
+ * tells the whole outcome of an entry at once, with the fault that a request
+ * meeting it would get (7.1.3). Everything read is hostile.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "system/dma.h"
+#include "intel_iommu_nested_internal.h"
+
+/* Scalable-mode context-entry (9.4) */
+#define VTD_SM_CE_DTE               (1ULL << 2)
+#define VTD_SM_CE_PASIDE            (1ULL << 3)
+#define VTD_SM_CE_PDTS(lo)          (((lo) >> 9) & 7)
+
+/* Scalable-mode PASID-directory entry (9.5) */
+#define VTD_SM_PDE_RSVD(aw)         (0xffcULL | ~VTD_HAW_MASK(aw))
+#define VTD_SM_PDE_PASIDS           64
+
+/*
+ * Scalable-mode PASID-table entry (9.6), third quadword: SRE, ERE, WPE, NXE,
+ * SMEP, EAFE and reserved bits. They take capabilities that the vIOMMU does
+ * not have: reserved.
+ */
+#define VTD_SM_PE_FS_RSVD(aw)       (0xff3ULL | ~VTD_HAW_MASK(aw))
+#define VTD_SM_PE_FSPM(val)         (((val) >> 2) & VTD_SM_PASID_ENTRY_FLPM)
+
+/* Address width of 4-level tables, the only ones that FSPM 0 names */
+#define VTD_FS_WIDTH                48
+
+const char *vtd_nested_reason(uint8_t fault)
+{
+    static const struct {
+        uint8_t fault;
+        const char *why;
+    } reasons[] = {
+        { VTD_FR_ROOT_ENTRY_P, "root entry not present" },
+        { VTD_FR_CONTEXT_ENTRY_P, "context entry not present" },
+        { VTD_FR_CONTEXT_ENTRY_INV,
+          "context entry asks for second-stage tables or is invalid" },
+        { VTD_FR_ROOT_TABLE_INV, "root table not readable" },
+        { VTD_FR_CONTEXT_TABLE_INV, "context table not readable" },
+        { VTD_FR_ROOT_ENTRY_RSVD, "reserved bit in root entry" },
+        { VTD_FR_CONTEXT_ENTRY_RSVD, "reserved bit in context entry" },
+        { VTD_FR_SM_ROOT_ACCESS, "scalable root table not readable" },
+        { VTD_FR_SM_ROOT_P, "scalable root entry not present" },
+        { VTD_FR_SM_ROOT_RSVD, "reserved bit in scalable root entry" },
+        { VTD_FR_SM_CONTEXT_ACCESS, "scalable context table not readable" },
+        { VTD_FR_SM_CONTEXT_P, "scalable context entry not present" },
+        { VTD_FR_SM_CONTEXT_RSVD, "reserved bit in scalable context entry" },
+        { VTD_FR_SM_CONTEXT_PASIDE, "PASIDs not enabled in context entry" },
+        { VTD_FR_SM_CONTEXT_PDTS, "PASID beyond the PASID directory" },
+        { VTD_FR_PASID_DIR_ACCESS_ERR, "PASID directory not readable" },
+        { VTD_FR_PASID_DIR_ENTRY_P, "PASID directory entry not present" },
+        { VTD_FR_SM_PASID_DIR_RSVD, "reserved bit in PASID directory entry" },
+        { VTD_FR_PASID_TABLE_ACCESS_ERR, "PASID table not readable" },
+        { VTD_FR_PASID_ENTRY_P, "PASID entry not present" },
+        { VTD_FR_SM_PASID_ENTRY_RSVD, "reserved bit in PASID entry" },
+        { VTD_FR_PASID_TABLE_ENTRY_INV,
+          "PASID entry asks for a translation type that is not offered" },
+        { VTD_FR_NESTED_AMBIGUOUS, "requester id is not the device's alone" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+        if (reasons[i].fault == fault) {
+            return reasons[i].why;
+        }
+    }
+    return "fault in the translation structures";
+}
+
+static bool vtd_nested_read(dma_addr_t addr, uint64_t *val, size_t num)
+{
+    if (dma_memory_read(&address_space_memory, addr, val, num * sizeof(*val),
+                        MEMTXATTRS_UNSPECIFIED) != MEMTX_OK) {
+        return false;
+    }
+    for (size_t i = 0; i < num; i++) {
+        le64_to_cpus(&val[i]);
+    }
+    return true;
+}
+
+static void vtd_nested_fault(VTDNestedEntry *entry, uint8_t fault, bool present)
+{
+    entry->state = IOMMUFD_NESTED_BLOCKED;
+    entry->fault = fault;
+    entry->present = present;
+}
+
+/* Context entry of legacy mode (9.3): all there is, is pass-through */
+static void vtd_nested_legacy_context(IntelIOMMUState *s, const uint64_t *ce,
+                                      VTDNestedEntry *entry)
+{
+    if (!(ce[0] & VTD_CONTEXT_ENTRY_P)) {
+        vtd_nested_fault(entry, VTD_FR_CONTEXT_ENTRY_P, false);
+        return;
+    }
+    entry->fpd = ce[0] & VTD_CONTEXT_ENTRY_FPD;
+    entry->did = VTD_CONTEXT_ENTRY_DID(ce[1]);
+    if (ce[0] & VTD_CONTEXT_ENTRY_RSVD_LO(s->aw_bits) ||
+        ce[1] & VTD_CONTEXT_ENTRY_RSVD_HI) {
+        vtd_nested_fault(entry, VTD_FR_CONTEXT_ENTRY_RSVD, true);
+    } else if ((ce[0] & VTD_CONTEXT_ENTRY_TT) != VTD_CONTEXT_TT_PASS_THROUGH ||
+               !(s->ecap & VTD_ECAP_PT)) {
+        vtd_nested_fault(entry, VTD_FR_CONTEXT_ENTRY_INV, true);
+    } else {
+        entry->state = IOMMUFD_NESTED_BYPASS;
+    }
+}
+
+static void vtd_nested_scalable_context(IntelIOMMUState *s, const uint64_t *ce,
+                                        VTDNestedContext *ctx)
+{
+    if (!(ce[0] & VTD_CONTEXT_ENTRY_P)) {
+        vtd_nested_fault(&ctx->entry, VTD_FR_SM_CONTEXT_P, false);
+        return;
+    }
+    ctx->entry.fpd = ce[0] & VTD_CONTEXT_ENTRY_FPD;
+    if (ce[0] & VTD_SM_CONTEXT_ENTRY_RSVD_VAL0(s->aw_bits) ||
+        ce[1] & VTD_SM_CONTEXT_ENTRY_RSVD_VAL1 || ce[2] || ce[3]) {
+        vtd_nested_fault(&ctx->entry, VTD_FR_SM_CONTEXT_RSVD, true);
+        return;
+    }
+    ctx->scalable = true;
+    ctx->pasid_dir = ce[0] & VTD_PASID_DIR_BASE_ADDR_MASK;
+    ctx->pasids = VTD_SM_PDE_PASIDS << (7 + VTD_SM_CE_PDTS(ce[0]));
+    ctx->rid_pasid = ce[1] & VTD_SM_CONTEXT_ENTRY_RID2PASID_MASK;
+    ctx->pasid_enable = ce[0] & VTD_SM_CE_PASIDE;
+    ctx->device_tlb = ce[0] & VTD_SM_CE_DTE;
+    ctx->page_requests = ce[0] & VTD_SM_CONTEXT_ENTRY_PRE;
+}
+
+void vtd_nested_read_context(IntelIOMMUState *s, uint16_t sid,
+                             VTDNestedContext *ctx)
+{
+    bool sm = s->root_scalable;
+    uint8_t devfn = VTD_SID_TO_DEVFN(sid);
+    bool upper = sm && (devfn & VTD_DEVFN_CHECK_MASK);
+    size_t words = (sm ? VTD_CTX_ENTRY_SCALABLE_SIZE :
+                         VTD_CTX_ENTRY_LEGACY_SIZE) / sizeof(uint64_t);
+    uint64_t root[2], ce[4], half;
+
+    *ctx = (VTDNestedContext) {};
+    if (!s->dmar_enabled) {
+        ctx->entry.state = IOMMUFD_NESTED_STAGE2;
+        return;
+    }
+
+    if (!vtd_nested_read(s->root + VTD_SID_TO_BUS(sid) * sizeof(root), root,
+                         ARRAY_SIZE(root))) {
+        vtd_nested_fault(&ctx->entry, sm ? VTD_FR_SM_ROOT_ACCESS :
+                                           VTD_FR_ROOT_TABLE_INV, true);
+        return;
+    }
+    half = root[upper];
+    if (!(half & VTD_ROOT_ENTRY_P)) {
+        vtd_nested_fault(&ctx->entry, sm ? VTD_FR_SM_ROOT_P :
+                                           VTD_FR_ROOT_ENTRY_P, false);
+        return;
+    }
+    if (half & VTD_ROOT_ENTRY_RSVD(s->aw_bits) || (!sm && root[1])) {
+        vtd_nested_fault(&ctx->entry, sm ? VTD_FR_SM_ROOT_RSVD :
+                                           VTD_FR_ROOT_ENTRY_RSVD, true);
+        return;
+    }
+
+    if (upper) {
+        devfn &= ~VTD_DEVFN_CHECK_MASK;
+    }
+    if (!vtd_nested_read((half & VTD_ROOT_ENTRY_CTP) +
+                         devfn * words * sizeof(uint64_t), ce, words)) {
+        vtd_nested_fault(&ctx->entry, sm ? VTD_FR_SM_CONTEXT_ACCESS :
+                                           VTD_FR_CONTEXT_TABLE_INV, true);
+    } else if (sm) {
+        vtd_nested_scalable_context(s, ce, ctx);
+    } else {
+        vtd_nested_legacy_context(s, ce, &ctx->entry);
+    }
+}
+
+static void vtd_nested_decode_pasid(IntelIOMMUState *s, const uint64_t *pe,
+                                    VTDNestedEntry *entry)
+{
+    entry->fpd |= pe[0] & VTD_PASID_ENTRY_FPD;
+    if (!(pe[0] & VTD_PASID_ENTRY_P)) {
+        vtd_nested_fault(entry, VTD_FR_PASID_ENTRY_P, false);
+        return;
+    }
+    entry->did = VTD_SM_PASID_ENTRY_DID(pe[1]);
+
+    switch (pe[0] & VTD_SM_PASID_ENTRY_PGTT) {
+    case VTD_SM_PASID_ENTRY_FLT:
+        if (pe[2] & VTD_SM_PE_FS_RSVD(s->aw_bits)) {
+            vtd_nested_fault(entry, VTD_FR_SM_PASID_ENTRY_RSVD, true);
+            return;
+        }
+        if (VTD_SM_PE_FSPM(pe[2])) {
+            break;
+        }
+        entry->state = IOMMUFD_NESTED_STAGE1;
+        entry->s1.pgtbl_addr = pe[2] & VTD_SM_PASID_ENTRY_FLPTPTR;
+        entry->s1.addr_width = VTD_FS_WIDTH;
+        return;
+    case VTD_SM_PASID_ENTRY_PT:
+        if (!(s->ecap & VTD_ECAP_PT)) {
+            break;
+        }
+        entry->state = IOMMUFD_NESTED_BYPASS;
+        return;
+    default:
+        /* Second-stage and nested: ECAP tells the guest that there is none */
+        break;
+    }
+    vtd_nested_fault(entry, VTD_FR_PASID_TABLE_ENTRY_INV, true);
+}
+
+void vtd_nested_read_pasid(IntelIOMMUState *s, const VTDNestedContext *ctx,
+                           uint32_t pasid, VTDNestedEntry *entry)
+{
+    uint64_t pde, pe[ARRAY_SIZE(((VTDPASIDEntry *)NULL)->val)];
+
+    *entry = (VTDNestedEntry) { .fpd = ctx->entry.fpd };
+    if (pasid >= ctx->pasids) {
+        vtd_nested_fault(entry, VTD_FR_SM_CONTEXT_PDTS, false);
+    } else if (!vtd_nested_read(ctx->pasid_dir +
+                                VTD_PASID_DIR_INDEX(pasid) * sizeof(pde),
+                                &pde, 1)) {
+        vtd_nested_fault(entry, VTD_FR_PASID_DIR_ACCESS_ERR, true);
+    } else if (!(pde & VTD_PASID_ENTRY_P)) {
+        vtd_nested_fault(entry, VTD_FR_PASID_DIR_ENTRY_P, false);
+    } else if (pde & VTD_SM_PDE_RSVD(s->aw_bits)) {
+        entry->fpd |= pde & VTD_PASID_DIR_FPD;
+        vtd_nested_fault(entry, VTD_FR_SM_PASID_DIR_RSVD, true);
+    } else if (!vtd_nested_read((pde & VTD_PASID_TABLE_BASE_ADDR_MASK) +
+                                VTD_PASID_TABLE_INDEX(pasid) * sizeof(pe),
+                                pe, ARRAY_SIZE(pe))) {
+        vtd_nested_fault(entry, VTD_FR_PASID_TABLE_ACCESS_ERR, true);
+    } else {
+        entry->fpd |= pde & VTD_PASID_DIR_FPD;
+        vtd_nested_decode_pasid(s, pe, entry);
+    }
+}
+
+/* The PASID table of one directory entry */
+static bool vtd_nested_scan_table(uint64_t pde, uint32_t base, uint32_t limit,
+                                  VTDNestedPASIDFn *fn, void *opaque)
+{
+    const size_t words = VTD_PASID_ENTRY_SIZE / sizeof(uint64_t);
+    uint32_t num = MIN(VTD_SM_PDE_PASIDS, limit - base);
+    uint64_t table[VTD_PAGE_SIZE / sizeof(uint64_t)];
+
+    if (!vtd_nested_read(pde & VTD_PASID_TABLE_BASE_ADDR_MASK, table,
+                         num * words)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < num; i++) {
+        if ((table[i * words] & VTD_PASID_ENTRY_P) && !fn(base + i, opaque)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void vtd_nested_scan_pasids(IntelIOMMUState *s, const VTDNestedContext *ctx,
+                            uint32_t limit, VTDNestedPASIDFn *fn, void *opaque)
+{
+    uint64_t dir[VTD_PAGE_SIZE / sizeof(uint64_t)];
+    uint32_t base = 0;
+
+    limit = MIN(limit, ctx->pasids);
+    while (base < limit) {
+        size_t num = MIN(DIV_ROUND_UP(limit - base, VTD_SM_PDE_PASIDS),
+                         ARRAY_SIZE(dir));
+
+        if (!vtd_nested_read(ctx->pasid_dir +
+                             VTD_PASID_DIR_INDEX(base) * sizeof(dir[0]),
+                             dir, num)) {
+            return;
+        }
+        for (size_t i = 0; i < num; i++, base += VTD_SM_PDE_PASIDS) {
+            if ((dir[i] & VTD_PASID_ENTRY_P) &&
+                !(dir[i] & VTD_SM_PDE_RSVD(s->aw_bits)) &&
+                !vtd_nested_scan_table(dir[i], base, limit, fn, opaque)) {
+                return;
+            }
+        }
+    }
+}

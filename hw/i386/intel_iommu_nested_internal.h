@@ -1,0 +1,176 @@
+/*
+ * VT-d nested translation: what its parts share
+ *
+ *   intel_iommu_nested.c       vIOMMU and assigned devices: life, reset, save
+ *   intel_iommu_nested_caps.c  properties against the host, then frozen
+ *   intel_iommu_nested_ctx.c   root, context and PASID tables, read
+ *   intel_iommu_nested_sync.c  tables to translations of the core
+ *   intel_iommu_nested_inv.c   invalidation descriptors to entries
+ *   intel_iommu_nested_pri.c   page requests and their responses
+ *
+ * Section numbers are those of the VT-d specification, revision 4.1.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_I386_INTEL_IOMMU_NESTED_INTERNAL_H
+#define HW_I386_INTEL_IOMMU_NESTED_INTERNAL_H
+
+#include "intel_iommu_nested.h"
+#include "hw/iommufd.h"
+#include "qemu/notify.h"
+
+/* ECAP_REG and CAP_REG bits that the base has no name for (11.4.2, 11.4.3) */
+#define VTD_ECAP_NEST               (1ULL << 26)
+#define VTD_ECAP_PSS_SHIFT          35
+#define VTD_ECAP_PSS_MASK           (0x1fULL << VTD_ECAP_PSS_SHIFT)
+#define VTD_ECAP_PDS                (1ULL << 42)
+#define VTD_ECAP_SMPWC              (1ULL << 48)
+
+/* Fault reasons that the base has no name for (7.1.3) */
+enum {
+    VTD_FR_SM_ROOT_ACCESS = 0x38,
+    VTD_FR_SM_ROOT_P = 0x39,
+    VTD_FR_SM_ROOT_RSVD = 0x3a,
+    VTD_FR_SM_CONTEXT_ACCESS = 0x40,
+    VTD_FR_SM_CONTEXT_P = 0x41,
+    VTD_FR_SM_CONTEXT_RSVD = 0x42,
+    VTD_FR_SM_CONTEXT_PASIDE = 0x45,
+    VTD_FR_SM_CONTEXT_PDTS = 0x46,
+    VTD_FR_SM_PASID_DIR_RSVD = 0x52,
+    VTD_FR_SM_PASID_ENTRY_RSVD = 0x5a,
+    /* Not one that is ever recorded: two devices have one requester id */
+    VTD_FR_NESTED_AMBIGUOUS = 0xff,
+};
+
+/* Guest commands that are counted, in the order of vtd_nested_commands[] */
+typedef enum VTDNestedCommand {
+    VTD_NESTED_CMD_CONTEXT,
+    VTD_NESTED_CMD_PASID_CACHE,
+    VTD_NESTED_CMD_IOTLB,
+    VTD_NESTED_CMD_PIOTLB,
+    VTD_NESTED_CMD_DEVICE_TLB,
+    VTD_NESTED_CMD_WAIT,
+    VTD_NESTED_CMD_PAGE_RESPONSE,
+    VTD_NESTED_CMD__MAX,
+} VTDNestedCommand;
+
+struct VTDNested {
+    IntelIOMMUState *s;
+    IOMMUFDNested *core;
+    /* VTDNestedDevice by PCIBus and devfn, which the guest cannot change */
+    GHashTable *devices;
+    /* nested=auto: set by the first assigned device */
+    bool decided;
+    /* Nesting is on; may only be false while !frozen, or for good after */
+    bool active;
+    /* What the guest sees is constant from here on */
+    bool frozen;
+    /* Some assigned device has told what the host can do */
+    bool host_seen;
+    /* Width of PASIDs that ECAP.PSS tells, 0: none */
+    uint8_t pasid_bits;
+    /* Loaded state: tables are read when bus numbers are loaded as well */
+    bool stale;
+    Notifier machine_done;
+    VMChangeStateEntry *vm_state;
+};
+
+/* An assigned device */
+typedef struct VTDNestedDevice {
+    VTDNested *n;
+    PCIBus *bus;
+    uint8_t devfn;
+    IOMMUFDNestedDevice *dev;
+    IOMMUFDNestedHostInfo info;
+    uint16_t sid;               /* label that the tables were read under */
+} VTDNestedDevice;
+
+/* What a context or PASID-table entry makes of a request */
+typedef struct VTDNestedEntry {
+    IOMMUFDNestedState state;
+    uint8_t fault;              /* BLOCKED: VTDFaultReason */
+    bool present;               /* BLOCKED: there is an entry, but bad */
+    bool fpd;                   /* its faults are not to be reported */
+    uint16_t did;
+    struct iommu_hwpt_vtd_s1 s1;
+} VTDNestedEntry;
+
+/* A device's context entry */
+typedef struct VTDNestedContext {
+    bool scalable;              /* go on to the PASID table */
+    VTDNestedEntry entry;       /* what it is if not */
+    dma_addr_t pasid_dir;
+    uint32_t pasids;            /* PASIDs that the directory has room for */
+    uint32_t rid_pasid;
+    bool pasid_enable;
+    bool device_tlb;
+    bool page_requests;
+} VTDNestedContext;
+
+/* Return: false: that is enough */
+typedef bool VTDNestedPASIDFn(uint32_t pasid, void *opaque);
+
+/* intel_iommu_nested_ctx.c: no state, no effect but on the results */
+void vtd_nested_read_context(IntelIOMMUState *s, uint16_t sid,
+                             VTDNestedContext *ctx);
+void vtd_nested_read_pasid(IntelIOMMUState *s, const VTDNestedContext *ctx,
+                           uint32_t pasid, VTDNestedEntry *entry);
+/* Every present PASID-table entry below @limit */
+void vtd_nested_scan_pasids(IntelIOMMUState *s, const VTDNestedContext *ctx,
+                            uint32_t limit, VTDNestedPASIDFn *fn,
+                            void *opaque);
+const char *vtd_nested_reason(uint8_t fault);
+
+/*
+ * intel_iommu_nested_sync.c: make the core's translations what the guest's
+ * tables say now. Return false if the host refused something; what it refused
+ * is blocked, and the fault is recorded for the guest.
+ */
+bool vtd_nested_sync_device(VTDNestedDevice *vdev);
+bool vtd_nested_sync_pasid_value(VTDNested *n, uint32_t pasid);
+bool vtd_nested_sync_all(VTDNested *n);
+bool vtd_nested_sync_sid(VTDNested *n, uint16_t sid, uint16_t mask);
+/* The guest may have renumbered its buses */
+void vtd_nested_relabel(VTDNested *n);
+/* The device behind a guest requester id; NULL: not one of ours */
+VTDNestedDevice *vtd_nested_find(VTDNested *n, uint16_t sid);
+
+/* intel_iommu_nested.c */
+VTDNestedDevice *vtd_nested_device(VTDNested *n, PCIBus *bus, int devfn);
+/* State that guest software controls in the (emulated) capabilities */
+bool vtd_nested_pasid_enabled(const VTDNestedDevice *vdev);
+bool vtd_nested_pri_enabled(const VTDNestedDevice *vdev);
+
+/* intel_iommu_nested_caps.c */
+bool vtd_nested_caps_realize(VTDNested *n, Error **errp);
+void vtd_nested_caps_freeze(VTDNested *n);
+/* A device that nothing is known about but that it cannot nest, and why */
+bool vtd_nested_caps_refuse(VTDNested *n, const char *name, const char *why,
+                            Error **errp);
+bool vtd_nested_caps_check(VTDNested *n, const char *name,
+                           const IOMMUFDNestedHostInfo *info, Error **errp);
+
+/* intel_iommu_nested_inv.c */
+extern const char *const vtd_nested_commands[VTD_NESTED_CMD__MAX];
+IOMMUFDNestedRelation vtd_nested_relation(const void *first,
+                                          const void *second);
+
+/* intel_iommu_nested_pri.c */
+IOMMUFDNestedPageVerdict
+vtd_nested_page_group(void *opaque, const IOMMUFDNestedPageGroup *group);
+/* Return: false: not for an assigned device, or malformed */
+bool vtd_nested_page_response(VTDNested *n, const VTDInvDesc *desc);
+
+/* Registers */
+static inline uint32_t vtd_nested_reg32(const IntelIOMMUState *s, hwaddr reg)
+{
+    return ldl_le_p(&s->csr[reg]);
+}
+
+static inline uint64_t vtd_nested_reg64(const IntelIOMMUState *s, hwaddr reg)
+{
+    return ldq_le_p(&s->csr[reg]);
+}
+
+#endif

@@ -1,0 +1,329 @@
+/*
+ * VT-d nested translation: the guest's invalidations
+ *
+ * Descriptors that concern tables (context, PASID cache) are carried out at
+ * once: they become attaches. Those that concern first-stage page tables are
+ * queued in the core and reach the host before a wait descriptor completes,
+ * and at the end of the queue. The host flushes the device TLBs of what it
+ * invalidates, so device-TLB descriptors for assigned devices need nothing.
+ *
+ * If the host refuses something, the queue stops with an invalidation queue
+ * error at the descriptor the refused entry came from (6.5.2.10), the core has
+ * blocked what might be stale, and the guest may issue it again.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "qapi/error.h"
+#include "intel_iommu_nested_internal.h"
+#include "trace.h"
+
+const char *const vtd_nested_commands[VTD_NESTED_CMD__MAX] = {
+    [VTD_NESTED_CMD_CONTEXT] = "context-cache",
+    [VTD_NESTED_CMD_PASID_CACHE] = "pasid-cache",
+    [VTD_NESTED_CMD_IOTLB] = "iotlb",
+    [VTD_NESTED_CMD_PIOTLB] = "piotlb",
+    [VTD_NESTED_CMD_DEVICE_TLB] = "device-tlb",
+    [VTD_NESTED_CMD_WAIT] = "wait",
+    [VTD_NESTED_CMD_PAGE_RESPONSE] = "page-group-response",
+};
+
+/* Everything that a page table leads to */
+static const struct iommu_hwpt_vtd_s1_invalidate vtd_nested_everything = {
+    .npages = UINT64_MAX,
+};
+
+static bool vtd_nested_covers(const struct iommu_hwpt_vtd_s1_invalidate *a,
+                              const struct iommu_hwpt_vtd_s1_invalidate *b)
+{
+    if ((a->flags & IOMMU_VTD_INV_FLAGS_LEAF) &&
+        !(b->flags & IOMMU_VTD_INV_FLAGS_LEAF)) {
+        return false;
+    }
+    if (a->npages == UINT64_MAX) {
+        return true;
+    }
+    /* Neither end overflows: see vtd_nested_page_entry() */
+    return b->npages != UINT64_MAX && a->addr <= b->addr &&
+           b->addr + b->npages * VTD_PAGE_SIZE <=
+           a->addr + a->npages * VTD_PAGE_SIZE;
+}
+
+/* Invalidations of page tables may be done in any order between two waits */
+IOMMUFDNestedRelation vtd_nested_relation(const void *first, const void *second)
+{
+    if (vtd_nested_covers(first, second)) {
+        return IOMMUFD_NESTED_COVERED;
+    }
+    if (vtd_nested_covers(second, first)) {
+        return IOMMUFD_NESTED_COVERS;
+    }
+    return IOMMUFD_NESTED_COMMUTE;
+}
+
+/*
+ * 2^@am pages around @addr. Sizes that a 48 bit address space has not got
+ * mean everything, and so do ranges with a non-canonical start, which would
+ * overflow at the top.
+ */
+static struct iommu_hwpt_vtd_s1_invalidate
+vtd_nested_page_entry(uint64_t addr, unsigned am, bool leaf)
+{
+    struct iommu_hwpt_vtd_s1_invalidate entry = {};
+
+    if (am >= VTD_HOST_ADDRESS_WIDTH - VTD_PAGE_SHIFT) {
+        return vtd_nested_everything;
+    }
+    entry.npages = 1ULL << am;
+    entry.addr = addr & ~(entry.npages * VTD_PAGE_SIZE - 1);
+    if (entry.addr > UINT64_MAX - entry.npages * VTD_PAGE_SIZE) {
+        return vtd_nested_everything;
+    }
+    entry.flags = leaf ? IOMMU_VTD_INV_FLAGS_LEAF : 0;
+    return entry;
+}
+
+static void vtd_nested_count(VTDNested *n, VTDNestedCommand command)
+{
+    iommufd_nested_count_command(n->core, command);
+}
+
+/* The queue stops at the descriptor that @fail came from */
+static bool vtd_nested_inv_failed(IntelIOMMUState *s, uint64_t index,
+                                  int host_errno, Error *err)
+{
+    int shift = s->iq_dw ? VTD_IQH_QH_SHIFT_5 : VTD_IQH_QH_SHIFT_4;
+
+    trace_vtd_nested_inv_failed(index, s->iq_head, host_errno);
+    error_report_err(err);
+    if (index < s->iq_size) {
+        s->iq_head = index;
+        stq_le_p(&s->csr[DMAR_IQH_REG], (index << shift) & VTD_IQH_QH_MASK);
+    }
+    return false;
+}
+
+bool vtd_nested_inv_flush(IntelIOMMUState *s)
+{
+    IOMMUFDNestedInvError fail = {};
+    Error *err = NULL;
+
+    if (!s->nested || iommufd_nested_inv_flush(s->nested->core, &fail, &err)) {
+        return true;
+    }
+    return vtd_nested_inv_failed(s, fail.cookie, fail.err, err);
+}
+
+bool vtd_nested_inv_resume(IntelIOMMUState *s)
+{
+    return s->nested && s->nested->active && s->qi_enabled &&
+           s->iq_head != s->iq_tail &&
+           !(vtd_nested_reg32(s, DMAR_FSTS_REG) & VTD_FSTS_IQE);
+}
+
+static bool vtd_nested_context_inv(VTDNested *n, const VTDInvDesc *desc)
+{
+    /* FM: function number bits that are ignored (6.5.2.1) */
+    static const uint8_t ignored[] = { 0, 4, 6, 7 };
+
+    if ((desc->lo & VTD_INV_DESC_CC_G) != VTD_INV_DESC_CC_DEVICE) {
+        /* There are no domain ids in scalable-mode context entries */
+        return vtd_nested_sync_all(n);
+    }
+    return vtd_nested_sync_sid(n, VTD_INV_DESC_CC_SID(desc->lo),
+                               ignored[VTD_INV_DESC_CC_FM(desc->lo)]);
+}
+
+static bool vtd_nested_pasid_cache_inv(VTDNested *n, const VTDInvDesc *desc)
+{
+    if (VTD_INV_DESC_PASIDC_G(desc) != VTD_INV_DESC_PASIDC_G_PASID_SI) {
+        /* An entry that is new in a domain is in no index of ours */
+        return vtd_nested_sync_all(n);
+    }
+    return vtd_nested_sync_pasid_value(n, VTD_INV_DESC_PASIDC_PASID(desc));
+}
+
+/*
+ * The domain-id without a PASID: first-stage mappings are dropped whatever
+ * the address is (6.5.2.3), the address being one of the second stage.
+ */
+static bool vtd_nested_iotlb_inv(VTDNested *n, bool global, uint16_t did,
+                                 IOMMUFDNestedInvError *fail, Error **errp)
+{
+    uint64_t cookie = n->s->iq_head;
+
+    if (global) {
+        return iommufd_nested_inv_all(n->core, &vtd_nested_everything, cookie,
+                                      fail, errp);
+    }
+    return iommufd_nested_inv_domain(n->core, did, &vtd_nested_everything,
+                                     cookie, fail, errp);
+}
+
+static bool vtd_nested_piotlb_inv(VTDNested *n, const VTDInvDesc *desc,
+                                  IOMMUFDNestedInvError *fail, Error **errp)
+{
+    struct iommu_hwpt_vtd_s1_invalidate entry = vtd_nested_everything;
+    uint64_t hi = desc->val[1];
+
+    if ((desc->val[0] & VTD_INV_DESC_PIOTLB_G) ==
+        VTD_INV_DESC_PIOTLB_PSI_IN_PASID) {
+        entry = vtd_nested_page_entry(VTD_INV_DESC_PIOTLB_ADDR(hi),
+                                      VTD_INV_DESC_PIOTLB_AM(hi),
+                                      VTD_INV_DESC_PIOTLB_IH(hi));
+    }
+    return iommufd_nested_inv_bound(n->core,
+                                    VTD_INV_DESC_PIOTLB_DID(desc->val[0]),
+                                    VTD_INV_DESC_PIOTLB_PASID(desc->val[0]),
+                                    &entry, n->s->iq_head, fail, errp);
+}
+
+static bool vtd_nested_device_tlb_is_ours(VTDNested *n, uint16_t sid)
+{
+    if (!vtd_nested_find(n, sid)) {
+        return false;
+    }
+    vtd_nested_count(n, VTD_NESTED_CMD_DEVICE_TLB);
+    return true;
+}
+
+bool vtd_nested_inv_before(IntelIOMMUState *s, const VTDInvDesc *desc,
+                           uint8_t *type)
+{
+    VTDNested *n = s->nested;
+    bool ours = false;
+
+    if (!n || !n->active) {
+        return true;
+    }
+    switch (*type) {
+    case VTD_INV_DESC_WAIT:
+        vtd_nested_count(n, VTD_NESTED_CMD_WAIT);
+        return vtd_nested_inv_flush(s);
+    case VTD_INV_DESC_DEVICE:
+        if (!(desc->lo & VTD_INV_DESC_DEVICE_IOTLB_RSVD_LO) &&
+            !(desc->hi & VTD_INV_DESC_DEVICE_IOTLB_RSVD_HI)) {
+            ours = vtd_nested_device_tlb_is_ours(n,
+                       VTD_INV_DESC_DEVICE_IOTLB_SID(desc->lo));
+        }
+        break;
+    case VTD_INV_DESC_DEV_PIOTLB:
+        if (!(desc->lo & VTD_INV_DESC_PASID_DEVICE_IOTLB_RSVD_VAL0) &&
+            !(desc->hi & VTD_INV_DESC_PASID_DEVICE_IOTLB_RSVD_VAL1)) {
+            ours = vtd_nested_device_tlb_is_ours(n,
+                       VTD_INV_DESC_PASID_DEVICE_IOTLB_SID(desc->lo));
+        }
+        break;
+    case VTD_INV_DESC_PGRESP:
+        /*
+         * A queue that is set back for a failed invalidation must not give
+         * the same response twice: what came before is done now.
+         */
+        if (!vtd_nested_inv_flush(s)) {
+            return false;
+        }
+        ours = vtd_nested_page_response(n, desc);
+        if (ours) {
+            vtd_nested_count(n, VTD_NESTED_CMD_PAGE_RESPONSE);
+        }
+        break;
+    default:
+        break;
+    }
+    if (ours) {
+        *type = VTD_INV_DESC_NESTED_DONE;
+    }
+    return true;
+}
+
+bool vtd_nested_inv_after(IntelIOMMUState *s, const VTDInvDesc *desc,
+                          uint8_t type)
+{
+    IOMMUFDNestedInvError fail = {};
+    VTDNested *n = s->nested;
+    Error *err = NULL;
+    bool ok;
+
+    if (!n || !n->active) {
+        return true;
+    }
+    switch (type) {
+    case VTD_INV_DESC_CC:
+        vtd_nested_count(n, VTD_NESTED_CMD_CONTEXT);
+        return vtd_nested_context_inv(n, desc);
+    case VTD_INV_DESC_PC:
+        vtd_nested_count(n, VTD_NESTED_CMD_PASID_CACHE);
+        return vtd_nested_pasid_cache_inv(n, desc);
+    case VTD_INV_DESC_IOTLB:
+        vtd_nested_count(n, VTD_NESTED_CMD_IOTLB);
+        ok = vtd_nested_iotlb_inv(n, (desc->lo & VTD_INV_DESC_IOTLB_G) ==
+                                     VTD_INV_DESC_IOTLB_GLOBAL,
+                                  VTD_INV_DESC_IOTLB_DID(desc->lo), &fail,
+                                  &err);
+        break;
+    case VTD_INV_DESC_PIOTLB:
+        vtd_nested_count(n, VTD_NESTED_CMD_PIOTLB);
+        ok = vtd_nested_piotlb_inv(n, desc, &fail, &err);
+        break;
+    default:
+        return true;
+    }
+    return ok || vtd_nested_inv_failed(s, fail.cookie, fail.err, err);
+}
+
+/*
+ * The registers have no way to report that the host refused: what it refused
+ * is blocked, and faults tell the guest.
+ */
+void vtd_nested_ccmd(IntelIOMMUState *s, uint64_t ccmd)
+{
+    static const uint8_t ignored[] = { 0, 4, 6, 7 };
+    VTDNested *n = s->nested;
+
+    if (!n || !n->active) {
+        return;
+    }
+    vtd_nested_count(n, VTD_NESTED_CMD_CONTEXT);
+    if ((ccmd & VTD_CCMD_CIRG_MASK) == VTD_CCMD_DEVICE_INVL) {
+        vtd_nested_sync_sid(n, VTD_CCMD_SID(ccmd),
+                            ignored[VTD_CCMD_FM(ccmd)]);
+    } else {
+        vtd_nested_sync_all(n);
+    }
+}
+
+void vtd_nested_iotlb_reg(IntelIOMMUState *s, uint64_t iotlb)
+{
+    VTDNested *n = s->nested;
+    Error *err = NULL;
+
+    if (!n || !n->active) {
+        return;
+    }
+    vtd_nested_count(n, VTD_NESTED_CMD_IOTLB);
+    if (!vtd_nested_iotlb_inv(n, (iotlb & VTD_TLB_FLUSH_GRANU_MASK) ==
+                                 VTD_TLB_GLOBAL_FLUSH,
+                              VTD_TLB_DID(iotlb), NULL, &err) ||
+        !iommufd_nested_inv_flush(n->core, NULL, &err)) {
+        error_report_err(err);
+    }
+}
+
+/* TE or SRTP: no cache survives either (CAP.ESRTPS) */
+void vtd_nested_root_changed(IntelIOMMUState *s)
+{
+    VTDNested *n = s->nested;
+    Error *err = NULL;
+
+    if (!n || !n->active || n->stale) {
+        return;
+    }
+    vtd_nested_sync_all(n);
+    if (!iommufd_nested_inv_all(n->core, &vtd_nested_everything, 0, NULL,
+                                &err) ||
+        !iommufd_nested_inv_flush(n->core, NULL, &err)) {
+        error_report_err(err);
+    }
+}

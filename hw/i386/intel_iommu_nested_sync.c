@@ -1,0 +1,248 @@
+/*
+ * VT-d nested translation: from the guest's tables to attachments
+ *
+ * The tables in guest memory are the truth; what the core has for a device
+ * and its PASIDs is made to match whenever the guest says that something may
+ * have changed. The core makes no host call for what did not change, so it is
+ * no harm to look at more than the guest named.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "qemu/lockable.h"
+#include "qapi/error.h"
+#include "intel_iommu_nested_internal.h"
+#include "trace.h"
+
+/* For vtd_nested_scan_pasids() and the core's visitors */
+typedef struct VTDNestedVisit {
+    VTDNestedDevice *vdev;
+    const VTDNestedContext *ctx;
+    bool ok;
+} VTDNestedVisit;
+
+/* Record a fault as if a request had met it: the host tells of none */
+static void vtd_nested_record_fault(VTDNestedDevice *vdev, uint32_t pasid,
+                                    uint8_t fault, bool fpd)
+{
+    IntelIOMMUState *s = vdev->n->s;
+    bool has_pasid = pasid != IOMMUFD_NESTED_RID;
+
+    QEMU_LOCK_GUARD(&s->iommu_lock);
+    vtd_report_fault(s, fault, fpd, vdev->sid, 0, false, has_pasid,
+                     has_pasid ? pasid : 0);
+}
+
+/*
+ * Entries that are not present are no mistake of the guest. Others are told
+ * once: the reason the core keeps is the memory of it.
+ */
+static void vtd_nested_tell_bad_entry(VTDNestedDevice *vdev, uint32_t pasid,
+                                      const VTDNestedEntry *entry)
+{
+    const char *was = NULL;
+    IOMMUFDNestedState state = iommufd_nested_get(vdev->dev, pasid, &was);
+
+    if (entry->present && (state != IOMMUFD_NESTED_BLOCKED ||
+                           was != vtd_nested_reason(entry->fault))) {
+        vtd_nested_record_fault(vdev, pasid, entry->fault, entry->fpd);
+    }
+}
+
+static bool vtd_nested_apply(VTDNestedDevice *vdev, uint32_t pasid,
+                             uint32_t index_pasid, const VTDNestedContext *ctx,
+                             const VTDNestedEntry *entry)
+{
+    bool is_rid = pasid == IOMMUFD_NESTED_RID;
+    IOMMUFDNestedTranslation t = {
+        .state = entry->state,
+        .domain = entry->did,
+        .index_pasid = index_pasid,
+    };
+    Error *err = NULL;
+
+    switch (entry->state) {
+    case IOMMUFD_NESTED_BLOCKED:
+        vtd_nested_tell_bad_entry(vdev, pasid, entry);
+        t.reason = vtd_nested_reason(entry->fault);
+        break;
+    case IOMMUFD_NESTED_STAGE1:
+        t.data_type = IOMMU_HWPT_DATA_VTD_S1;
+        t.data = &entry->s1;
+        t.data_len = sizeof(entry->s1);
+        t.pasid_flag = !is_rid ||
+                       (vdev->info.parent_flags & IOMMU_HWPT_ALLOC_PASID);
+        t.page_requests = ctx->page_requests && ctx->device_tlb &&
+                          vtd_nested_pri_enabled(vdev);
+        break;
+    default:
+        break;
+    }
+
+    trace_vtd_nested_set(iommufd_nested_device_name(vdev->dev), vdev->sid,
+                         pasid, entry->state, entry->did,
+                         entry->s1.pgtbl_addr, entry->fault);
+    /* A PASID without an entry is one the core need not remember */
+    if (!iommufd_nested_set(vdev->dev, pasid,
+                            !is_rid && entry->state == IOMMUFD_NESTED_BLOCKED &&
+                            !entry->present ? NULL : &t, &err)) {
+        error_report_err(err);
+        vtd_nested_record_fault(vdev, pasid, ctx->scalable ?
+                                VTD_FR_PASID_TABLE_ENTRY_INV :
+                                VTD_FR_CONTEXT_ENTRY_INV, false);
+        return false;
+    }
+    return true;
+}
+
+static bool vtd_nested_sync_rid(VTDNestedDevice *vdev,
+                                const VTDNestedContext *ctx)
+{
+    VTDNestedEntry entry = ctx->entry;
+
+    if (ctx->scalable) {
+        vtd_nested_read_pasid(vdev->n->s, ctx, ctx->rid_pasid, &entry);
+    }
+    return vtd_nested_apply(vdev, IOMMUFD_NESTED_RID, ctx->rid_pasid, ctx,
+                            &entry);
+}
+
+static bool vtd_nested_sync_pasid(VTDNestedDevice *vdev,
+                                  const VTDNestedContext *ctx, uint32_t pasid)
+{
+    VTDNestedEntry entry = { .state = IOMMUFD_NESTED_BLOCKED };
+
+    if (ctx->scalable && ctx->pasid_enable && vtd_nested_pasid_enabled(vdev)) {
+        vtd_nested_read_pasid(vdev->n->s, ctx, pasid, &entry);
+    }
+    return vtd_nested_apply(vdev, pasid, pasid, ctx, &entry);
+}
+
+static void vtd_nested_visit_known(IOMMUFDNestedDevice *dev, uint32_t pasid,
+                                   void *opaque)
+{
+    VTDNestedVisit *visit = opaque;
+
+    visit->ok &= vtd_nested_sync_pasid(visit->vdev, visit->ctx, pasid);
+}
+
+static bool vtd_nested_visit_table(uint32_t pasid, void *opaque)
+{
+    VTDNestedVisit *visit = opaque;
+
+    /* PASID 0 of a host device is its RID (VFIO_DEVICE_ATTACH_PASID) */
+    if (pasid == 0 || vtd_nested_sync_pasid(visit->vdev, visit->ctx, pasid)) {
+        return true;
+    }
+    /*
+     * What is not reached stays without translation. The guest is told, and
+     * a table full of entries cannot make us fail a million times.
+     */
+    visit->ok = false;
+    return false;
+}
+
+void vtd_nested_relabel(VTDNested *n)
+{
+    Error *err = NULL;
+
+    if (!iommufd_nested_relabel(n->core, &err)) {
+        warn_report_err(err);
+    }
+}
+
+VTDNestedDevice *vtd_nested_find(VTDNested *n, uint16_t sid)
+{
+    IOMMUFDNestedDevice *dev = iommufd_nested_find(n->core, sid);
+
+    return dev ? iommufd_nested_device_opaque(dev) : NULL;
+}
+
+static void vtd_nested_context(VTDNestedDevice *vdev, VTDNestedContext *ctx)
+{
+    VTDNested *n = vdev->n;
+
+    vdev->sid = PCI_BUILD_BDF(pci_bus_num(vdev->bus), vdev->devfn);
+    vtd_nested_read_context(n->s, vdev->sid, ctx);
+    if (n->s->dmar_enabled && vtd_nested_find(n, vdev->sid) != vdev) {
+        /* Half-way through numbering its buses, the guest has two of them */
+        *ctx = (VTDNestedContext) {
+            .entry.state = IOMMUFD_NESTED_BLOCKED,
+            .entry.fault = VTD_FR_NESTED_AMBIGUOUS,
+        };
+    }
+}
+
+bool vtd_nested_sync_device(VTDNestedDevice *vdev)
+{
+    VTDNestedContext ctx;
+    VTDNestedVisit visit = { .vdev = vdev, .ctx = &ctx };
+
+    vtd_nested_context(vdev, &ctx);
+    visit.ok = vtd_nested_sync_rid(vdev, &ctx);
+    iommufd_nested_foreach_pasid(vdev->dev, vtd_nested_visit_known, &visit);
+    if (ctx.scalable && ctx.pasid_enable && vtd_nested_pasid_enabled(vdev)) {
+        vtd_nested_scan_pasids(vdev->n->s, &ctx, 1u << vdev->n->pasid_bits,
+                               vtd_nested_visit_table, &visit);
+    }
+    return visit.ok;
+}
+
+/*
+ * A PASID-table entry, in whichever devices' tables it is: the command that
+ * leads here does not name the device.
+ */
+bool vtd_nested_sync_pasid_value(VTDNested *n, uint32_t pasid)
+{
+    VTDNestedDevice *vdev;
+    GHashTableIter iter;
+    bool ok = true;
+
+    g_hash_table_iter_init(&iter, n->devices);
+    while (g_hash_table_iter_next(&iter, NULL, (void **)&vdev)) {
+        VTDNestedContext ctx;
+
+        vtd_nested_context(vdev, &ctx);
+        if (ctx.scalable && ctx.rid_pasid == pasid) {
+            ok &= vtd_nested_sync_rid(vdev, &ctx);
+        }
+        if (pasid && pasid < 1u << n->pasid_bits) {
+            ok &= vtd_nested_sync_pasid(vdev, &ctx, pasid);
+        }
+    }
+    return ok;
+}
+
+bool vtd_nested_sync_all(VTDNested *n)
+{
+    VTDNestedDevice *vdev;
+    GHashTableIter iter;
+    bool ok = true;
+
+    vtd_nested_relabel(n);
+    g_hash_table_iter_init(&iter, n->devices);
+    while (g_hash_table_iter_next(&iter, NULL, (void **)&vdev)) {
+        ok &= vtd_nested_sync_device(vdev);
+    }
+    return ok;
+}
+
+/* Devices whose requester id equals @sid but for the bits of @mask */
+bool vtd_nested_sync_sid(VTDNested *n, uint16_t sid, uint16_t mask)
+{
+    bool ok = true;
+
+    vtd_nested_relabel(n);
+    /* Function bits only: at most eight to look at (6.5.2.1, FM) */
+    for (uint16_t i = 0; i < 8; i++) {
+        VTDNestedDevice *vdev = i & ~mask ? NULL :
+                                vtd_nested_find(n, (sid & ~mask) | i);
+
+        if (vdev) {
+            ok &= vtd_nested_sync_device(vdev);
+        }
+    }
+    return ok;
+}

@@ -1,0 +1,255 @@
+/*
+ * PASID, ATS and page request capabilities behind a nested vIOMMU
+ *
+ * The kernel hides the PASID capability of an assigned device and shows those
+ * of ATS and page requests read-only, because it switches all three itself.
+ * A guest that has them in its IOMMU needs capabilities whose control bits it
+ * can set: the control registers are emulated, and the vIOMMU looks at them.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/cutils.h"
+#include "qemu/error-report.h"
+#include "qemu/range.h"
+#include "qapi/error.h"
+#include "hw/pci/nested.h"
+#include "hw/iommufd/vfio.h"
+#include "pci-nested.h"
+
+#define PASID_CAP_END (PCIE_CONFIG_SPACE_SIZE - PCI_EXT_CAP_PASID_SIZEOF)
+
+/*
+ * Bytes of an extended capability, as far as they are the same for all
+ * devices; 0: not known, it may reach up to the next one
+ */
+static uint16_t ext_cap_size(uint16_t id)
+{
+    switch (id) {
+    case PCI_EXT_CAP_ID_ERR:
+        return PCI_ERR_SIZEOF;
+    case PCI_EXT_CAP_ID_DSN:
+        return PCI_EXT_CAP_DSN_SIZEOF;
+    case PCI_EXT_CAP_ID_ATS:
+        return PCI_EXT_CAP_ATS_SIZEOF;
+    case PCI_EXT_CAP_ID_PRI:
+        return PCI_EXT_CAP_PRI_SIZEOF;
+    case PCI_EXT_CAP_ID_LTR:
+        return PCI_EXT_CAP_LTR_SIZEOF;
+    case PCI_EXT_CAP_ID_ARI:
+        return PCI_EXT_CAP_ARI_SIZEOF;
+    default:
+        return 0;
+    }
+}
+
+/*
+ * Is there room for a PASID capability at @pos, going by the capabilities and
+ * by what the device has there? The kernel passes reads of places that are in
+ * no capability it shows through to the device, so a hidden capability reads
+ * as something.
+ */
+static bool pasid_place_is_free(VFIOPCIDevice *vdev, uint16_t pos)
+{
+    static const uint8_t nothing[PCI_EXT_CAP_PASID_SIZEOF];
+    PCIDevice *pdev = PCI_DEVICE(vdev);
+    uint16_t cap = PCI_CONFIG_SPACE_SIZE;
+
+    while (cap) {
+        uint32_t header = pci_get_long(pdev->config + cap);
+        uint16_t next = PCI_EXT_CAP_NEXT(header);
+        uint16_t size = ext_cap_size(PCI_EXT_CAP_ID(header));
+
+        if (header && ranges_overlap(pos, sizeof(nothing), cap,
+                                     size ? size : sizeof(header))) {
+            return false;
+        }
+        cap = next;
+    }
+    return !memcmp(pdev->config + pos, nothing, sizeof(nothing));
+}
+
+static uint16_t pasid_place(VFIOPCIDevice *vdev, Error **errp)
+{
+    uint16_t given = vdev->vpasid_cap_offset;
+
+    if (given) {
+        if (given < PCI_CONFIG_SPACE_SIZE || given > PASID_CAP_END ||
+            given % 4 || !pasid_place_is_free(vdev, given)) {
+            error_setg(errp, "x-vpasid-cap-offset 0x%x is not a free, aligned "
+                       "place for %d bytes in 0x%x..0x%x", given,
+                       PCI_EXT_CAP_PASID_SIZEOF, PCI_CONFIG_SPACE_SIZE,
+                       PCIE_CONFIG_SPACE_SIZE - 1);
+            return 0;
+        }
+        return given;
+    }
+    /* Devices fill their space from the bottom */
+    for (uint16_t pos = PASID_CAP_END; pos >= PCI_CONFIG_SPACE_SIZE;
+         pos -= PCI_EXT_CAP_PASID_SIZEOF) {
+        if (pasid_place_is_free(vdev, pos)) {
+            return pos;
+        }
+    }
+    error_setg(errp, "no free place for a PASID capability");
+    return 0;
+}
+
+static bool pasid_setup(VFIOPCIDevice *vdev, const PCINestedFeatures *features,
+                        Error **errp)
+{
+    PCIDevice *pdev = PCI_DEVICE(vdev);
+    uint16_t pos;
+
+    if (!features->pasid_bits) {
+        return true;
+    }
+    if (!pci_get_long(pdev->config + PCI_CONFIG_SPACE_SIZE)) {
+        /* The chain is empty: it can start nowhere else */
+        pos = PCI_CONFIG_SPACE_SIZE;
+    } else {
+        pos = pasid_place(vdev, errp);
+        if (!pos) {
+            return false;
+        }
+    }
+    pcie_pasid_init(pdev, pos, features->pasid_bits, features->pasid_exec,
+                    features->pasid_priv);
+    memset(vdev->emulated_config_bits + pos, 0xff, PCI_EXT_CAP_PASID_SIZEOF);
+    return true;
+}
+
+/* A register of ours, with @writable bits */
+static void control_setup(VFIOPCIDevice *vdev, uint16_t pos, uint16_t writable)
+{
+    PCIDevice *pdev = PCI_DEVICE(vdev);
+
+    pci_set_word(pdev->config + pos, 0);
+    pci_set_word(pdev->wmask + pos, writable);
+    pci_set_word(vdev->emulated_config_bits + pos, 0xffff);
+}
+
+static void ats_setup(VFIOPCIDevice *vdev, bool writable)
+{
+    PCIDevice *pdev = PCI_DEVICE(vdev);
+    uint16_t pos = pcie_find_capability(pdev, PCI_EXT_CAP_ID_ATS);
+
+    if (pos) {
+        pdev->exp.ats_cap = pos;
+        control_setup(vdev, pos + PCI_ATS_CTRL,
+                      writable ? PCI_ATS_CTRL_ENABLE | 0x1f : 0);
+    }
+}
+
+static void pri_setup(VFIOPCIDevice *vdev, bool writable)
+{
+    PCIDevice *pdev = PCI_DEVICE(vdev);
+    uint16_t pos = pcie_find_capability(pdev, PCI_EXT_CAP_ID_PRI);
+    uint16_t status;
+
+    if (!pos) {
+        return;
+    }
+    pdev->exp.pri_cap = pos;
+    status = pci_get_word(pdev->config + pos + PCI_PRI_STATUS);
+    control_setup(vdev, pos + PCI_PRI_CTRL,
+                  writable ? PCI_PRI_CTRL_ENABLE | PCI_PRI_CTRL_RESET : 0);
+    control_setup(vdev, pos + PCI_PRI_STATUS, 0);
+    pci_set_word(pdev->config + pos + PCI_PRI_STATUS,
+                 (status & PCI_PRI_STATUS_PASID) | PCI_PRI_STATUS_STOPPED);
+    control_setup(vdev, pos + PCI_PRI_ALLOC_REQ, writable ? 0xffff : 0);
+    control_setup(vdev, pos + PCI_PRI_ALLOC_REQ + 2, writable ? 0xffff : 0);
+}
+
+bool vfio_pci_nested_setup(VFIOPCIDevice *vdev, Error **errp)
+{
+    PCIDevice *pdev = PCI_DEVICE(vdev);
+    PCINestedFeatures features;
+
+    if (!pci_is_express(pdev) || vdev->config_size < PCIE_CONFIG_SPACE_SIZE ||
+        !pci_device_nested_features(pdev, &features)) {
+        return true;
+    }
+    ats_setup(vdev, features.ats);
+    pri_setup(vdev, features.pri && features.ats);
+    return pasid_setup(vdev, &features, errp);
+}
+
+static bool is_in_cap(uint32_t addr, int len, uint16_t cap, uint16_t size)
+{
+    return cap && ranges_overlap(addr, len, cap, size);
+}
+
+bool vfio_pci_nested_write(VFIOPCIDevice *vdev, uint32_t addr, uint32_t val,
+                           int len)
+{
+    PCIDevice *pdev = PCI_DEVICE(vdev);
+    uint16_t pri = pdev->exp.pri_cap;
+    bool on;
+
+    if (!is_in_cap(addr, len, pdev->exp.pasid_cap, PCI_EXT_CAP_PASID_SIZEOF) &&
+        !is_in_cap(addr, len, pdev->exp.ats_cap, PCI_EXT_CAP_ATS_SIZEOF) &&
+        !is_in_cap(addr, len, pri, PCI_EXT_CAP_PRI_SIZEOF)) {
+        return false;
+    }
+
+    pci_default_write_config(pdev, addr, val, len);
+    if (pri) {
+        /* Reset is an action; Stopped tells that nothing is outstanding */
+        on = pcie_pri_enabled(pdev);
+        pci_word_test_and_clear_mask(pdev->config + pri + PCI_PRI_CTRL,
+                                     PCI_PRI_CTRL_RESET);
+        if (on) {
+            pci_word_test_and_clear_mask(pdev->config + pri + PCI_PRI_STATUS,
+                                         PCI_PRI_STATUS_STOPPED);
+        } else {
+            pci_word_test_and_set_mask(pdev->config + pri + PCI_PRI_STATUS,
+                                       PCI_PRI_STATUS_STOPPED);
+        }
+    }
+    pci_device_nested_changed(pdev);
+    return true;
+}
+
+void vfio_pci_nested_reset(VFIOPCIDevice *vdev)
+{
+    PCIDevice *pdev = PCI_DEVICE(vdev);
+    PCIExpressDevice *exp = &pdev->exp;
+
+    if (exp->pasid_cap) {
+        pci_set_word(pdev->config + exp->pasid_cap + PCI_PASID_CTRL, 0);
+    }
+    if (exp->ats_cap) {
+        pci_set_word(pdev->config + exp->ats_cap + PCI_ATS_CTRL, 0);
+    }
+    if (exp->pri_cap) {
+        pci_set_word(pdev->config + exp->pri_cap + PCI_PRI_CTRL, 0);
+        pci_set_long(pdev->config + exp->pri_cap + PCI_PRI_ALLOC_REQ, 0);
+        pci_word_test_and_set_mask(pdev->config + exp->pri_cap +
+                                   PCI_PRI_STATUS, PCI_PRI_STATUS_STOPPED);
+    }
+    if (exp->pasid_cap || exp->ats_cap || exp->pri_cap) {
+        pci_device_nested_changed(pdev);
+    }
+}
+
+/*
+ * The kernel carries a function-level reset out within the write, and keeps
+ * its own settings over it; the guest finds its control bits clear, as after
+ * any reset, and sets them again.
+ */
+void vfio_pci_nested_written(VFIOPCIDevice *vdev, uint32_t addr, uint32_t val,
+                             int len)
+{
+    PCIDevice *pdev = PCI_DEVICE(vdev);
+    uint32_t reg = pdev->exp.exp_cap + PCI_EXP_DEVCTL;
+    uint8_t high = PCI_EXP_DEVCTL_BCR_FLR >> 8;
+
+    if (pci_is_express(pdev) && range_covers_byte(addr, len, reg + 1) &&
+        (val >> ((reg + 1 - addr) * 8)) & high) {
+        iommufd_nested_vfio_reset(&vdev->vbasedev, true);
+        iommufd_nested_vfio_reset(&vdev->vbasedev, false);
+        vfio_pci_nested_reset(vdev);
+    }
+}

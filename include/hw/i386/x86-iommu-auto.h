@@ -1,0 +1,37 @@
+/*
+ * Boolean properties of x86 vIOMMUs that may be "auto"
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_I386_X86_IOMMU_AUTO_H
+#define HW_I386_X86_IOMMU_AUTO_H
+
+#include "hw/qdev-properties.h"
+
+/*
+ * The field is a bool and starts with the default. It is taken as "auto"
+ * until "on" or "off" is set, which X86IOMMUState.given remembers, one bit for
+ * each property (enum X86IOMMUGiven). A vIOMMU that knows nothing of "auto"
+ * just uses the field.
+ */
+extern const PropertyInfo x86_iommu_prop_bool_auto;
+
+typedef enum X86IOMMUGiven {
+    X86_IOMMU_GIVEN_DEVICE_IOTLB,
+    X86_IOMMU_GIVEN_SCALABLE_MODE,
+    X86_IOMMU_GIVEN_FLTS,
+    X86_IOMMU_GIVEN_CACHING_MODE,
+    X86_IOMMU_GIVEN_FS1GP,
+    X86_IOMMU_GIVEN_SNOOP_CONTROL,
+    X86_IOMMU_GIVEN_PASID_MODE,
+    X86_IOMMU_GIVEN_SMPWC,
+    X86_IOMMU_GIVEN_SVM,
+} X86IOMMUGiven;
+
+#define DEFINE_PROP_X86_IOMMU_AUTO(_name, _state, _field, _given, _defval) \
+    DEFINE_PROP(_name, _state, _field, x86_iommu_prop_bool_auto, bool,     \
+                .bitnr = (_given), .set_default = true,                    \
+                .defval.u = (_defval))
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * What a nested vIOMMU and the PCI capabilities of an assigned device have to
+ * say to each other
+ *
+ * The host's kernel owns PASID, ATS and page requests of an assigned device
+ * and switches them as its own IOMMU driver sees fit; a guest's writes to the
+ * control registers are remembered, tell the vIOMMU what the guest wants, and
+ * go no further.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_PCI_NESTED_H
+#define HW_PCI_NESTED_H
+
+#include "hw/pci/pci.h"
+
+/**
+ * struct PCINestedFeatures - capabilities of an assigned device behind a
+ *                            nested vIOMMU
+ *
+ * @pasid_bits: width for a PASID capability; 0: the device is to have none
+ * @pasid_exec: it may ask for execute permission
+ * @pasid_priv: it may ask for privileged mode
+ * @ats: the guest may switch ATS on
+ * @pri: the guest may switch page requests on
+ */
+typedef struct PCINestedFeatures {
+    uint8_t pasid_bits;
+    bool pasid_exec;
+    bool pasid_priv;
+    bool ats;
+    bool pri;
+} PCINestedFeatures;
+
+/**
+ * pci_device_nested_features() - ask the vIOMMU
+ * @dev: the device; set_iommu_device() has been called for it
+ * @features: filled in if there is a vIOMMU that nests the device
+ *
+ * Return: false if there is none: capabilities are to stay as they are.
+ */
+bool pci_device_nested_features(PCIDevice *dev, PCINestedFeatures *features);
+
+/**
+ * pci_device_nested_changed() - the guest wrote to the control register of
+ *                               PASID, ATS or PRI, or the device was reset
+ */
+void pci_device_nested_changed(PCIDevice *dev);
+
+#endif
