@@ -235,6 +235,7 @@ GHashTable *iommufd_hwpt_table_new(void);
 void iommufd_hwpt_block(IOMMUFDHwpt *hwpt, const char *reason);
 void iommufd_host_block(IOMMUFDHost *host, bool page_requests,
                         const char *reason);
+bool iommufd_host_has_page_requests(const IOMMUFDHost *host);
 
 /* attach.c */
 void iommufd_att_init(IOMMUFDAtt *att, IOMMUFDNestedDevice *dev,

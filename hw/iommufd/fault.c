@@ -64,6 +64,7 @@ void iommufd_fault_queue_free(IOMMUFDHost *host)
         iommufd_fault_watch(host, false);
         iommufd_sys_close(host->fault_fd);
         host->fault_fd = -1;
+        g_clear_pointer(&host->fault_buf, g_free);
         iommufd_nested_destroy(host, host->fault_id, "fault queue");
     }
 }
@@ -224,7 +225,11 @@ static void group_deliver(IOMMUFDHost *host,
     }
 }
 
-/* The queue is of no use any more: nobody may depend on it */
+/*
+ * The queue is of no use any more, and nobody may depend on it. What is set
+ * up from now on gets a new one, if the kernel has let go of the old one's
+ * users.
+ */
 static void fault_broken(IOMMUFDHost *host, int err)
 {
     IOMMUFDNested *n = host->n;
@@ -235,6 +240,9 @@ static void fault_broken(IOMMUFDHost *host, int err)
     n->count.errors[IOMMUFD_ERR_QUEUE]++;
     iommufd_fault_watch(host, false);
     iommufd_host_block(host, true, "its fault queue cannot be read");
+    if (!iommufd_host_has_page_requests(host)) {
+        iommufd_fault_queue_free(host);
+    }
 }
 
 /* A read returns whole groups, and requests of a group share a cookie */
@@ -343,6 +351,10 @@ void iommufd_nested_page_drain(IOMMUFDNestedDevice *dev, uint32_t pasid)
         n->refuse = att;
         iommufd_fault_drain(dev->host);
         n->refuse = NULL;
+        /* A queue that cannot be read has consequences */
+        att = iommufd_att_find(dev, pasid);
     }
-    iommufd_fault_answer(att);
+    if (att) {
+        iommufd_fault_answer(att);
+    }
 }

@@ -207,3 +207,15 @@ void iommufd_host_block(IOMMUFDHost *host, bool page_requests,
         iommufd_hwpt_put(hwpt);
     }
 }
+
+bool iommufd_host_has_page_requests(const IOMMUFDHost *host)
+{
+    IOMMUFDHwpt *hwpt;
+
+    QTAILQ_FOREACH(hwpt, &host->n->hwpts, next) {
+        if (hwpt->host == host && hwpt->key.page_requests) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -43,7 +43,6 @@ static void host_free(IOMMUFDHost *host)
     QLIST_REMOVE(host, next);
     g_hash_table_destroy(host->hwpts);
     g_hash_table_destroy(host->devices);
-    g_free(host->fault_buf);
     g_free(host);
 }
 

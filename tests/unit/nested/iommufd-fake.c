@@ -325,6 +325,15 @@ int iommufd_sys_destroy(int iommufd, uint32_t id)
         fake.stuck++;
         return -EBUSY;
     }
+    /* In stage 1 a device needs its label */
+    if (obj->type == OBJ_VDEVICE) {
+        uint64_t key = att_key(obj->dev_id, IOMMUFD_NESTED_RID);
+        Obj *hwpt = obj_find(GPOINTER_TO_UINT(g_hash_table_lookup(attached,
+                                                                  &key)));
+
+        g_assert_true(!hwpt || hwpt->type == OBJ_PARENT ||
+                      (fake.has_failed && fake.failed == FAKE_DETACH));
+    }
     /* The core cannot try again: what failed here is gone all the same */
     for (int i = 0; i < 2; i++) {
         if (obj->refs[i]) {

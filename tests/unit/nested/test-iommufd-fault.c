@@ -317,6 +317,14 @@ static void test_large_group(void)
     g_assert_cmpuint(front.blocked, ==, 2);
     g_assert_cmpuint(fake_attached(t.idev, 5), ==, 0);
     g_assert_cmpuint(fake_attached(t.idev, RID), ==, 0);
+
+    /* What is bound again gets a new queue */
+    g_assert_cmpuint(fake_objects(), ==, 0);
+    bind_stage1(&t, 5, 0x3000);
+    t.fd = fake_fault_fd();
+    ask(&t, 5, 3, 72, 1);
+    g_assert_true(fake_readable(t.fd));
+    g_assert_cmpuint(front.groups, ==, 2);
     teardown(&t);
 }
 

@@ -226,7 +226,7 @@ static void test_redundant(void)
 static void test_targets(void)
 {
     Test t;
-    uint64_t e = RANGE(1, 1);
+    uint64_t e = RANGE(1, 1), barrier = BARRIER;
     uint32_t a, b;
 
     setup(&t, 0, 0, false);
@@ -241,7 +241,8 @@ static void test_targets(void)
     expect(a, &e, 1);
     g_assert_cmpuint(ioctls(), ==, 1);
 
-    g_assert_true(iommufd_nested_inv_domain(t.n, 1, &e, 0, NULL, NULL));
+    /* An entry that is never redundant: sent once all the same */
+    g_assert_true(iommufd_nested_inv_domain(t.n, 1, &barrier, 0, NULL, NULL));
     flush_ok(&t);
     g_assert_cmpuint(fake.num_sent, ==, 2);
     g_assert_cmpuint(ioctls(), ==, 2);
@@ -359,6 +360,17 @@ static void test_earliest(void)
     g_assert_false(iommufd_nested_inv_flush(t.n, &fail, NULL));
     g_assert_cmpuint(fail.cookie, ==, 11);
     g_assert_cmpint(fail.err, ==, ENOMEM);
+
+    /* Also if the target that is sent first has it */
+    bind_stage1(&t, 0, RID, 0x1000, 1, 0);
+    bind_stage1(&t, 1, RID, 0x2000, 2, 0);
+    inv(&t, 1, 0, RANGE(1, 1), 20, NULL);
+    inv(&t, 2, 0, RANGE(1, 1), 21, NULL);
+    script(0, -EINVAL);
+    script(0, -ENOMEM);
+    g_assert_false(iommufd_nested_inv_flush(t.n, &fail, NULL));
+    g_assert_cmpuint(fail.cookie, ==, 20);
+    g_assert_cmpint(fail.err, ==, EINVAL);
     teardown(&t);
 }
 
