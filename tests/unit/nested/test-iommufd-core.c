@@ -657,6 +657,15 @@ static void test_reset(void)
     }
     g_assert_cmpuint(fake_objects(), ==, 0);
     teardown(&t);
+
+    /* What is queued for a vIOMMU goes, too, although the vIOMMU stays */
+    setup(&t, &smmu_like);
+    add_all(&t);
+    g_assert_true(iommufd_nested_inv_device(t.dev[0], &entry, 0, NULL,
+                                            &error_abort));
+    iommufd_nested_reset(t.n);
+    g_assert_false(iommufd_nested_inv_pending(t.n));
+    teardown(&t);
 }
 
 static void test_no_parent(void)

@@ -299,6 +299,30 @@ static void test_drain(void)
     teardown(&t);
 }
 
+/* The guest's memory must not be written: not even from a new queue */
+static void test_stopped(void)
+{
+    static const IOMMUFDNestedConfig config = {
+        .name = "viommu0",
+        .inv_len = FAKE_ENTRY_LEN,
+    };
+    Test t;
+
+    setup_config(&t, &config);
+    iommufd_nested_set_running(t.n, false);
+    bind_stage1(&t, RID, 0x1000);
+    bind_stage1(&t, 5, 0x2000);
+    t.fd = fake_fault_fd();
+    ask(&t, RID, 1, 70, 1);
+    g_assert_false(fake_readable(t.fd));
+    iommufd_nested_page_drain(t.dev, 5);
+    g_assert_cmpuint(front.groups, ==, 0);
+    iommufd_nested_set_running(t.n, true);
+    g_assert_true(fake_readable(t.fd));
+    g_assert_cmpuint(front.groups, ==, 1);
+    teardown(&t);
+}
+
 static void test_large_group(void)
 {
     Test t;
@@ -446,6 +470,7 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/fault/bounds", test_bounds);
     g_test_add_func("/iommufd/fault/detach", test_detach);
     g_test_add_func("/iommufd/fault/drain", test_drain);
+    g_test_add_func("/iommufd/fault/stopped", test_stopped);
     g_test_add_func("/iommufd/fault/large-group", test_large_group);
     g_test_add_func("/iommufd/fault/write-fails", test_write_fails);
     g_test_add_func("/iommufd/event", test_events);
