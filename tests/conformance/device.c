@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <endian.h>
 #include <fcntl.h>

@@ -8,7 +8,6 @@
  * test which counts on it cannot turn into a row of skips.
  */
 
-#define _GNU_SOURCE
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>

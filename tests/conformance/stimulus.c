@@ -8,7 +8,9 @@
  * that need it are skipped.
  */
 
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <dlfcn.h>
 #include <stdarg.h>
 #include <stdio.h>
