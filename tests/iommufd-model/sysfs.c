@@ -236,6 +236,12 @@ static void make_device(MdlDevice *dev)
     snprintf(text, sizeof(text), "../../virtual/iommu/%s",
              iommu_name(dev->iommu, name, sizeof(name)));
     make_link(text, "%s/iommu", dir);
+    if (dev->vf) {
+        /* pci_iov_sysfs_link(); the PF is nobody's device here: function 0 */
+        snprintf(text, sizeof(text), "../%.*s0", (int)strlen(dev->bdf) - 1,
+                 dev->bdf);
+        make_link(text, "%s/physfn", dir);
+    }
     snprintf(text, sizeof(text), "%u:%u\n", MDL_VFIO_MAJOR, n);
     make_file(text, "%s/vfio-dev/vfio%u/dev", dir, n);
     make_link("../../../../../class/vfio-dev",
