@@ -23,7 +23,7 @@ export CCACHE_NOHASHDIR := 1
 export CCACHE_BASEDIR := $(build)
 
 .PHONY: all build slim deps check demo install dist clean distclean help \
-	patches-edit patches-refresh check-style check-build check-unit \
+	patches-edit patches-refresh check-style check-build check-docs check-unit \
 	check-model check-qtest check-upstream
 
 all: build
@@ -50,13 +50,14 @@ check:
 	@$(check) begin
 	@$(MAKE) --no-print-directory slim
 	@status=0; \
-	for part in style build unit model qtest upstream; do \
+	for part in style build docs unit model qtest upstream; do \
 		$(check) $$part || status=1; \
 	done; \
 	$(check) total || status=1; \
 	exit $$status
 
-check-style check-build check-unit check-model check-qtest check-upstream: slim
+check-style check-build check-docs check-unit check-model check-qtest \
+check-upstream: slim
 	@$(check) begin
 	@status=0; $(check) $(@:check-%=%) || status=1; \
 	$(check) total || status=1; exit $$status
@@ -98,6 +99,7 @@ help:
 #@ make slim             build only what tests and lab need
 #@ make check-style      checkpatch, headers, -Werror on our files
 #@ make check-build      configure itself: join, interrupt, errors
+#@ make check-docs       every command line of the manual
 #@ make check-unit       our unit tests
 #@ make check-model      the /dev/iommu model: conformance, mutation, random
 #@ make check-qtest      our qtests, on the /dev/iommu model

@@ -27,7 +27,7 @@ SUITES = {
     'qtest': 'nested-qtest',
 }
 
-PARTS = ['style', 'build', 'unit', 'model', 'qtest', 'upstream']
+PARTS = ['style', 'build', 'docs', 'unit', 'model', 'qtest', 'upstream']
 
 TAP_LINE = re.compile(r'^(not ok|ok)\b[ ]*\d*(.*)$')
 
@@ -203,6 +203,9 @@ def main():
     elif args.part == 'build':
         ok = tap_script(args, 'build', [
             os.path.join(TOP, 'tests/build/configure-test.sh'), args.build])
+    elif args.part == 'docs':
+        ok = tap_script(args, 'docs', [
+            os.path.join(TOP, 'tests/docs/commands.py'), args.build])
     elif args.part == 'upstream':
         results = Results(args.build, 'upstream')
         upstream.run(TOP, args.build, args.jobs, results)
