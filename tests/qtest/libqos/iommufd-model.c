@@ -67,15 +67,21 @@ static void connect_socket(IommufdModel *m)
 /*
  * libqtest runs "exec $binary arguments" in a shell.  The environment is
  * given to the binary alone, not to this process or the shell, so that
- * nobody else runs under the model.
+ * nobody else runs under the model.  An address sanitizer in the binary
+ * wants to be the first library, and has to be told that it is not.
  */
 static char *binary_under_model(const IommufdModel *m)
 {
+    const char *options = getenv("ASAN_OPTIONS");
     g_autofree char *library = g_shell_quote(m->library);
     g_autofree char *dir = g_shell_quote(m->dir);
+    g_autofree char *asan =
+        g_strdup_printf("%s:verify_asan_link_order=0", options ?: "");
+    g_autofree char *quoted = g_shell_quote(asan);
 
-    return g_strdup_printf("env LD_PRELOAD=%s IOMMUFD_MODEL=%s/config %s",
-                           library, dir, qtest_qemu_binary(NULL));
+    return g_strdup_printf("env ASAN_OPTIONS=%s LD_PRELOAD=%s "
+                           "IOMMUFD_MODEL=%s/config %s", quoted, library,
+                           dir, qtest_qemu_binary(NULL));
 }
 
 QTestState *iommufd_model_start(IommufdModel *m, const char *fmt, ...)
