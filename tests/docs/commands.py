@@ -24,7 +24,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 STARTS = ('make', './', 'build/', 'qemu-system', 'ninja', 'cc', 'gcc', 'cd',
           'Q=', '$Q', 'IOMMUFD_MODEL', 'LD_PRELOAD', 'socat', 'echo',
-          'driverctl', 'modprobe', 'valgrind')
+          'driverctl', 'modprobe', 'valgrind', 'QTEST_')
 
 
 def blocks(path):
@@ -119,6 +119,8 @@ class Runner:
 
     def run(self, command, output):
         words = command.split()
+        if command.startswith('QTEST_'):
+            return self.shell(command.replace('build/obj', self.obj))
         if 'qemu-system-' in command:
             return self.run_qemu(command)
         if words[0] == 'cat' and output:
