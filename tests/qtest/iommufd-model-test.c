@@ -13,6 +13,7 @@
 #include "qemu/units.h"
 #include "libqtest.h"
 #include "libqos/iommufd-model.h"
+#include "libqos/smmuv3-tables.h"
 #include "libqos/vtd-tables.h"
 #include "hw/pci/pci_regs.h"
 
@@ -233,6 +234,7 @@ static void test_name_fd(void)
                              "'id': 'iommufd0', 'fd': 'iommu' } }");
     plug_fd(m);
     check_all_of_ram(m, DEV0);
+    /* This iommufd stays open: what is gone has been given back */
     check_unplug(m, "dev0");
     /* And once more: nothing of the first time is in the way */
     plug_fd(m);
@@ -389,6 +391,42 @@ static void test_shadow(void)
     iommufd_model_free(m);
 }
 
+/*
+ * The SMMUv3 of a machine cannot be shadowed; what drives its queues is tried
+ * on it alone.
+ */
+static void test_smmuv3_queues(void)
+{
+    QTestState *qts = qtest_initf("%s -machine iommu=smmuv3", machine->args);
+    QtestIommuRegs where = { .qts = qts, .base = 0x09050000 };
+    SmmuQueue cmdq, evtq;
+    SmmuTables t;
+    IommuRegs regs;
+    IommuMem mem;
+    uint64_t event[4];
+    unsigned i;
+
+    iommu_regs_qtest(&regs, &where);
+    iommu_mem_qtest(&mem, qts, ram(16 * MiB), 16 * MiB);
+    smmu_tables_init(&t, &mem, 16, 8);
+    smmu_queue_init(&cmdq, &mem, 3, 16);
+    smmu_queue_init(&evtq, &mem, 3, 32);
+    smmu_ste_set(&t, 0x28, &(SmmuSte) { .cfg = SMMU_STE_BYPASS });
+    smmu_enable(&regs, &t, &cmdq, &evtq);
+    /* More commands than the queue has room for at once: it wraps */
+    for (i = 0; i < 6; i++) {
+        smmu_queue_push(&cmdq, smmu_cfgi_ste(0x28, true));
+        smmu_queue_push(&cmdq, smmu_cfgi_cd(0x28, 0, true));
+        smmu_queue_push(&cmdq, smmu_tlbi_va(1, 0x1000, true));
+        g_assert_cmpint(smmu_cmdq_sync(&cmdq, &regs), ==, 0);
+    }
+    g_assert_false(smmu_evtq_read(&evtq, &regs, event));
+    /* CERROR_ILL is 1 */
+    smmu_queue_push(&cmdq, smmu_tlbi_all(0x7f));
+    g_assert_cmpint(smmu_cmdq_sync(&cmdq, &regs), ==, 1);
+    qtest_quit(qts);
+}
+
 /* ----------------------------------------------------------------- refusals */
 
 /* What the host refuses is an error the user sees, and leaves nothing */
@@ -457,6 +495,8 @@ int main(int argc, char **argv)
     qtest_add_func("/iommufd-model/map/move", test_move);
     if (machine->x86) {
         qtest_add_func("/iommufd-model/map/shadow", test_shadow);
+    } else {
+        qtest_add_func("/iommufd-model/smmuv3-queues", test_smmuv3_queues);
     }
     qtest_add_func("/iommufd-model/registers", test_registers);
     qtest_add_func("/iommufd-model/refused", test_refused);
