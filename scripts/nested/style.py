@@ -46,12 +46,13 @@ class Tap:
         return '\n'.join(self.lines)
 
 
-def checkpatch(tap, build, path, name, is_patch):
+def checkpatch(tap, top, build, name, is_patch):
+    # By its relative name: rules differ below tests/
     cmd = ['perl', os.path.join(build, 'src/scripts/checkpatch.pl'),
            '--no-tree', '--no-signoff', '--quiet']
     if not is_patch:
         cmd.append('-f')
-    run = subprocess.run(cmd + [path], stdout=subprocess.PIPE,
+    run = subprocess.run(cmd + [name], cwd=top, stdout=subprocess.PIPE,
                          stderr=subprocess.STDOUT, text=True, check=False)
     # What a file mode run cannot know: upstream's MAINTAINERS
     text = run.stdout
@@ -126,9 +127,9 @@ def run(top, build):
             text = data.read()
         text_rules(tap, name, text)
         if name.endswith(('.c', '.h')):
-            checkpatch(tap, build, path, name, False)
+            checkpatch(tap, top, build, name, False)
         elif name.endswith('.patch'):
-            checkpatch(tap, build, path, name, True)
+            checkpatch(tap, top, build, name, True)
             patch_rules(tap, name, text)
     with open(os.path.join(top, 'patches/series'), encoding='utf-8') as data:
         series = {line.strip() for line in data
