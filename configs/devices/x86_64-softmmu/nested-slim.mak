@@ -21,6 +21,7 @@ CONFIG_PCIE_PCI_BRIDGE=y
 CONFIG_PXB=y
 # The expander bridge and the ACPI tables refer to it unconditionally
 CONFIG_CXL=y
+CONFIG_CXL_MEM_DEVICE=y
 CONFIG_XIO3130=y
 CONFIG_IOH3420=y
 CONFIG_I82801B11=y
