@@ -16,6 +16,7 @@
 #include "libqos/smmuv3-tables.h"
 #include "libqos/vtd-tables.h"
 #include "hw/pci/pci_regs.h"
+#include "qobject/qlist.h"
 
 #define DEV0            "0000:01:00.0"
 #define DEV1            "0000:02:00.0"
@@ -478,13 +479,36 @@ static void test_journal(void)
     iommufd_model_free(m);
 }
 
+static bool qemu_has_iommufd(void)
+{
+    QTestState *qts;
+    QDict *answer;
+    bool found;
+
+    if (!qtest_has_device("vfio-pci")) {
+        return false;
+    }
+    qts = qtest_init("-machine none");
+    answer = qtest_qmp(qts, "{ 'execute': 'qom-list-types', "
+                       "'arguments': { 'implements': 'iommufd' } }");
+    found = !qlist_empty(qdict_get_qlist(answer, "return"));
+    qobject_unref(answer);
+    qtest_quit(qts);
+    return found;
+}
+
+static void test_nothing(void)
+{
+    g_test_skip("this QEMU has no vfio-pci with iommufd");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     machine = &machines[!strcmp(qtest_get_arch(), "aarch64")];
 
-    if (!qtest_has_device("vfio-pci")) {
-        g_test_message("no vfio-pci in this QEMU");
+    if (!qemu_has_iommufd()) {
+        qtest_add_func("/iommufd-model/nothing", test_nothing);
         return g_test_run();
     }
     qtest_add_data_func("/iommufd-model/name/host", "host=" DEV0, test_name);

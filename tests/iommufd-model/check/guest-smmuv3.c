@@ -133,25 +133,28 @@ static void smmu_inval_device(Guest *g, TvDevice *dev, uint32_t pasid)
 }
 
 /* The CDs of one leaf table, to which a level-1 descriptor points */
-static void smmu_move_config(Guest *g, TvDevice *dev, uint32_t pasid)
+static uint64_t smmu_move_config(Guest *g, TvDevice *dev, uint32_t pasid,
+                                 uint64_t *size)
 {
     SmmuCdTable *cds = cds_of(g, dev);
     IommuMem *mem = &g->vm->mem;
     unsigned split = cds->fmt == SMMU_S1FMT_4K_L2 ? 6 : 10;
     uint32_t first = ssid_of(pasid) >> split << split;
-    uint64_t size = 64ULL << split, slot, old, new, off;
+    uint64_t slot, old, new, off;
 
     if (cds->fmt == SMMU_S1FMT_LINEAR) {
-        return;
+        return 0;
     }
+    *size = 64ULL << split;
     old = smmu_cd_entry(cds, first);
-    new = iommu_mem_alloc(mem, size, size);
-    for (off = 0; off < size; off += 8) {
+    new = iommu_mem_alloc(mem, *size, *size);
+    for (off = 0; off < *size; off += 8) {
         iommu_mem_write64(mem, new + off, iommu_mem_read64(mem, old + off));
     }
     slot = cds->base + (first >> split) * 8;
     iommu_mem_write64(mem, slot, new | 1);
     push(g, smmu_cfgi_cd(dev->rid, first, false));
+    return old;
 }
 
 static bool smmu_guest_sync(Guest *g)

@@ -50,8 +50,12 @@ typedef struct GuestOps {
                   bool leaf);
     void (*inval_all)(Guest *g, GuestSpace *space);
     void (*inval_device)(Guest *g, TvDevice *dev, uint32_t pasid);
-    /* Same contents at another place; NULL: of no concern to the host */
-    void (*move_config)(Guest *g, TvDevice *dev, uint32_t pasid);
+    /*
+     * Same contents at another place; the old place and its size, or 0.
+     * NULL: of no concern to the host.
+     */
+    uint64_t (*move_config)(Guest *g, TvDevice *dev, uint32_t pasid,
+                            uint64_t *size);
     bool (*sync)(Guest *g);
 } GuestOps;
 

@@ -95,6 +95,10 @@ void do_sync(Run *r)
         for (off = 0; off < f->bytes; off += 8) {
             iommu_mem_write64(&r->vm->mem, f->gpa + off, f->entry);
         }
+        /* Some keep their poison for long, some become other tables */
+        if (chance(r, 80)) {
+            iommu_mem_free(&r->vm->mem, f->gpa, f->bytes);
+        }
     }
     g_ptr_array_set_size(r->freed, 0);
     r->pending = 0;
@@ -273,11 +277,16 @@ void do_protect_table(Run *r)
 void do_move_config(Run *r)
 {
     TvDevice *dev = any_device(r);
+    Freed old = { 0 };
 
     if (r->guest.ops->move_config) {
         note(r, "move the configuration tables of 0x%04x", dev->rid);
         change_begin(r);
-        r->guest.ops->move_config(&r->guest, dev, any_pasid(r));
+        old.gpa = r->guest.ops->move_config(&r->guest, dev, any_pasid(r),
+                                            &old.bytes);
+        if (old.gpa) {
+            g_ptr_array_add(r->freed, g_memdup2(&old, sizeof(old)));
+        }
     }
 }
 

@@ -28,10 +28,30 @@ void iommu_mem_zero(const IommuMem *mem, uint64_t gpa, uint64_t len)
     }
 }
 
+static bool alloc_again(IommuMem *mem, uint64_t size, uint64_t align,
+                        uint64_t *gpa)
+{
+    unsigned i;
+
+    for (i = 0; i < mem->n_free; i++) {
+        if (mem->free[i].size == size && !(mem->free[i].gpa & (align - 1))) {
+            *gpa = mem->free[i].gpa;
+            mem->free[i] = mem->free[--mem->n_free];
+            return true;
+        }
+    }
+    return false;
+}
+
 uint64_t iommu_mem_alloc(IommuMem *mem, uint64_t size, uint64_t align)
 {
-    uint64_t gpa = ROUND_UP(mem->next, align);
+    uint64_t gpa;
 
+    if (alloc_again(mem, size, align, &gpa)) {
+        iommu_mem_zero(mem, gpa, size);
+        return gpa;
+    }
+    gpa = ROUND_UP(mem->next, align);
     if (gpa > mem->end || mem->end - gpa < size) {
         fprintf(stderr, "iommu-mem: no room for a table of %" PRIu64
                 " bytes\n", size);
@@ -40,4 +60,12 @@ uint64_t iommu_mem_alloc(IommuMem *mem, uint64_t size, uint64_t align)
     mem->next = gpa + size;
     iommu_mem_zero(mem, gpa, size);
     return gpa;
+}
+
+void iommu_mem_free(IommuMem *mem, uint64_t gpa, uint64_t size)
+{
+    if (mem->n_free < IOMMU_MEM_FREE) {
+        mem->free[mem->n_free].gpa = gpa;
+        mem->free[mem->n_free++].size = size;
+    }
 }

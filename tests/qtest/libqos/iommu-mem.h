@@ -13,12 +13,19 @@
 
 #include "qemu/bswap.h"
 
+#define IOMMU_MEM_FREE  64
+
 typedef struct IommuMem {
     void (*read)(void *opaque, uint64_t gpa, void *buf, size_t len);
     void (*write)(void *opaque, uint64_t gpa, const void *buf, size_t len);
     void *opaque;
     /* Memory for tables: [next, end) is free and need not be zero */
     uint64_t next, end;
+    /* And what iommu_mem_free() gave back */
+    struct {
+        uint64_t gpa, size;
+    } free[IOMMU_MEM_FREE];
+    unsigned n_free;
 } IommuMem;
 
 /* Registers of an emulated IOMMU; @offset is from its base */
@@ -77,5 +84,11 @@ void iommu_mem_zero(const IommuMem *mem, uint64_t gpa, uint64_t len);
  * Returns: its guest physical address.  Aborts when none is left.
  */
 uint64_t iommu_mem_alloc(IommuMem *mem, uint64_t size, uint64_t align);
+
+/**
+ * iommu_mem_free: memory of a table may be used for another of its size.
+ * Only once nobody can walk it any more: contents stay until then.
+ */
+void iommu_mem_free(IommuMem *mem, uint64_t gpa, uint64_t size);
 
 #endif
