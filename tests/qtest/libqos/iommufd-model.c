@@ -190,7 +190,8 @@ static QDict *transact(IommufdModel *m, const char *request)
     return qobject_to(QDict, obj);
 }
 
-static QDict *vcommand(IommufdModel *m, const char *fmt, va_list ap)
+static QDict *G_GNUC_PRINTF(2, 0) vcommand(IommufdModel *m,
+                                           const char *fmt, va_list ap)
 {
     g_autofree char *text = g_strdup_vprintf(fmt, ap);
 
