@@ -22,7 +22,7 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
-STARTS = ('make', './', 'build/', 'qemu-system', 'ninja', 'cc', 'gcc', 'cd',
+STARTS = ('make', './', 'build/obj/qemu', 'qemu-system', 'ninja', 'cc', 'gcc', 'cd',
           'Q=', '$Q', 'IOMMUFD_MODEL', 'LD_PRELOAD', 'socat', 'echo',
           'driverctl', 'modprobe', 'valgrind', 'QTEST_')
 
