@@ -67,7 +67,7 @@ def text_rules(tap, name, text):
     base = os.path.basename(name)
     if name.endswith(SOURCE) and not name.endswith(NO_SPDX):
         tap.check(any('SPDX-License-Identifier: GPL-2.0-or-later' in line
-                      for line in lines[:12]), f'SPDX line: {name}')
+                      for line in lines[:40]), f'SPDX line: {name}')
     if name.endswith(('.c', '.h')):
         tap.check(len(lines) <= MAX_LINES, f'length: {name}',
                   f'{len(lines)} lines, more than {MAX_LINES}')

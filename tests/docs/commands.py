@@ -120,7 +120,7 @@ class Runner:
     def run(self, command, output):
         words = command.split()
         if command.startswith('QTEST_'):
-            return self.shell(command.replace('build/obj', self.obj))
+            return self.shell(command, cwd=self.obj)
         if 'qemu-system-' in command:
             return self.run_qemu(command)
         if words[0] == 'cat' and output:
@@ -204,7 +204,9 @@ class Runner:
                 f'cp -R patches {copy} && cp {self.build}/quiltrc '
                 f'{self.work}/quiltrc && sed -i '
                 f's,^QUILT_PATCHES=.*,QUILT_PATCHES={copy}, '
-                f'{self.work}/quiltrc')
+                f'{self.work}/quiltrc && '
+                # quilt remembers where its patches are
+                f'echo {copy} >{queue}/.pc/.quilt_patches')
             if not ok:
                 return ok, text
             self.quilt_ready = True
