@@ -22,6 +22,11 @@ bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
     return false;
 }
 
+bool vtd_nested_active(IntelIOMMUState *s)
+{
+    return false;
+}
+
 void vtd_nested_cap_init(IntelIOMMUState *s)
 {
 }

@@ -60,6 +60,16 @@ bool vtd_nested_pri_enabled(const VTDNestedDevice *vdev)
     return pdev && pcie_ats_enabled(pdev) && pcie_pri_enabled(pdev);
 }
 
+void vtd_nested_tell(bool *told, Error *err)
+{
+    if (*told) {
+        error_free(err);
+        return;
+    }
+    *told = true;
+    error_report_err(err);
+}
+
 static uint32_t vtd_nested_label(void *opaque, IOMMUFDNestedDevice *dev)
 {
     VTDNestedDevice *vdev = iommufd_nested_device_opaque(dev);
@@ -146,13 +156,29 @@ bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
     return true;
 }
 
+bool vtd_nested_active(IntelIOMMUState *s)
+{
+    return s->nested && s->nested->active;
+}
+
 void vtd_nested_reset(IntelIOMMUState *s)
 {
-    if (s->nested && s->nested->frozen && s->nested->active) {
-        s->nested->stale = false;
-        iommufd_nested_reset(s->nested->core);
-        vtd_nested_relabel(s->nested);
+    VTDNested *n = s->nested;
+    VTDNestedDevice *vdev;
+    GHashTableIter iter;
+
+    if (!n || !n->active || !n->frozen) {
+        return;
     }
+    n->stale = false;
+    n->refused = false;
+    n->told = false;
+    g_hash_table_iter_init(&iter, n->devices);
+    while (g_hash_table_iter_next(&iter, NULL, (void **)&vdev)) {
+        vdev->told = false;
+    }
+    iommufd_nested_reset(n->core);
+    vtd_nested_relabel(n);
 }
 
 int vtd_nested_pre_save(void *opaque)

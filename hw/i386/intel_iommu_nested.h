@@ -41,6 +41,9 @@ void vtd_nested_instance_init(Object *obj);
  */
 bool vtd_nested_realize(IntelIOMMUState *s, Error **errp);
 
+/* Nesting is on, or is going to be with the first device (nested=auto) */
+bool vtd_nested_active(IntelIOMMUState *s);
+
 /* At the end of vtd_cap_init(): amends s->cap and s->ecap */
 void vtd_nested_cap_init(IntelIOMMUState *s);
 
@@ -98,7 +101,12 @@ bool vtd_nested_inv_after(IntelIOMMUState *s, const VTDInvDesc *desc,
 /* At the end of the queue: nothing stays behind; returns as above */
 bool vtd_nested_inv_flush(IntelIOMMUState *s);
 
-/* Whether an error was cleared with descriptors still in the queue */
+/*
+ * After a write to FSTS. If an error was cleared, what was blocked for it gets
+ * its translation back.
+ *
+ * Return: whether there are descriptors to go on with.
+ */
 bool vtd_nested_inv_resume(IntelIOMMUState *s);
 
 #endif

@@ -70,6 +70,9 @@ struct VTDNested {
     bool host_seen;
     /* Width of PASIDs that ECAP.PSS tells, 0: none */
     uint8_t pasid_bits;
+    /* The host refused an invalidation; what that concerns is blocked */
+    bool refused;
+    bool told;                  /* and the user knows */
     /* Loaded state: tables are read when bus numbers are loaded as well */
     bool stale;
     Notifier machine_done;
@@ -84,6 +87,7 @@ typedef struct VTDNestedDevice {
     IOMMUFDNestedDevice *dev;
     IOMMUFDNestedHostInfo info;
     uint16_t sid;               /* label that the tables were read under */
+    bool told;                  /* the user knows that the host refused */
 } VTDNestedDevice;
 
 /* What a context or PASID-table entry makes of a request */
@@ -137,6 +141,8 @@ void vtd_nested_relabel(VTDNested *n);
 VTDNestedDevice *vtd_nested_find(VTDNested *n, uint16_t sid);
 
 /* intel_iommu_nested.c */
+/* One message is enough: what a guest can do once it can do without end */
+void vtd_nested_tell(bool *told, Error *err);
 VTDNestedDevice *vtd_nested_device(VTDNested *n, PCIBus *bus, int devfn);
 /* State that guest software controls in the (emulated) capabilities */
 bool vtd_nested_pasid_enabled(const VTDNestedDevice *vdev);

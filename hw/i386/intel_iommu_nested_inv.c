@@ -15,7 +15,6 @@
  */
 
 #include "qemu/osdep.h"
-#include "qemu/error-report.h"
 #include "qapi/error.h"
 #include "intel_iommu_nested_internal.h"
 #include "trace.h"
@@ -97,7 +96,8 @@ static bool vtd_nested_inv_failed(IntelIOMMUState *s, uint64_t index,
     int shift = s->iq_dw ? VTD_IQH_QH_SHIFT_5 : VTD_IQH_QH_SHIFT_4;
 
     trace_vtd_nested_inv_failed(index, s->iq_head, host_errno);
-    error_report_err(err);
+    vtd_nested_tell(&s->nested->told, err);
+    s->nested->refused = true;
     if (index < s->iq_size) {
         s->iq_head = index;
         stq_le_p(&s->csr[DMAR_IQH_REG], (index << shift) & VTD_IQH_QH_MASK);
@@ -118,9 +118,18 @@ bool vtd_nested_inv_flush(IntelIOMMUState *s)
 
 bool vtd_nested_inv_resume(IntelIOMMUState *s)
 {
-    return s->nested && s->nested->active && s->qi_enabled &&
-           s->iq_head != s->iq_tail &&
-           !(vtd_nested_reg32(s, DMAR_FSTS_REG) & VTD_FSTS_IQE);
+    VTDNested *n = s->nested;
+
+    if (!n || !n->active || !s->qi_enabled ||
+        (vtd_nested_reg32(s, DMAR_FSTS_REG) & VTD_FSTS_IQE)) {
+        return false;
+    }
+    if (n->refused) {
+        /* What is attached anew has nothing stale in the host's caches */
+        n->refused = false;
+        vtd_nested_sync_all(n);
+    }
+    return s->iq_head != s->iq_tail;
 }
 
 static bool vtd_nested_context_inv(VTDNested *n, const VTDInvDesc *desc)
@@ -307,7 +316,7 @@ void vtd_nested_iotlb_reg(IntelIOMMUState *s, uint64_t iotlb)
                                  VTD_TLB_GLOBAL_FLUSH,
                               VTD_TLB_DID(iotlb), NULL, &err) ||
         !iommufd_nested_inv_flush(n->core, NULL, &err)) {
-        error_report_err(err);
+        vtd_nested_tell(&n->told, err);
     }
 }
 
@@ -324,6 +333,6 @@ void vtd_nested_root_changed(IntelIOMMUState *s)
     if (!iommufd_nested_inv_all(n->core, &vtd_nested_everything, 0, NULL,
                                 &err) ||
         !iommufd_nested_inv_flush(n->core, NULL, &err)) {
-        error_report_err(err);
+        vtd_nested_tell(&n->told, err);
     }
 }

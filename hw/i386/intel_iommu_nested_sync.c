@@ -10,7 +10,6 @@
  */
 
 #include "qemu/osdep.h"
-#include "qemu/error-report.h"
 #include "qemu/lockable.h"
 #include "qapi/error.h"
 #include "intel_iommu_nested_internal.h"
@@ -88,7 +87,7 @@ static bool vtd_nested_apply(VTDNestedDevice *vdev, uint32_t pasid,
     if (!iommufd_nested_set(vdev->dev, pasid,
                             !is_rid && entry->state == IOMMUFD_NESTED_BLOCKED &&
                             !entry->present ? NULL : &t, &err)) {
-        error_report_err(err);
+        vtd_nested_tell(&vdev->told, err);
         vtd_nested_record_fault(vdev, pasid, ctx->scalable ?
                                 VTD_FR_PASID_TABLE_ENTRY_INV :
                                 VTD_FR_CONTEXT_ENTRY_INV, false);
@@ -149,7 +148,7 @@ void vtd_nested_relabel(VTDNested *n)
     Error *err = NULL;
 
     if (!iommufd_nested_relabel(n->core, &err)) {
-        warn_report_err(err);
+        vtd_nested_tell(&n->told, err);
     }
 }
 

@@ -1,0 +1,340 @@
+/*
+ * VT-d nesting: invalidation of first-stage page tables
+ *
+ * The modelled host caches forget nothing by themselves: what the guest did
+ * not invalidate, or what did not reach the host in time, is seen as DMA to
+ * the old page.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "vtd-rig.h"
+
+#define IOVA    0x4000000000ULL
+#define DID     5
+
+static uint64_t inv_calls(VtdRig *r)
+{
+    return iommufd_model_counter(r->m, "HWPT_INVALIDATE", "calls");
+}
+
+static uint64_t inv_entries(VtdRig *r)
+{
+    return iommufd_model_counter(r->m, "HWPT_INVALIDATE", "entries");
+}
+
+/* @num pages from IOVA on, each to the data page of its number, and used */
+static uint64_t start_mapped(VtdRig *r, unsigned devices, unsigned num)
+{
+    uint64_t s1;
+
+    vtd_rig_start_simple(r, devices);
+    vtd_rig_enable(r);
+    s1 = vtd_s1_new(&r->mem);
+    for (unsigned i = 0; i < num; i++) {
+        vtd_rig_fill(r, i, i + 1);
+        vtd_rig_fill(r, num + i, 0x80 + i);
+        vtd_s1_map(&r->mem, s1, 4, IOVA + i * 4096, DATA + i * 4096, 4096, 12,
+                   VTD_S1_USER_RW);
+    }
+    for (unsigned i = 0; i < devices; i++) {
+        vtd_rig_first_stage(r, RID0 + i * 8, DID, s1);
+    }
+    for (unsigned i = 0; i < num; i++) {
+        iommufd_model_expect_data(r->m, HOST_DEV0, NULL, IOVA + i * 4096,
+                                  i + 1, 16);
+    }
+    return s1;
+}
+
+static void remap(VtdRig *r, uint64_t s1, unsigned i, unsigned num)
+{
+    vtd_s1_map(&r->mem, s1, 4, IOVA + i * 4096, DATA + (num + i) * 4096, 4096,
+               12, VTD_S1_USER_RW);
+}
+
+static void expect_page(VtdRig *r, unsigned i, uint8_t value)
+{
+    iommufd_model_expect_data(r->m, HOST_DEV0, NULL, IOVA + i * 4096, value,
+                              16);
+}
+
+/* Every command that concerns a page makes the device see its new place */
+static void test_commands(void)
+{
+    const VtdDesc command[] = {
+        vtd_inv_piotlb(DID, 0, IOVA, 0, false),
+        vtd_inv_piotlb(DID, 0, IOVA, 0, true),
+        vtd_inv_piotlb(DID, 0, IOVA, 9, false),
+        vtd_inv_piotlb(DID, 0, 0, 40, false),
+        vtd_inv_piotlb(DID, 0, 0, 63, false),
+        vtd_inv_piotlb_all(DID, 0),
+        vtd_inv_iotlb(VTD_INV_GLOBAL, 0, 0, 0, false),
+        vtd_inv_iotlb(VTD_INV_DOMAIN, DID, 0, 0, false),
+        vtd_inv_iotlb(VTD_INV_NARROW, DID, 0x1000, 0, false),
+    };
+    VtdRig r;
+    uint64_t s1 = start_mapped(&r, 1, 1);
+
+    for (unsigned i = 0; i < ARRAY_SIZE(command); i++) {
+        bool odd = i & 1;
+
+        vtd_s1_map(&r.mem, s1, 4, IOVA, DATA + (odd ? 0 : 4096), 4096, 12,
+                   VTD_S1_USER_RW);
+        /* Not told: the old place */
+        expect_page(&r, 0, odd ? 0x80 : 1);
+        vtd_queue_push(&r.q, command[i]);
+        vtd_rig_sync(&r);
+        expect_page(&r, 0, odd ? 1 : 0x80);
+    }
+    vtd_rig_stop(&r);
+}
+
+/* Those that concern something else do not */
+static void test_other_targets(void)
+{
+    const VtdDesc command[] = {
+        vtd_inv_piotlb(DID, 0, IOVA + 4096, 0, false),
+        vtd_inv_piotlb(DID + 1, 0, IOVA, 0, false),
+        vtd_inv_piotlb(DID, 1, IOVA, 0, false),
+        vtd_inv_piotlb_all(DID + 1, 0),
+        vtd_inv_iotlb(VTD_INV_DOMAIN, DID + 1, 0, 0, false),
+    };
+    VtdRig r;
+    uint64_t s1 = start_mapped(&r, 1, 1);
+
+    remap(&r, s1, 0, 1);
+    for (unsigned i = 0; i < ARRAY_SIZE(command); i++) {
+        vtd_queue_push(&r.q, command[i]);
+        vtd_rig_sync(&r);
+        expect_page(&r, 0, 1);
+    }
+    vtd_rig_stop(&r);
+}
+
+/* Only without the hint are the tables above the leaf dropped as well */
+static void test_leaf_hint(void)
+{
+    VtdRig r;
+    uint64_t s1 = start_mapped(&r, 1, 1), slot;
+    unsigned level;
+
+    /* A new last-level table for the page */
+    slot = vtd_s1_entry(&r.mem, s1, 4, IOVA, 2, &level);
+    g_assert_cmpuint(level, ==, 2);
+    iommu_mem_write64(&r.mem, slot, 0);
+    remap(&r, s1, 0, 1);
+
+    vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA, 0, true));
+    vtd_rig_sync(&r);
+    expect_page(&r, 0, 1);
+    vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA, 0, false));
+    vtd_rig_sync(&r);
+    expect_page(&r, 0, 0x80);
+    vtd_rig_stop(&r);
+}
+
+/*
+ * One ioctl for all that came before a wait descriptor, and four devices with
+ * the same tables cost what one costs
+ */
+static void test_batch(gconstpointer opaque)
+{
+    unsigned devices = GPOINTER_TO_UINT(opaque);
+    static const unsigned sizes[] = { 1, 16, 100 };
+    VtdRig r;
+
+    start_mapped(&r, devices, 1);
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+        uint64_t calls = inv_calls(&r), entries = inv_entries(&r);
+
+        for (unsigned j = 0; j < sizes[i]; j++) {
+            vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA + j * 0x2000, 0,
+                                                true));
+        }
+        vtd_rig_sync(&r);
+        g_assert_cmpuint(inv_calls(&r), ==, calls + 1);
+        g_assert_cmpuint(inv_entries(&r), ==, entries + sizes[i]);
+        g_test_message("%u devices, %u commands: 1 ioctl, %u entries",
+                       devices, sizes[i], sizes[i]);
+    }
+    /* The parent and one stage-1 */
+    g_assert_cmpuint(iommufd_model_live(r.m, "hwpt"), ==, 2);
+    vtd_rig_stop(&r);
+}
+
+/* What is inside something else that is queued goes nowhere */
+static void test_redundant(void)
+{
+    VtdRig r;
+    uint64_t calls, entries;
+
+    start_mapped(&r, 1, 1);
+    calls = inv_calls(&r);
+    entries = inv_entries(&r);
+    vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA, 0, false));
+    vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA, 0, false));
+    vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA, 0, true));
+    vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA, 4, false));
+    vtd_queue_push(&r.q, vtd_inv_piotlb_all(DID, 0));
+    vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA, 4, false));
+    vtd_queue_push(&r.q, vtd_inv_iotlb(VTD_INV_GLOBAL, 0, 0, 0, false));
+    vtd_rig_sync(&r);
+    g_assert_cmpuint(inv_calls(&r), ==, calls + 1);
+    g_assert_cmpuint(inv_entries(&r), ==, entries + 1);
+    vtd_rig_stop(&r);
+}
+
+/* The end of the queue is a synchronisation point, too */
+static void test_no_wait(void)
+{
+    VtdRig r;
+    uint64_t s1 = start_mapped(&r, 1, 1);
+
+    remap(&r, s1, 0, 1);
+    vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA, 0, true));
+    vtd_queue_kick(&r.q, &r.regs);
+    expect_page(&r, 0, 0x80);
+    vtd_rig_stop(&r);
+}
+
+/* The registers that came before the queue */
+static void test_registers(void)
+{
+    VtdRig r;
+    uint64_t s1;
+
+    vtd_rig_start_simple(&r, 1);
+    vtd_tables_init(&r.t, &r.mem, true);
+    s1 = vtd_rig_s1(&r, IOVA, 0);
+    vtd_rig_fill(&r, 0, 1);
+    vtd_rig_fill(&r, 1, 0x80);
+    vtd_context_scalable(&r.t, RID0, 7, 0, 0);
+    vtd_pasid_set(&r.t, RID0, 0, &(VtdPasidEntry) {
+        .pgtt = VTD_PGTT_FIRST, .did = DID, .s1 = s1, .s1_levels = 4,
+    });
+    r.regs.write64(r.regs.opaque, VTD_REG_RTADDR, vtd_tables_rtaddr(&r.t));
+    r.regs.write32(r.regs.opaque, VTD_REG_GCMD, VTD_GCMD_SRTP);
+    vtd_rig_translation(&r, true);
+    expect_page(&r, 0, 1);
+
+    remap(&r, s1, 0, 1);
+    expect_page(&r, 0, 1);
+    /* IOTLB_REG: IVT, global */
+    r.regs.write64(r.regs.opaque, 0xf8, 1ULL << 63 | 1ULL << 60);
+    expect_page(&r, 0, 0x80);
+
+    vtd_context_clear(&r.t, RID0);
+    /* CCMD_REG: ICC, device, the source id */
+    r.regs.write64(r.regs.opaque, 0x28, 7ULL << 61 | RID0 << 16);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
+                               "blocked");
+    vtd_rig_stop(&r);
+}
+
+/* Device-TLB commands for an assigned device are the host's business */
+static void test_device_tlb(void)
+{
+    VtdRig r;
+    uint64_t calls;
+
+    start_mapped(&r, 1, 1);
+    calls = inv_calls(&r);
+    vtd_queue_push(&r.q, vtd_inv_dev_tlb(RID0, IOVA, 0));
+    vtd_queue_push(&r.q, vtd_inv_pasid_dev_tlb(RID0, 0, IOVA, 0));
+    /* Nobody's */
+    vtd_queue_push(&r.q, vtd_inv_dev_tlb(0x123, IOVA, 0));
+    vtd_rig_sync(&r);
+    g_assert_cmpuint(inv_calls(&r), ==, calls);
+    g_assert_cmpuint(vtd_rig_fsts(&r), ==, 0);
+    vtd_rig_stop(&r);
+}
+
+/* Interrupted calls go on where they were */
+static void test_interrupted(void)
+{
+    VtdRig r;
+    uint64_t s1 = start_mapped(&r, 1, 4);
+
+    for (unsigned i = 0; i < 4; i++) {
+        remap(&r, s1, i, 4);
+        vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA + i * 4096, 0, true));
+    }
+    iommufd_model_do(r.m, "{\"cmd\":\"fault\","
+                     "\"on\":\"HWPT_INVALIDATE:1:eintr:partial=2\"}");
+    vtd_rig_sync(&r);
+    for (unsigned i = 0; i < 4; i++) {
+        expect_page(&r, i, 0x80 + i);
+    }
+    g_assert_cmpuint(vtd_rig_fsts(&r), ==, 0);
+    vtd_rig_stop(&r);
+}
+
+/*
+ * The host refuses entry @index of four: the queue stops at its descriptor,
+ * with an error, and the wait descriptor is not completed. No DMA goes to an
+ * old page. When the guest clears the error, what was blocked is attached anew
+ * (with nothing in the host's caches), and the queue goes on from there.
+ */
+static void test_refused(gconstpointer opaque)
+{
+    unsigned index = GPOINTER_TO_UINT(opaque), first;
+    uint32_t ticket;
+    VtdRig r;
+    uint64_t s1 = start_mapped(&r, 2, 4);
+
+    first = r.q.tail / 32;
+    for (unsigned i = 0; i < 4; i++) {
+        remap(&r, s1, i, 4);
+        vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA + i * 4096, 0, true));
+    }
+    ticket = vtd_queue_push_wait(&r.q);
+    iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":\"HWPT_INVALIDATE:1:"
+                     "errno=EIO:partial=%u\"}", index);
+    vtd_queue_kick(&r.q, &r.regs);
+
+    g_assert_false(vtd_queue_done(&r.q, ticket));
+    g_assert_cmphex(vtd_rig_fsts(&r) & VTD_FSTS_IQE_BIT, ==, VTD_FSTS_IQE_BIT);
+    g_assert_cmpuint(vtd_rig_head(&r), ==, first + index);
+    for (unsigned i = 0; i < 4; i++) {
+        iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA + i * 4096,
+                                   false, 0, "blocked");
+        iommufd_model_expect_fault(r.m, HOST_DEV1, NULL, IOVA + i * 4096,
+                                   false, 0, "blocked");
+    }
+
+    r.regs.write32(r.regs.opaque, VTD_REG_FSTS, VTD_FSTS_IQE_BIT);
+    g_assert_true(vtd_queue_done(&r.q, ticket));
+    g_assert_cmphex(vtd_rig_fsts(&r) & VTD_FSTS_IQE_BIT, ==, 0);
+    for (unsigned i = 0; i < 4; i++) {
+        expect_page(&r, i, 0x80 + i);
+        iommufd_model_expect_data(r.m, HOST_DEV1, NULL, IOVA + i * 4096,
+                                  0x80 + i, 16);
+    }
+    vtd_rig_stop(&r);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qtest_add_func("/vtd-nested/inv/commands", test_commands);
+    qtest_add_func("/vtd-nested/inv/other-targets", test_other_targets);
+    qtest_add_func("/vtd-nested/inv/leaf-hint", test_leaf_hint);
+    qtest_add_data_func("/vtd-nested/inv/batch/1", GUINT_TO_POINTER(1),
+                        test_batch);
+    qtest_add_data_func("/vtd-nested/inv/batch/4", GUINT_TO_POINTER(4),
+                        test_batch);
+    qtest_add_func("/vtd-nested/inv/redundant", test_redundant);
+    qtest_add_func("/vtd-nested/inv/no-wait", test_no_wait);
+    qtest_add_func("/vtd-nested/inv/registers", test_registers);
+    qtest_add_func("/vtd-nested/inv/device-tlb", test_device_tlb);
+    qtest_add_func("/vtd-nested/inv/interrupted", test_interrupted);
+    for (unsigned i = 0; i < 4; i++) {
+        g_autofree char *path = g_strdup_printf("/vtd-nested/inv/refused/%u",
+                                                i);
+
+        qtest_add_data_func(path, GUINT_TO_POINTER(i), test_refused);
+    }
+    return g_test_run();
+}

@@ -1,0 +1,278 @@
+/*
+ * VT-d nesting: properties, resolved from the host and then frozen
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qobject/qdict.h"
+#include "vtd-rig.h"
+
+/* The model's ECAP of a host that can do everything, less some bits */
+#define HOST_ECAP_ALL   0x1cd9ca4f000dfULL
+
+/* The model's line for such a host */
+static char *ecap_line(uint64_t lacks)
+{
+    return g_strdup_printf("ecap=0x%" PRIx64 "\n",
+                           (uint64_t)HOST_ECAP_ALL & ~lacks);
+}
+
+static uint64_t cap(VtdRig *r)
+{
+    return r->regs.read64(r->regs.opaque, VTD_REG_CAP);
+}
+
+static uint64_t ecap(VtdRig *r)
+{
+    return r->regs.read64(r->regs.opaque, VTD_REG_ECAP);
+}
+
+static void test_all(void)
+{
+    const uint64_t all = VTD_ECAP_DT_BIT | VTD_ECAP_SC_BIT |
+        VTD_ECAP_PRS_BIT | VTD_ECAP_PASID_BIT | VTD_ECAP_PDS_BIT |
+        VTD_ECAP_SMTS_BIT | VTD_ECAP_FSTS_BIT | VTD_ECAP_SMPWC_BIT;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    g_assert_cmphex(ecap(&r) & all, ==, all);
+    g_assert_cmphex(ecap(&r) & VTD_ECAP_SSTS_BIT, ==, 0);
+    g_assert_cmpuint(VTD_ECAP_PSS_OF(ecap(&r)), ==, 19);
+    g_assert_cmphex(cap(&r) & (VTD_CAP_CM_BIT | VTD_CAP_FS1GP_BIT), ==,
+                    VTD_CAP_CM_BIT | VTD_CAP_FS1GP_BIT);
+    vtd_rig_stop(&r);
+}
+
+/* What the host lacks, the guest does not get; nor what the user refused */
+static void test_follow(void)
+{
+    static const struct {
+        const char *property;
+        uint64_t bit;
+        bool in_cap;
+    } features[] = {
+        { "snoop-control", VTD_ECAP_SC_BIT },
+        { "smpwc", VTD_ECAP_SMPWC_BIT },
+        { "x-pasid-mode", VTD_ECAP_PASID_BIT },
+        { "svm", VTD_ECAP_PRS_BIT },
+        { "device-iotlb", VTD_ECAP_DT_BIT },
+        { "fs1gp", VTD_CAP_FS1GP_BIT, true },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
+        bool in_cap = features[i].in_cap;
+        g_autofree char *iommu = in_cap ? g_strdup("cap=0x12008c006f0406\n") :
+                                          ecap_line(features[i].bit);
+        g_autofree char *host = vtd_rig_host(1, iommu, "");
+        g_autofree char *full = vtd_rig_host(1, "", "");
+        g_autofree char *off = g_strdup_printf("nested=on,%s=off",
+                                               features[i].property);
+        VtdRig r;
+
+        vtd_rig_start(&r, host, "nested=on", 1, "");
+        g_assert_cmphex((in_cap ? cap(&r) : ecap(&r)) & features[i].bit, ==,
+                        0);
+        vtd_rig_stop(&r);
+        vtd_rig_start(&r, full, off, 1, "");
+        g_assert_cmphex((in_cap ? cap(&r) : ecap(&r)) & features[i].bit, ==,
+                        0);
+        vtd_rig_stop(&r);
+    }
+}
+
+/* QEMU has to end with a message that has all of the words, up to a NULL */
+static void G_GNUC_NULL_TERMINATED
+expect_refusal(const char *host, const char *iommu, ...)
+{
+    IommufdModel *m = iommufd_model_new(host);
+    g_autofree char *command = g_strdup_printf(
+        "exec env LD_PRELOAD='%s' IOMMUFD_MODEL='%s/config' %s -display none "
+        "-accel qtest -machine q35 -m 128M -nodefaults -device intel-iommu,%s "
+        "-object iommufd,id=iommufd0 -device vfio-pci,host=" HOST_DEV0
+        ",iommufd=iommufd0", m->library, m->dir, qtest_qemu_binary(NULL),
+        iommu);
+    char *argv[] = { (char *)"/bin/sh", (char *)"-c", command, NULL };
+    g_autofree char *text = NULL;
+    g_autoptr(GError) err = NULL;
+    const char *word;
+    int status;
+    va_list ap;
+
+    g_spawn_sync(NULL, argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &text,
+                 &status, &err);
+    g_assert_no_error(err);
+    g_test_message("%s", text);
+    g_assert_cmpint(status, !=, 0);
+    va_start(ap, iommu);
+    while ((word = va_arg(ap, const char *))) {
+        g_assert_nonnull(strstr(text, word));
+    }
+    va_end(ap);
+    iommufd_model_free(m);
+}
+
+static void test_refusals(void)
+{
+    g_autofree char *full = vtd_rig_host(1, "", "");
+    g_autofree char *no_smpwc_line = ecap_line(VTD_ECAP_SMPWC_BIT);
+    g_autofree char *no_smpwc = vtd_rig_host(1, no_smpwc_line, "");
+    g_autofree char *no_nest_line = ecap_line(1ULL << 26);
+    g_autofree char *no_nest = vtd_rig_host(1, no_nest_line, "");
+    g_autofree char *narrow_line = g_strdup_printf("ecap=0x%llx\n",
+        (HOST_ECAP_ALL & ~(0x1fULL << 35)) | 7ULL << 35);
+    g_autofree char *narrow = vtd_rig_host(1, narrow_line, "");
+
+    expect_refusal(no_smpwc, "nested=on,smpwc=on", "'smpwc' is on", "off",
+                   HOST_DEV0, NULL);
+    expect_refusal(narrow, "nested=on,x-pasid-mode=on,pasid-bits=16",
+                   "'pasid-bits' is 16", "has 8", HOST_DEV0, NULL);
+    expect_refusal(no_nest, "nested=on", "nested=on", HOST_DEV0,
+                   "nested translation", NULL);
+    expect_refusal(full, "nested=on,x-flts=off", "nested=on needs x-flts=on",
+                   NULL);
+    expect_refusal(full, "nested=on,caching-mode=off",
+                   "nested=on needs caching-mode=on", NULL);
+    expect_refusal(full, "nested=on,svm=on,device-iotlb=off",
+                   "svm=on needs device-iotlb=on", NULL);
+    expect_refusal(full, "nested=on,pasid-bits=21", "pasid-bits", NULL);
+    expect_refusal(full, "svm=on", "nested=on", NULL);
+    expect_refusal(full, "nested=on,fs1gp=maybe", "fs1gp", NULL);
+}
+
+/* All the spellings that a boolean property of the base takes, and auto */
+static void test_spellings(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    static const char *const off[] = {
+        "nested=on,fs1gp=off", "nested=on,fs1gp=no", "nested=on,fs1gp=false",
+        "nested=on -global intel-iommu.fs1gp=off",
+    };
+    static const char *const on[] = {
+        "nested=on,fs1gp=on", "nested=on,fs1gp=yes", "nested=on,fs1gp=auto",
+        "nested=on -global intel-iommu.fs1gp=auto",
+    };
+    VtdRig r;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(off); i++) {
+        vtd_rig_start(&r, host, off[i], 1, "");
+        g_assert_cmphex(cap(&r) & VTD_CAP_FS1GP_BIT, ==, 0);
+        vtd_rig_stop(&r);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(on); i++) {
+        vtd_rig_start(&r, host, on[i], 1, "");
+        g_assert_cmphex(cap(&r) & VTD_CAP_FS1GP_BIT, !=, 0);
+        vtd_rig_stop(&r);
+    }
+}
+
+/* nested=auto: without a device, and with one that cannot nest */
+static void test_auto(void)
+{
+    g_autofree char *full = vtd_rig_host(1, "", "");
+    g_autofree char *line = ecap_line(1ULL << 26);
+    g_autofree char *no_nest = vtd_rig_host(1, line, "");
+    VtdRig r;
+
+    vtd_rig_start(&r, full, "nested=auto", 0, "");
+    g_assert_cmphex(ecap(&r) & VTD_ECAP_SMTS_BIT, ==, 0);
+    g_assert_cmphex(cap(&r) & VTD_CAP_CM_BIT, ==, 0);
+    vtd_rig_stop(&r);
+
+    vtd_rig_start(&r, full, "nested=auto", 1, "");
+    g_assert_cmphex(ecap(&r) & VTD_ECAP_FSTS_BIT, !=, 0);
+    vtd_rig_stop(&r);
+
+    vtd_rig_start(&r, no_nest, "nested=auto", 1, "");
+    g_assert_cmphex(ecap(&r) & VTD_ECAP_SMTS_BIT, ==, 0);
+    g_assert_cmphex(cap(&r) & VTD_CAP_CM_BIT, !=, 0);
+    vtd_rig_fill(&r, 0, 0xa5);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA, 0xa5, 16);
+    vtd_rig_stop(&r);
+}
+
+static QDict *plug(VtdRig *r, const char *id, const char *dev,
+                   const char *port)
+{
+    return qtest_qmp(r->qts, "{ 'execute': 'device_add', 'arguments': {"
+                     "'driver': 'vfio-pci', 'id': %s, 'host': %s, 'bus': %s,"
+                     "'iommufd': 'iommufd0' } }", id, dev, port);
+}
+
+/* Frozen: a device that comes later has to have what the first one had */
+static void test_frozen(void)
+{
+    g_autofree char *line = ecap_line(VTD_ECAP_SMPWC_BIT);
+    g_autofree char *host = g_strdup_printf("[host]\narch=vtd\n[iommu 0]\n"
+        "[iommu 1]\n%s[device " HOST_DEV0 "]\niommu=0\ngroup=1\n"
+        "[device " HOST_DEV1 "]\niommu=0\ngroup=2\n"
+        "[device " HOST_DEV2 "]\niommu=1\ngroup=3\n", line);
+    uint64_t before;
+    QDict *answer;
+    const char *why;
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on", 1,
+                  "-device pcie-root-port,id=rp0,chassis=1,addr=0x10 "
+                  "-device pcie-root-port,id=rp1,chassis=2,addr=0x11");
+    before = ecap(&r);
+    answer = plug(&r, "dev1", HOST_DEV1, "rp0");
+    g_assert_true(qdict_haskey(answer, "return"));
+    qobject_unref(answer);
+    answer = plug(&r, "dev2", HOST_DEV2, "rp1");
+    why = qdict_get_str(qdict_get_qdict(answer, "error"), "desc");
+    g_assert_nonnull(strstr(why, "'smpwc' is on"));
+    g_assert_nonnull(strstr(why, HOST_DEV2));
+    qobject_unref(answer);
+    g_assert_cmpuint(iommufd_model_live(r.m, "devices"), ==, 2);
+    qtest_system_reset(r.qts);
+    g_assert_cmphex(ecap(&r), ==, before);
+    vtd_rig_stop(&r);
+}
+
+/* No device to ask: what any host that can nest has */
+static void test_no_device(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    const uint64_t optional = VTD_ECAP_DT_BIT | VTD_ECAP_SC_BIT |
+        VTD_ECAP_PRS_BIT | VTD_ECAP_PASID_BIT | VTD_ECAP_SMPWC_BIT;
+    QDict *answer;
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on", 0,
+                  "-device pcie-root-port,id=rp0,chassis=1,addr=0x10");
+    g_assert_cmphex(ecap(&r) & (optional | VTD_ECAP_FSTS_BIT), ==,
+                    VTD_ECAP_FSTS_BIT);
+    answer = plug(&r, "dev0", HOST_DEV0, "rp0");
+    g_assert_true(qdict_haskey(answer, "return"));
+    qobject_unref(answer);
+    vtd_rig_stop(&r);
+}
+
+/* Without nesting nothing is different from the base */
+static void test_default(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "caching-mode=on", 1, "");
+    g_assert_cmphex(ecap(&r) & (VTD_ECAP_SMTS_BIT | VTD_ECAP_SMPWC_BIT |
+                                VTD_ECAP_DT_BIT), ==, 0);
+    vtd_rig_fill(&r, 0, 0xa5);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA, 0xa5, 16);
+    vtd_rig_stop(&r);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qtest_add_func("/vtd-nested/props/all", test_all);
+    qtest_add_func("/vtd-nested/props/follow", test_follow);
+    qtest_add_func("/vtd-nested/props/refusals", test_refusals);
+    qtest_add_func("/vtd-nested/props/spellings", test_spellings);
+    qtest_add_func("/vtd-nested/props/auto", test_auto);
+    qtest_add_func("/vtd-nested/props/frozen", test_frozen);
+    qtest_add_func("/vtd-nested/props/no-device", test_no_device);
+    qtest_add_func("/vtd-nested/props/default", test_default);
+    return g_test_run();
+}

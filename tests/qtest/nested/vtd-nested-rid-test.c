@@ -1,0 +1,330 @@
+/*
+ * VT-d nesting: what requests without PASID see
+ *
+ * The guest's tables and commands are written here, DMA is made by the
+ * modelled device, whose caches forget nothing by themselves.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "vtd-rig.h"
+
+#define IOVA 0x4000000000ULL
+
+/* Fault reasons (7.1.3) */
+#define FR_CONTEXT_INVALID      0x03
+#define FR_SM_CONTEXT_RSVD      0x42
+#define FR_PASID_RSVD           0x5a
+#define FR_PASID_INVALID        0x5b
+
+static void expect_blocked(VtdRig *r, const char *dev)
+{
+    iommufd_model_expect_fault(r->m, dev, NULL, IOVA, false, 0, "blocked");
+    iommufd_model_expect_fault(r->m, dev, NULL, DATA, true, 0, "blocked");
+}
+
+/* Without translation a device has guest-physical memory */
+static void test_off(void)
+{
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    vtd_rig_fill(&r, 0, 0xa5);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA, 0xa5, 64);
+    vtd_rig_enable(&r);
+    expect_blocked(&r, HOST_DEV0);
+    vtd_rig_translation(&r, false);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA, 0xa5, 64);
+    vtd_rig_stop(&r);
+}
+
+static void test_first_stage(void)
+{
+    const uint8_t text[] = "written through both stages";
+    char back[sizeof(text)];
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    vtd_rig_enable(&r);
+    vtd_rig_fill(&r, 1, 0x11);
+    vtd_rig_first_stage(&r, RID0, 5, vtd_rig_s1(&r, IOVA, 1));
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x11, 64);
+    iommufd_model_dma_write(r.m, HOST_DEV0, NULL, IOVA, text, sizeof(text));
+    qtest_memread(r.qts, DATA + 4096, back, sizeof(back));
+    g_assert_cmpmem(back, sizeof(back), text, sizeof(text));
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA + 4096, false, 1,
+                               "not-present");
+    g_assert_cmpuint(vtd_rig_fsts(&r), ==, 0);
+    vtd_rig_stop(&r);
+}
+
+static void test_pass_through(void)
+{
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    vtd_rig_enable(&r);
+    vtd_rig_fill(&r, 0, 0x77);
+    vtd_rig_pass_through(&r, RID0, 3);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA, 0x77, 64);
+    g_assert_cmpuint(iommufd_model_live(r.m, "hwpt"), ==, 1);
+    vtd_rig_stop(&r);
+}
+
+/* New tables for a device replace the old ones without a gap */
+static void test_replace(void)
+{
+    uint64_t detaches;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    vtd_rig_enable(&r);
+    vtd_rig_fill(&r, 1, 0x11);
+    vtd_rig_fill(&r, 2, 0x22);
+    vtd_rig_first_stage(&r, RID0, 5, vtd_rig_s1(&r, IOVA, 1));
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x11, 64);
+    detaches = iommufd_model_counter(r.m, "DETACH_IOMMUFD_PT", "calls");
+
+    vtd_pasid_set(&r.t, RID0, 0, &(VtdPasidEntry) {
+        .pgtt = VTD_PGTT_FIRST, .did = 6, .s1 = vtd_rig_s1(&r, IOVA, 2),
+        .s1_levels = 4,
+    });
+    /* Not told yet: the cache still has the old entry */
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x11, 64);
+    vtd_rig_inv_pasid(&r, 6, 0);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x22, 64);
+    g_assert_cmpuint(iommufd_model_counter(r.m, "DETACH_IOMMUFD_PT", "calls"),
+                     ==, detaches);
+    /* The old stage-1 HWPT is gone */
+    g_assert_cmpuint(iommufd_model_live(r.m, "hwpt"), ==, 2);
+    vtd_rig_stop(&r);
+}
+
+/* Said again without a change: nothing is asked of the host */
+static void test_unchanged(void)
+{
+    uint64_t attaches;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    vtd_rig_enable(&r);
+    vtd_rig_first_stage(&r, RID0, 5, vtd_rig_s1(&r, IOVA, 1));
+    attaches = iommufd_model_counter(r.m, "ATTACH_IOMMUFD_PT", "calls");
+    vtd_queue_push(&r.q, vtd_inv_context(VTD_INV_GLOBAL, 0, 0));
+    vtd_queue_push(&r.q, vtd_inv_context(VTD_INV_DOMAIN, 5, 0));
+    vtd_queue_push(&r.q, vtd_inv_context(VTD_INV_NARROW, 5, RID0));
+    vtd_queue_push(&r.q, vtd_inv_pasid_cache(VTD_PC_GLOBAL, 0, 0));
+    vtd_queue_push(&r.q, vtd_inv_pasid_cache(VTD_PC_DOMAIN, 5, 0));
+    vtd_queue_push(&r.q, vtd_inv_pasid_cache(VTD_PC_PASID, 5, 0));
+    vtd_rig_sync(&r);
+    g_assert_cmpuint(iommufd_model_counter(r.m, "ATTACH_IOMMUFD_PT", "calls"),
+                     ==, attaches);
+    g_assert_cmpuint(iommufd_model_counter(r.m, "HWPT_INVALIDATE", "calls"),
+                     ==, 0);
+    vtd_rig_stop(&r);
+}
+
+/* Each kind of command leads to the new entry */
+static void test_granularity(void)
+{
+    const VtdDesc command[] = {
+        vtd_inv_context(VTD_INV_GLOBAL, 0, 0),
+        vtd_inv_context(VTD_INV_DOMAIN, 5, 0),
+        vtd_inv_context(VTD_INV_NARROW, 5, RID0),
+        vtd_inv_pasid_cache(VTD_PC_GLOBAL, 0, 0),
+        vtd_inv_pasid_cache(VTD_PC_DOMAIN, 5, 0),
+        vtd_inv_pasid_cache(VTD_PC_PASID, 5, 0),
+    };
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    vtd_rig_enable(&r);
+    vtd_context_scalable(&r.t, RID0, 7, 0, 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(command); i++) {
+        vtd_rig_fill(&r, i, 0x30 + i);
+        vtd_pasid_set(&r.t, RID0, 0, &(VtdPasidEntry) {
+            .pgtt = VTD_PGTT_FIRST, .did = 5, .s1_levels = 4,
+            .s1 = vtd_rig_s1(&r, IOVA, i),
+        });
+        vtd_queue_push(&r.q, command[i]);
+        vtd_rig_sync(&r);
+        iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x30 + i, 64);
+    }
+    vtd_rig_stop(&r);
+}
+
+/* An entry that is cleared takes the translation away */
+static void test_clear(void)
+{
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    vtd_rig_enable(&r);
+    vtd_rig_first_stage(&r, RID0, 5, vtd_rig_s1(&r, IOVA, 1));
+    vtd_pasid_clear(&r.t, RID0, 0);
+    vtd_rig_inv_pasid(&r, 5, 0);
+    expect_blocked(&r, HOST_DEV0);
+
+    vtd_rig_first_stage(&r, RID0, 5, vtd_rig_s1(&r, IOVA, 1));
+    vtd_context_clear(&r.t, RID0);
+    vtd_rig_inv_context(&r, RID0);
+    expect_blocked(&r, HOST_DEV0);
+    /* Neither is a mistake of the guest */
+    g_assert_cmpuint(vtd_rig_take_fault(&r, NULL), ==, 0);
+    g_assert_cmpuint(iommufd_model_live(r.m, "hwpt"), ==, 1);
+    vtd_rig_stop(&r);
+}
+
+/* What the guest was told not to use is refused with the right fault */
+static void test_bad_entry(void)
+{
+    static const struct {
+        VtdPasidEntry pe;
+        unsigned reason;
+    } bad[] = {
+        { { .pgtt = VTD_PGTT_SECOND, .s2_levels = 4 }, FR_PASID_INVALID },
+        { { .pgtt = VTD_PGTT_NESTED, .s1_levels = 4, .s2_levels = 4 },
+          FR_PASID_INVALID },
+        { { .pgtt = 6 }, FR_PASID_INVALID },
+        { { .pgtt = VTD_PGTT_FIRST, .s1_levels = 5 }, FR_PASID_INVALID },
+        { { .pgtt = VTD_PGTT_FIRST, .s1_levels = 4, .sre = true },
+          FR_PASID_RSVD },
+        { { .pgtt = VTD_PGTT_FIRST, .s1_levels = 4, .eafe = true },
+          FR_PASID_RSVD },
+        { { .pgtt = VTD_PGTT_FIRST, .s1_levels = 4, .s1 = 1ULL << 50 },
+          FR_PASID_RSVD },
+    };
+    uint64_t context;
+    uint16_t sid;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    vtd_rig_enable(&r);
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+        vtd_rig_first_stage(&r, RID0, 5, vtd_rig_s1(&r, IOVA, 1));
+        vtd_pasid_set(&r.t, RID0, 0, &bad[i].pe);
+        vtd_rig_inv_pasid(&r, 0, 0);
+        g_assert_cmphex(vtd_rig_take_fault(&r, &sid), ==, bad[i].reason);
+        g_assert_cmphex(sid, ==, RID0);
+        expect_blocked(&r, HOST_DEV0);
+        /* The same again is not told again */
+        vtd_rig_inv_pasid(&r, 0, 0);
+        g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, 0);
+    }
+
+    context = vtd_context_entry(&r.t, RID0);
+    iommu_mem_write64(&r.mem, context + 16, 1);
+    vtd_rig_inv_context(&r, RID0);
+    g_assert_cmphex(vtd_rig_take_fault(&r, &sid), ==, FR_SM_CONTEXT_RSVD);
+    expect_blocked(&r, HOST_DEV0);
+    vtd_rig_stop(&r);
+}
+
+/* Fault processing disabled in the entry: blocked in silence */
+static void test_fpd(void)
+{
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    vtd_rig_enable(&r);
+    vtd_context_scalable(&r.t, RID0, 7, 0, 0);
+    vtd_pasid_set(&r.t, RID0, 0, &(VtdPasidEntry) {
+        .pgtt = VTD_PGTT_SECOND, .s2_levels = 4, .fpd = true,
+    });
+    vtd_rig_inv_context(&r, RID0);
+    g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, 0);
+    expect_blocked(&r, HOST_DEV0);
+    vtd_rig_stop(&r);
+}
+
+/* Legacy root table: pass-through works, second-stage tables do not */
+static void test_legacy(void)
+{
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    vtd_rig_fill(&r, 0, 0x3c);
+    vtd_tables_init(&r.t, &r.mem, false);
+    vtd_queue_init(&r.q, &r.mem, 0, false);
+    vtd_context_legacy(&r.t, RID0, 2, 0, 4, 9);
+    vtd_enable(&r.regs, &r.t, &r.q);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA, 0x3c, 64);
+
+    vtd_context_legacy(&r.t, RID0, 0, vtd_s1_new(&r.mem), 4, 9);
+    vtd_rig_inv_context(&r, RID0);
+    g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, FR_CONTEXT_INVALID);
+    expect_blocked(&r, HOST_DEV0);
+    vtd_rig_stop(&r);
+}
+
+/* A new kernel finds translation on, and brings its own root table */
+static void test_restart(void)
+{
+    VtdTables old;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 2);
+    vtd_rig_enable(&r);
+    vtd_rig_fill(&r, 1, 0x11);
+    vtd_rig_fill(&r, 2, 0x22);
+    vtd_rig_first_stage(&r, RID0, 5, vtd_rig_s1(&r, IOVA, 1));
+    vtd_rig_first_stage(&r, RID1, 5, vtd_rig_s1(&r, IOVA, 1));
+
+    old = r.t;
+    vtd_tables_init(&r.t, &r.mem, true);
+    vtd_context_scalable(&r.t, RID0, 7, 0, 0);
+    vtd_pasid_set(&r.t, RID0, 0, &(VtdPasidEntry) {
+        .pgtt = VTD_PGTT_FIRST, .did = 1, .s1_levels = 4,
+        .s1 = vtd_rig_s1(&r, IOVA, 2),
+    });
+    r.regs.write64(r.regs.opaque, VTD_REG_RTADDR, vtd_tables_rtaddr(&r.t));
+    r.regs.write32(r.regs.opaque, VTD_REG_GCMD,
+                   VTD_GCMD_TE | VTD_GCMD_QIE | VTD_GCMD_SRTP);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x22, 64);
+    expect_blocked(&r, HOST_DEV1);
+    /* The old tables mean nothing any more */
+    vtd_pasid_clear(&old, RID0, 0);
+    vtd_rig_inv_context(&r, RID0);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x22, 64);
+    vtd_rig_stop(&r);
+}
+
+static void test_system_reset(void)
+{
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 2);
+    vtd_rig_enable(&r);
+    vtd_rig_fill(&r, 1, 0x11);
+    vtd_rig_first_stage(&r, RID0, 5, vtd_rig_s1(&r, IOVA, 1));
+    qtest_system_reset(r.qts);
+    vtd_rig_fill(&r, 0, 0xa5);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA, 0xa5, 64);
+    iommufd_model_expect_data(r.m, HOST_DEV1, NULL, DATA, 0xa5, 64);
+    g_assert_cmpuint(iommufd_model_live(r.m, "hwpt"), ==, 1);
+    vtd_rig_enable(&r);
+    expect_blocked(&r, HOST_DEV0);
+    vtd_rig_first_stage(&r, RID0, 5, vtd_rig_s1(&r, IOVA, 1));
+    vtd_rig_fill(&r, 1, 0x12);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x12, 64);
+    vtd_rig_stop(&r);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qtest_add_func("/vtd-nested/rid/off", test_off);
+    qtest_add_func("/vtd-nested/rid/first-stage", test_first_stage);
+    qtest_add_func("/vtd-nested/rid/pass-through", test_pass_through);
+    qtest_add_func("/vtd-nested/rid/replace", test_replace);
+    qtest_add_func("/vtd-nested/rid/unchanged", test_unchanged);
+    qtest_add_func("/vtd-nested/rid/granularity", test_granularity);
+    qtest_add_func("/vtd-nested/rid/clear", test_clear);
+    qtest_add_func("/vtd-nested/rid/bad-entry", test_bad_entry);
+    qtest_add_func("/vtd-nested/rid/fpd", test_fpd);
+    qtest_add_func("/vtd-nested/rid/legacy", test_legacy);
+    qtest_add_func("/vtd-nested/rid/restart", test_restart);
+    qtest_add_func("/vtd-nested/rid/system-reset", test_system_reset);
+    return g_test_run();
+}

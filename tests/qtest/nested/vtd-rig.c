@@ -1,0 +1,233 @@
+/*
+ * VT-d nesting under test: a machine with a nested vIOMMU on a modelled host
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "standard-headers/linux/pci_regs.h"
+#include "qobject/qdict.h"
+#include "vtd-rig.h"
+
+#define IOMMU_BASE      0xfed90000
+#define ECAM            0xb0000000
+
+#define TABLES          (16 * MiB)
+#define TABLES_SIZE     (64 * MiB)
+
+#define GCMD_KEEP       0x96ffffffu     /* GSTS bits that are not one-shot */
+
+static const char *const host_devices[] = {
+    HOST_DEV0, HOST_DEV1, HOST_DEV2, HOST_DEV3,
+};
+
+char *vtd_rig_host(unsigned num, const char *iommu, const char *device)
+{
+    GString *text = g_string_new("[host]\narch=vtd\n[iommu 0]\n");
+
+    g_assert_cmpuint(num, <=, ARRAY_SIZE(host_devices));
+    g_string_append(text, iommu);
+    for (unsigned i = 0; i < num; i++) {
+        g_string_append_printf(text, "[device %s]\niommu=0\ngroup=%u\n%s",
+                               host_devices[i], i + 1, device);
+    }
+    return g_string_free(text, false);
+}
+
+void vtd_rig_start(VtdRig *r, const char *host, const char *iommu,
+                   unsigned num, const char *extra)
+{
+    g_autoptr(GString) args = g_string_new(NULL);
+
+    g_string_printf(args, "-machine q35 -m 128M -nodefaults "
+                    "-device intel-iommu,%s -object iommufd,id=iommufd0 ",
+                    iommu);
+    for (unsigned i = 0; i < num; i++) {
+        g_string_append_printf(args, "-device vfio-pci,id=dev%u,host=%s,"
+                               "iommufd=iommufd0,bus=pcie.0,addr=%u ", i,
+                               host_devices[i], i + 4);
+    }
+    g_string_append(args, extra);
+
+    *r = (VtdRig) { .m = iommufd_model_new(host) };
+    r->qts = iommufd_model_start(r->m, "%s", args->str);
+    iommu_mem_qtest(&r->mem, r->qts, TABLES, TABLES_SIZE);
+    r->where = (QtestIommuRegs) { .qts = r->qts, .base = IOMMU_BASE };
+    iommu_regs_qtest(&r->regs, &r->where);
+    /* PCIEXBAR of the host bridge: enabled, 256 MiB */
+    qtest_outl(r->qts, 0xcf8, 0x80000064);
+    qtest_outl(r->qts, 0xcfc, 0);
+    qtest_outl(r->qts, 0xcf8, 0x80000060);
+    qtest_outl(r->qts, 0xcfc, ECAM | 1);
+}
+
+void vtd_rig_start_simple(VtdRig *r, unsigned num)
+{
+    g_autofree char *host = vtd_rig_host(num, "", "");
+
+    vtd_rig_start(r, host, "nested=on", num, "");
+}
+
+void vtd_rig_stop(VtdRig *r)
+{
+    iommufd_model_free(r->m);
+}
+
+void vtd_rig_enable(VtdRig *r)
+{
+    vtd_tables_init(&r->t, &r->mem, true);
+    vtd_queue_init(&r->q, &r->mem, 2, true);
+    vtd_enable(&r->regs, &r->t, &r->q);
+}
+
+void vtd_rig_translation(VtdRig *r, bool on)
+{
+    uint32_t gcmd = r->regs.read32(r->regs.opaque, VTD_REG_GSTS) & GCMD_KEEP;
+
+    gcmd = on ? gcmd | VTD_GCMD_TE : gcmd & ~VTD_GCMD_TE;
+    r->regs.write32(r->regs.opaque, VTD_REG_GCMD, gcmd);
+}
+
+void vtd_rig_sync(VtdRig *r)
+{
+    g_assert_true(vtd_queue_sync(&r->q, &r->regs));
+}
+
+void vtd_rig_inv_context(VtdRig *r, uint16_t rid)
+{
+    vtd_queue_push(&r->q, vtd_inv_context(VTD_INV_NARROW, 0, rid));
+    vtd_rig_sync(r);
+}
+
+void vtd_rig_inv_pasid(VtdRig *r, uint16_t did, uint32_t pasid)
+{
+    vtd_queue_push(&r->q, vtd_inv_pasid_cache(VTD_PC_PASID, did, pasid));
+    vtd_rig_sync(r);
+}
+
+static void rid_entry(VtdRig *r, uint16_t rid, const VtdPasidEntry *pe)
+{
+    vtd_context_scalable(&r->t, rid, 7, 0, 0);
+    vtd_pasid_set(&r->t, rid, 0, pe);
+    vtd_rig_inv_context(r, rid);
+}
+
+void vtd_rig_first_stage(VtdRig *r, uint16_t rid, uint16_t did, uint64_t s1)
+{
+    rid_entry(r, rid, &(VtdPasidEntry) {
+        .pgtt = VTD_PGTT_FIRST, .did = did, .s1 = s1, .s1_levels = 4,
+    });
+}
+
+void vtd_rig_pass_through(VtdRig *r, uint16_t rid, uint16_t did)
+{
+    rid_entry(r, rid, &(VtdPasidEntry) {
+        .pgtt = VTD_PGTT_PASSTHROUGH, .did = did,
+    });
+}
+
+uint64_t vtd_rig_s1(VtdRig *r, uint64_t iova, unsigned page)
+{
+    uint64_t s1 = vtd_s1_new(&r->mem);
+
+    vtd_s1_map(&r->mem, s1, 4, iova, DATA + page * 4096, 4096, 12,
+               VTD_S1_USER_RW);
+    return s1;
+}
+
+void vtd_rig_fill(VtdRig *r, unsigned page, uint8_t value)
+{
+    qtest_memset(r->qts, DATA + page * 4096, value, 4096);
+}
+
+uint32_t vtd_rig_fsts(VtdRig *r)
+{
+    return r->regs.read32(r->regs.opaque, VTD_REG_FSTS);
+}
+
+unsigned vtd_rig_head(VtdRig *r)
+{
+    return r->regs.read64(r->regs.opaque, VTD_REG_IQH) >> (r->q.wide ? 5 : 4);
+}
+
+unsigned vtd_rig_take_fault(VtdRig *r, uint16_t *sid)
+{
+    uint64_t hi = r->regs.read64(r->regs.opaque, VTD_REG_FRCD + 8);
+
+    if (!(hi >> 63)) {
+        return 0;
+    }
+    if (sid) {
+        *sid = hi;
+    }
+    r->regs.write64(r->regs.opaque, VTD_REG_FRCD + 8, 1ULL << 63);
+    return (hi >> 32) & 0xff;
+}
+
+static uint64_t config_addr(uint16_t rid, unsigned reg)
+{
+    return ECAM + ((uint64_t)rid << 12) + reg;
+}
+
+uint32_t vtd_rig_config_read(VtdRig *r, uint16_t rid, unsigned reg)
+{
+    return qtest_readl(r->qts, config_addr(rid, reg));
+}
+
+void vtd_rig_config_write(VtdRig *r, uint16_t rid, unsigned reg,
+                          uint32_t value)
+{
+    qtest_writel(r->qts, config_addr(rid, reg), value);
+}
+
+unsigned vtd_rig_ext_cap(VtdRig *r, uint16_t rid, unsigned id)
+{
+    unsigned pos = PCI_CFG_SPACE_SIZE;
+
+    while (pos) {
+        uint32_t header = vtd_rig_config_read(r, rid, pos);
+
+        if (PCI_EXT_CAP_ID(header) == id) {
+            return pos;
+        }
+        pos = PCI_EXT_CAP_NEXT(header);
+    }
+    return 0;
+}
+
+static void enable_cap(VtdRig *r, uint16_t rid, unsigned id, unsigned reg,
+                       uint16_t bits)
+{
+    unsigned pos = vtd_rig_ext_cap(r, rid, id);
+
+    /* A word of its own: the other half may be a capability or status */
+    if (pos) {
+        qtest_writew(r->qts, config_addr(rid, pos + reg), bits);
+    }
+}
+
+void vtd_rig_enable_sva(VtdRig *r, uint16_t rid)
+{
+    enable_cap(r, rid, PCI_EXT_CAP_ID_PASID, PCI_PASID_CTRL,
+               PCI_PASID_CTRL_ENABLE);
+    enable_cap(r, rid, PCI_EXT_CAP_ID_ATS, PCI_ATS_CTRL, PCI_ATS_CTRL_ENABLE);
+    enable_cap(r, rid, PCI_EXT_CAP_ID_PRI, PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
+}
+
+int vtd_rig_peek(VtdRig *r, const char *dev, const IommufdDma *how,
+                 uint64_t addr)
+{
+    g_autofree char *pasid = how && how->with_pasid ?
+        g_strdup_printf(",\"pasid\":%u", how->pasid) : g_strdup("");
+    QDict *answer = iommufd_model_command(r->m, "{\"cmd\":\"dma\","
+                                          "\"dev\":\"%s\",\"op\":\"read\","
+                                          "\"addr\":%" PRIu64 ",\"len\":1%s}",
+                                          dev, addr, pasid);
+    const char *data = qdict_get_try_str(answer, "data");
+    int value = data ? g_ascii_xdigit_value(data[0]) << 4 |
+                       g_ascii_xdigit_value(data[1]) : -1;
+
+    g_assert_true(qdict_get_try_bool(answer, "ok", false));
+    qobject_unref(answer);
+    return value;
+}
