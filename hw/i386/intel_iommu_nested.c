@@ -301,12 +301,16 @@ bool vtd_nested_set_iommu_device(IntelIOMMUState *s, PCIBus *bus, int devfn,
     const char *why;
 
     *handled = false;
-    if (!n || !n->active) {
+    if (!n) {
         return true;
     }
-    why = vtd_nested_unfit(bus, devfn, hiod);
-    if (why) {
-        return vtd_nested_caps_refuse(n, hiod->name, why, errp);
+    why = n->active ? vtd_nested_unfit(bus, devfn, hiod) : NULL;
+    if (why && !vtd_nested_caps_refuse(n, hiod->name, why, errp)) {
+        return false;
+    }
+    if (!n->active) {
+        vtd_nested_caps_shadow(n, hiod);
+        return true;
     }
 
     idev = HOST_IOMMU_DEVICE_IOMMUFD(hiod);

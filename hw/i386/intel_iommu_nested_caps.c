@@ -118,6 +118,25 @@ static void vtd_nested_fall_back(VTDNested *n, bool for_device)
     vtd_init(s);
 }
 
+/*
+ * A device that is shadowed because nested=auto did not work out: the width
+ * that suits nesting can be more than the host has for shadowed mappings.
+ */
+void vtd_nested_caps_shadow(VTDNested *n, HostIOMMUDevice *hiod)
+{
+    HostIOMMUDeviceClass *hiodc = HOST_IOMMU_DEVICE_GET_CLASS(hiod);
+    IntelIOMMUState *s = n->s;
+    int aw = hiodc->get_cap(hiod, HOST_IOMMU_DEVICE_CAP_AW_BITS, NULL);
+
+    if (!n->frozen && aw >= VTD_HOST_AW_39BIT && aw < s->aw_bits) {
+        info_report("intel-iommu: nested=auto lowers aw-bits to %d, because "
+                    "%s has %d on the host", VTD_HOST_AW_39BIT, hiod->name,
+                    aw);
+        s->aw_bits = VTD_HOST_AW_39BIT;
+        vtd_init(s);
+    }
+}
+
 bool vtd_nested_caps_realize(VTDNested *n, Error **errp)
 {
     IntelIOMMUState *s = n->s;

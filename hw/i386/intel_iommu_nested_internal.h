@@ -154,6 +154,7 @@ void vtd_nested_caps_freeze(VTDNested *n);
 /* A device that nothing is known about but that it cannot nest, and why */
 bool vtd_nested_caps_refuse(VTDNested *n, const char *name, const char *why,
                             Error **errp);
+void vtd_nested_caps_shadow(VTDNested *n, HostIOMMUDevice *hiod);
 bool vtd_nested_caps_check(VTDNested *n, const char *name,
                            const IOMMUFDNestedHostInfo *info, Error **errp);
 

@@ -23,13 +23,6 @@ static void number_bus(VtdRig *r, unsigned bus)
     vtd_rig_config_write(r, PORT_RID, PCI_PRIMARY_BUS, bus << 16 | bus << 8);
 }
 
-static void plug(VtdRig *r, const char *id, const char *dev)
-{
-    qtest_qmp_assert_success(r->qts, "{ 'execute': 'device_add', "
-        "'arguments': { 'driver': 'vfio-pci', 'id': %s, 'host': %s, "
-        "'bus': 'rp0', 'iommufd': 'iommufd0' } }", id, dev);
-}
-
 static unsigned pcie_cap(VtdRig *r, uint16_t rid)
 {
     unsigned pos = vtd_rig_config_read(r, rid, PCI_CAPABILITY_LIST) & 0xfc;
@@ -45,7 +38,17 @@ static unsigned pcie_cap(VtdRig *r, uint16_t rid)
     g_assert_not_reached();
 }
 
-/* The guest has the slot's power off: unplugged at once */
+/* The guest then powers the slot */
+static void plug(VtdRig *r, const char *id, const char *dev)
+{
+    qtest_qmp_assert_success(r->qts, "{ 'execute': 'device_add', "
+        "'arguments': { 'driver': 'vfio-pci', 'id': %s, 'host': %s, "
+        "'bus': 'rp0', 'iommufd': 'iommufd0' } }", id, dev);
+    vtd_rig_config_write(r, PORT_RID, pcie_cap(r, PORT_RID) + PCI_EXP_SLTCTL,
+                         PCI_EXP_SLTCTL_PWR_IND_ON);
+}
+
+/* The guest takes the slot's power away: unplugged at once */
 static void unplug(VtdRig *r, const char *id)
 {
     unsigned reg = pcie_cap(r, PORT_RID) + PCI_EXP_SLTCTL;

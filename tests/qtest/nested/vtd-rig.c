@@ -187,6 +187,8 @@ unsigned vtd_rig_ext_cap(VtdRig *r, uint16_t rid, unsigned id)
     while (pos) {
         uint32_t header = vtd_rig_config_read(r, rid, pos);
 
+        /* Nobody there? */
+        g_assert_cmphex(header, !=, UINT32_MAX);
         if (PCI_EXT_CAP_ID(header) == id) {
             return pos;
         }
