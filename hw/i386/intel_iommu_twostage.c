@@ -1,0 +1,285 @@
+/*
+ * Intel VT-d as the IOMMU of an emulated host that can nest
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/lockable.h"
+#include "qapi/error.h"
+#include "system/address-spaces.h"
+#include "intel_iommu_twostage.h"
+#include "trace.h"
+
+#define CAP_SAGAW_57        (0x8ULL << VTD_CAP_SAGAW_SHIFT)
+#define CAP_FS5LP           (1ULL << 60)
+#define ECAP_C              (1ULL << 0)
+#define ECAP_NEST           (1ULL << 26)
+#define ECAP_EAFS           (1ULL << 34)
+#define ECAP_PSS_SHIFT      35
+#define ECAP_PSS_MASK       (0x1fULL << ECAP_PSS_SHIFT)
+#define ECAP_PDS            (1ULL << 42)
+#define ECAP_SSADS          (1ULL << 45)
+#define ECAP_SMPWC          (1ULL << 48)
+#define ECAP_RPS            (1ULL << 49)
+
+#define AW_57               57
+
+bool vtd_twostage_check_config(IntelIOMMUState *s, Error **errp)
+{
+    X86IOMMUState *x86_iommu = X86_IOMMU_DEVICE(s);
+    VTDTwoStage *ts = &s->twostage;
+
+    if (!s->scalable_mode || !s->dma_drain || !x86_iommu->dma_translation) {
+        error_setg(errp, "host-nesting needs x-scalable-mode=on, "
+                   "dma-drain=on and dma-translation=on");
+        return false;
+    }
+    if (s->flts) {
+        error_setg(errp, "host-nesting lets each PASID entry choose its "
+                   "stages: x-flts=on contradicts it");
+        return false;
+    }
+    if (s->caching_mode || s->snoop_control) {
+        error_setg(errp, "host-nesting plays bare metal: caching-mode=on and "
+                   "snoop-control=on are for shadowed devices (host-sc is the "
+                   "same capability)");
+        return false;
+    }
+    if (s->aw_bits != VTD_HOST_AW_39BIT && s->aw_bits != VTD_HOST_AW_48BIT &&
+        s->aw_bits != AW_57) {
+        error_setg(errp, "host-nesting: aw-bits is %d, supported are %d, "
+                   "%d and %d", s->aw_bits, VTD_HOST_AW_39BIT,
+                   VTD_HOST_AW_48BIT, AW_57);
+        return false;
+    }
+    if (ts->pasid_bits < 1 || ts->pasid_bits > 20) {
+        error_setg(errp, "host-pasid-bits is %d, supported are 1 to 20",
+                   ts->pasid_bits);
+        return false;
+    }
+    if (ts->pri == ON_OFF_AUTO_ON && !x86_iommu->dt_supported) {
+        error_setg(errp, "host-pri=on needs device-iotlb=on");
+        return false;
+    }
+    return true;
+}
+
+void vtd_twostage_init(IntelIOMMUState *s)
+{
+    VTDTwoStage *ts = &s->twostage;
+
+    /* Keys are parts of the values */
+    ts->requesters = g_hash_table_new_full(g_int64_hash, g_int64_equal,
+                                           NULL, g_free);
+    ts->iotlb = g_hash_table_new_full(vtd_tlb_hash, vtd_tlb_equal,
+                                      NULL, g_free);
+}
+
+void vtd_twostage_reset_locked(IntelIOMMUState *s)
+{
+    g_hash_table_remove_all(s->twostage.requesters);
+    g_hash_table_remove_all(s->twostage.iotlb);
+}
+
+void vtd_twostage_cap_init(IntelIOMMUState *s)
+{
+    X86IOMMUState *x86_iommu = X86_IOMMU_DEVICE(s);
+    VTDTwoStage *ts = &s->twostage;
+
+    if (!ts->enabled) {
+        return;
+    }
+
+    if (s->aw_bits >= AW_57) {
+        s->cap |= CAP_SAGAW_57;
+    }
+    if (s->fs1gp) {
+        s->cap |= VTD_CAP_FS1GP;
+    }
+    if (ts->fs5lp) {
+        s->cap |= CAP_FS5LP;
+    }
+
+    s->ecap &= ~(VTD_ECAP_SRS | ECAP_PSS_MASK);
+    s->ecap |= VTD_ECAP_SMTS | VTD_ECAP_FLTS | VTD_ECAP_SLTS | ECAP_NEST |
+               ECAP_RPS;
+    if (ts->smpwc) {
+        s->ecap |= ECAP_SMPWC | ECAP_C;
+    }
+    if (ts->ssads) {
+        s->ecap |= ECAP_SSADS;
+    }
+    if (ts->sc) {
+        s->ecap |= VTD_ECAP_SC;
+    }
+    if (ts->srs) {
+        s->ecap |= VTD_ECAP_SRS;
+    }
+    if (ts->eafs) {
+        s->ecap |= ECAP_EAFS;
+    }
+    if (s->pasid) {
+        s->ecap |= (uint64_t)(ts->pasid_bits - 1) << ECAP_PSS_SHIFT;
+    }
+    if (x86_iommu->dt_supported && ts->pri != ON_OFF_AUTO_OFF) {
+        s->ecap |= VTD_ECAP_PRS | ECAP_PDS;
+    }
+}
+
+/*
+ * Conditions that a translation request is answered for by "no access": the
+ * device may ask for the page and try again (7.1.3, "recoverable").
+ */
+static bool fault_is_recoverable(int reason)
+{
+    switch (reason) {
+    case VTD_TS_S1_P:
+    case VTD_TS_S1_ROOT_READ:
+    case VTD_TS_S1_TABLE_READ:
+    case VTD_TS_S1_TABLE_WRITE:
+    case VTD_TS_S2_P:
+    case VTD_TS_PRIVILEGE:
+    case VTD_TS_WRITE:
+    case VTD_TS_READ:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool satisfies(const VTDXlate *xlate, VTDAccess acc)
+{
+    return (!acc.read || xlate->read) &&
+           (!(acc.write || acc.want_write) || xlate->write);
+}
+
+/* Returns: 0 or a fault condition, then with @fpd */
+static int translate_locked(IntelIOMMUState *s, const VTDRequest *request,
+                            VTDAccess acc, VTDXlate *out, bool *fpd)
+{
+    VTDRequester req;
+    int ret;
+
+    ret = vtd_requester_find(s, request->sid, request->pasid, acc.ats, &req);
+    *fpd = req.fpd;
+    if (ret) {
+        return ret;
+    }
+    if (acc.priv && !req.sre) {
+        return VTD_TS_PE_SRE;
+    }
+
+    if (req.pgtt == VTD_TS_PASS_THROUGH) {
+        if (request->addr & ~VTD_HAW_MASK(s->aw_bits)) {
+            return VTD_TS_BEYOND_MGAW;
+        }
+        if (request->addr >= VTD_INTERRUPT_ADDR_FIRST &&
+            request->addr <= VTD_INTERRUPT_ADDR_LAST) {
+            return VTD_TS_INTERRUPT;
+        }
+        *out = (VTDXlate) {
+            .addr = request->addr, .shift = 12, .read = true, .write = true,
+        };
+        return 0;
+    }
+
+    if (vtd_tlb_find(s, &req, request->addr, acc.priv, out) &&
+        satisfies(out, acc)) {
+        return 0;
+    }
+    ret = vtd_walk(s, &req, request->addr, acc, out);
+    if (!ret) {
+        vtd_tlb_add(s, &req, request->addr, acc.priv, out);
+    }
+    return ret;
+}
+
+/* Returns: whether @entry allows anything */
+static bool translate(IntelIOMMUState *s, const VTDRequest *request,
+                      VTDAccess acc, IOMMUTLBEntry *entry)
+{
+    VTDXlate xlate = { .shift = 12 };
+    uint64_t mask;
+    bool fpd;
+    int ret;
+
+    WITH_QEMU_LOCK_GUARD(&s->iommu_lock) {
+        ret = translate_locked(s, request, acc, &xlate, &fpd);
+    }
+    if (ret) {
+        /* The size must be told in any case: ATS, PCIe 6.0, 10.2.3.5 */
+        xlate = (VTDXlate) { .shift = 12 };
+        if (!acc.ats || !fault_is_recoverable(ret)) {
+            vtd_twostage_fault(s, ret, fpd, request);
+        }
+    }
+
+    mask = (1ULL << xlate.shift) - 1;
+    entry->target_as = &address_space_memory;
+    entry->iova = request->addr & ~mask;
+    entry->translated_addr = xlate.addr & ~mask;
+    entry->addr_mask = mask;
+    entry->pasid = request->pasid;
+    entry->perm = IOMMU_ACCESS_FLAG_FULL(
+        xlate.read, xlate.write && (acc.write || acc.want_write), false,
+        acc.priv && (xlate.read || xlate.write), false, false);
+    trace_vtd_twostage_translate(request->sid, request->pasid, request->addr,
+                                 entry->translated_addr, mask, entry->perm,
+                                 ret);
+    return entry->perm != IOMMU_NONE;
+}
+
+bool vtd_twostage_translate(VTDAddressSpace *as, hwaddr addr, bool is_write,
+                            IOMMUTLBEntry *entry)
+{
+    const VTDRequest request = {
+        .sid = PCI_BUILD_BDF(pci_bus_num(as->bus), as->devfn),
+        .pasid = as->pasid, .addr = addr, .write = is_write,
+        .kind = VTD_TS_UNTRANSLATED,
+    };
+    const VTDAccess acc = { .read = !is_write, .write = is_write };
+
+    return translate(as->iommu_state, &request, acc, entry);
+}
+
+ssize_t vtd_twostage_ats(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
+                         bool priv, hwaddr addr, size_t length, bool no_write,
+                         IOMMUTLBEntry *result, size_t result_length,
+                         uint32_t *err_count)
+{
+    const VTDAccess acc = {
+        .want_write = !no_write, .priv = priv, .ats = true,
+    };
+    IOMMUAccessFlags wanted = IOMMU_ACCESS_FLAG(true, !no_write);
+    VTDRequest request = {
+        .sid = sid, .pasid = pasid, .write = !no_write, .priv = priv,
+        .kind = VTD_TS_TRANSLATION,
+    };
+    size_t n = 0, covered;
+
+    *err_count = 0;
+    while (length && n < result_length) {
+        IOMMUTLBEntry *entry = &result[n++];
+
+        request.addr = addr;
+        if (pasid == PCI_NO_PASID && addr >= VTD_INTERRUPT_ADDR_FIRST &&
+            addr <= VTD_INTERRUPT_ADDR_LAST) {
+            /* Without PASID these are interrupts: no translation (3.14) */
+            *entry = (IOMMUTLBEntry) {
+                .target_as = &address_space_memory, .pasid = pasid,
+                .iova = addr & VTD_PAGE_MASK_4K,
+                .addr_mask = ~VTD_PAGE_MASK_4K, .perm = IOMMU_NONE,
+            };
+            vtd_twostage_fault(s, VTD_TS_INTERRUPT, false, &request);
+        } else {
+            translate(s, &request, acc, entry);
+        }
+        *err_count += (entry->perm & wanted) != wanted;
+
+        covered = entry->addr_mask + 1 - (addr & entry->addr_mask);
+        addr += covered;
+        length -= MIN(length, covered);
+    }
+    return length ? -ENOMEM : n;
+}

@@ -1,0 +1,387 @@
+/*
+ * Intel VT-d, emulated host: cached translations and what invalidates them
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "qemu/lockable.h"
+#include "system/memory.h"
+#include "intel_iommu_twostage.h"
+#include "trace.h"
+
+#define TLB_MAX             4096
+
+#define WAIT_PAGE_DRAIN     (1ULL << 7)
+
+/*
+ * Tags of a translation, section 6.2.4: domain id, and for first-stage and
+ * nested ones also the PASID.  Requester ids are none: devices that share a
+ * domain share its translations.
+ */
+typedef struct TlbKey {
+    uint64_t page;              /* address of the page, not its number */
+    uint32_t pasid;
+    uint16_t did;
+    uint8_t shift;
+    bool second;                /* second stage only */
+    bool priv;
+} TlbKey;
+
+typedef struct TlbEntry {
+    TlbKey key;
+    uint64_t addr;
+    bool read;
+    bool write;
+} TlbEntry;
+
+static const uint8_t shifts[] = { 12, 21, 30 };
+
+guint vtd_tlb_hash(gconstpointer v)
+{
+    const TlbKey *key = v;
+    uint64_t x = key->page >> 12 ^ (uint64_t)key->pasid << 40 ^
+                 (uint64_t)key->did << 24 ^ key->shift;
+
+    return x ^ x >> 32;
+}
+
+gboolean vtd_tlb_equal(gconstpointer v1, gconstpointer v2)
+{
+    const TlbKey *a = v1, *b = v2;
+
+    return a->page == b->page && a->pasid == b->pasid && a->did == b->did &&
+           a->shift == b->shift && a->second == b->second &&
+           a->priv == b->priv;
+}
+
+static TlbKey key_of(const VTDRequester *req, uint64_t iova, unsigned shift,
+                     bool priv)
+{
+    bool second = req->pgtt == VTD_TS_SECOND;
+
+    return (TlbKey) {
+        .page = iova & ~((1ULL << shift) - 1),
+        .pasid = second ? 0 : req->pasid,
+        .did = req->did,
+        .shift = shift,
+        .second = second,
+        .priv = priv && !second,
+    };
+}
+
+bool vtd_tlb_find(IntelIOMMUState *s, const VTDRequester *req, uint64_t iova,
+                  bool priv, VTDXlate *out)
+{
+    const TlbEntry *entry;
+    unsigned i;
+
+    for (i = 0; i < ARRAY_SIZE(shifts); i++) {
+        TlbKey key = key_of(req, iova, shifts[i], priv);
+
+        entry = g_hash_table_lookup(s->twostage.iotlb, &key);
+        if (entry) {
+            *out = (VTDXlate) {
+                .addr = entry->addr + (iova - entry->key.page),
+                .shift = entry->key.shift,
+                .read = entry->read,
+                .write = entry->write,
+            };
+            return true;
+        }
+    }
+    return false;
+}
+
+void vtd_tlb_add(IntelIOMMUState *s, const VTDRequester *req, uint64_t iova,
+                 bool priv, const VTDXlate *xlate)
+{
+    TlbEntry *entry = g_new(TlbEntry, 1);
+
+    if (g_hash_table_size(s->twostage.iotlb) >= TLB_MAX) {
+        g_hash_table_remove_all(s->twostage.iotlb);
+    }
+    *entry = (TlbEntry) {
+        .key = key_of(req, iova, xlate->shift, priv),
+        .addr = xlate->addr & ~((1ULL << xlate->shift) - 1),
+        .read = xlate->read,
+        .write = xlate->write,
+    };
+    g_hash_table_replace(s->twostage.iotlb, &entry->key, entry);
+}
+
+/* What an invalidation selects */
+typedef struct TlbDrop {
+    enum { DROP_DOMAIN, DROP_DOMAIN_PAGES, DROP_PASID, DROP_PASID_PAGES } what;
+    uint16_t did;
+    uint32_t pasid;
+    uint64_t first, last;
+} TlbDrop;
+
+static gboolean selected(gpointer key, gpointer value, gpointer opaque)
+{
+    const TlbKey *k = key;
+    const TlbDrop *drop = opaque;
+    bool overlap = k->page <= drop->last &&
+                   k->page + ((1ULL << k->shift) - 1) >= drop->first;
+
+    if (k->did != drop->did) {
+        return false;
+    }
+    switch (drop->what) {
+    case DROP_DOMAIN:
+        return true;
+    case DROP_DOMAIN_PAGES:
+        /*
+         * The range is one of stage 2.  Which first-stage and nested
+         * translations went through it is not known: all of them go.
+         */
+        return !k->second || overlap;
+    case DROP_PASID:
+        return !k->second && k->pasid == drop->pasid;
+    case DROP_PASID_PAGES:
+        return !k->second && k->pasid == drop->pasid && overlap;
+    }
+    g_assert_not_reached();
+}
+
+static void drop_range(TlbDrop *drop, uint64_t addr, unsigned order)
+{
+    /* An order of 52 and more is everything */
+    uint64_t mask = order >= 52 ? UINT64_MAX : (4096ULL << order) - 1;
+
+    drop->first = addr & ~mask;
+    drop->last = addr | mask;
+}
+
+void vtd_tlb_drop_page(IntelIOMMUState *s, uint16_t did, uint32_t pasid,
+                       uint64_t iova)
+{
+    TlbDrop drop = { .what = DROP_PASID_PAGES, .did = did, .pasid = pasid };
+
+    drop_range(&drop, iova, 0);
+    g_hash_table_foreach_remove(s->twostage.iotlb, selected, &drop);
+}
+
+static void drop_locked(IntelIOMMUState *s, TlbDrop *drop)
+{
+    QEMU_LOCK_GUARD(&s->iommu_lock);
+    g_hash_table_foreach_remove(s->twostage.iotlb, selected, drop);
+}
+
+/*
+ * Users of translations who are no device TLB (vhost without ATS) learn of
+ * invalidations here.  They keep no domain id: everything goes.
+ */
+static void notify_unmap(IntelIOMMUState *s)
+{
+    VTDAddressSpace *as;
+    IOMMUNotifier *n;
+
+    QLIST_FOREACH(as, &s->vtd_as_with_notifiers, next) {
+        if (!(as->notifier_flags & IOMMU_NOTIFIER_UNMAP)) {
+            continue;
+        }
+        IOMMU_NOTIFIER_FOREACH(n, &as->iommu) {
+            memory_region_unmap_iommu_notifier_range(n);
+        }
+    }
+}
+
+/* ------------------------------------------------ descriptors (6.5.2) */
+
+static bool reserved_clear(IntelIOMMUState *s, const VTDInvDesc *desc,
+                           uint64_t mask0, uint64_t mask1, const char *what)
+{
+    if (!(desc->val[0] & mask0) && !(desc->val[1] & mask1) &&
+        !(s->iq_dw && (desc->val[2] || desc->val[3]))) {
+        return true;
+    }
+    error_report_once("%s descriptor with reserved bits set: 0x%" PRIx64
+                      " 0x%" PRIx64, what, desc->val[1], desc->val[0]);
+    return false;
+}
+
+/* 6.5.2.1 */
+static VTDDescVerdict context_descriptor(IntelIOMMUState *s,
+                                         const VTDInvDesc *desc)
+{
+    /* Which bits of the function number FM takes out of the comparison */
+    static const uint16_t fm_mask[] = { 0, 4, 6, 7 };
+    uint16_t sid = VTD_INV_DESC_CC_SID(desc->lo), mask = 0;
+
+    if ((desc->lo & VTD_INV_DESC_CC_G) == VTD_INV_DESC_CC_DEVICE) {
+        mask = ~fm_mask[VTD_INV_DESC_CC_FM(desc->lo)];
+    }
+    WITH_QEMU_LOCK_GUARD(&s->iommu_lock) {
+        /* In scalable mode the domain id is ignored: that is everything */
+        vtd_requester_drop_context(s, sid, mask);
+    }
+    return VTD_TS_DESC_PASS;
+}
+
+/* 6.5.2.2 */
+static VTDDescVerdict pasid_cache_descriptor(IntelIOMMUState *s,
+                                             const VTDInvDesc *desc)
+{
+    uint16_t did = VTD_INV_DESC_PASIDC_DID(desc);
+    uint32_t pasid = VTD_INV_DESC_PASIDC_PASID(desc);
+
+    if (!reserved_clear(s, desc, VTD_INV_DESC_PASIDC_RSVD_VAL0, UINT64_MAX,
+                        "PASID cache")) {
+        return VTD_TS_DESC_BAD;
+    }
+    QEMU_LOCK_GUARD(&s->iommu_lock);
+    switch (VTD_INV_DESC_PASIDC_G(desc)) {
+    case VTD_INV_DESC_PASIDC_G_DSI:
+        vtd_requester_drop_domain(s, did);
+        return VTD_TS_DESC_DONE;
+    case VTD_INV_DESC_PASIDC_G_PASID_SI:
+        vtd_requester_drop_pasid(s, did, pasid);
+        return VTD_TS_DESC_DONE;
+    case VTD_INV_DESC_PASIDC_G_GLOBAL:
+        vtd_requester_drop_context(s, 0, 0);
+        return VTD_TS_DESC_DONE;
+    default:
+        return VTD_TS_DESC_BAD;
+    }
+}
+
+/* 6.5.2.3 */
+static VTDDescVerdict iotlb_descriptor(IntelIOMMUState *s,
+                                       const VTDInvDesc *desc)
+{
+    TlbDrop drop = { .did = VTD_INV_DESC_IOTLB_DID(desc->lo) };
+    unsigned order = VTD_INV_DESC_IOTLB_AM(desc->hi);
+
+    if (!reserved_clear(s, desc, VTD_INV_DESC_IOTLB_RSVD_LO,
+                        VTD_INV_DESC_IOTLB_RSVD_HI, "IOTLB")) {
+        return VTD_TS_DESC_BAD;
+    }
+    switch (desc->lo & VTD_INV_DESC_IOTLB_G) {
+    case VTD_INV_DESC_IOTLB_GLOBAL:
+        WITH_QEMU_LOCK_GUARD(&s->iommu_lock) {
+            g_hash_table_remove_all(s->twostage.iotlb);
+        }
+        break;
+    case VTD_INV_DESC_IOTLB_DOMAIN:
+        drop.what = DROP_DOMAIN;
+        drop_locked(s, &drop);
+        break;
+    case VTD_INV_DESC_IOTLB_PAGE:
+        if (order > VTD_MAMV) {
+            return VTD_TS_DESC_BAD;
+        }
+        drop.what = DROP_DOMAIN_PAGES;
+        drop_range(&drop, VTD_INV_DESC_IOTLB_ADDR(desc->hi), order);
+        drop_locked(s, &drop);
+        break;
+    default:
+        return VTD_TS_DESC_BAD;
+    }
+    notify_unmap(s);
+    return VTD_TS_DESC_DONE;
+}
+
+/* 6.5.2.4 */
+static VTDDescVerdict piotlb_descriptor(IntelIOMMUState *s,
+                                        const VTDInvDesc *desc)
+{
+    TlbDrop drop = {
+        .did = VTD_INV_DESC_PIOTLB_DID(desc->val[0]),
+        .pasid = VTD_INV_DESC_PIOTLB_PASID(desc->val[0]),
+    };
+
+    if (!reserved_clear(s, desc, VTD_INV_DESC_PIOTLB_RSVD_VAL0,
+                        VTD_INV_DESC_PIOTLB_RSVD_VAL1, "PASID-based IOTLB")) {
+        return VTD_TS_DESC_BAD;
+    }
+    switch (desc->val[0] & VTD_INV_DESC_PIOTLB_G) {
+    case VTD_INV_DESC_PIOTLB_ALL_IN_PASID:
+        drop.what = DROP_PASID;
+        break;
+    case VTD_INV_DESC_PIOTLB_PSI_IN_PASID:
+        drop.what = DROP_PASID_PAGES;
+        drop_range(&drop, VTD_INV_DESC_PIOTLB_ADDR(desc->val[1]),
+                   VTD_INV_DESC_PIOTLB_AM(desc->val[1]));
+        break;
+    default:
+        return VTD_TS_DESC_BAD;
+    }
+    drop_locked(s, &drop);
+    notify_unmap(s);
+    return VTD_TS_DESC_DONE;
+}
+
+/* 7.7.1; with PASID or without, whoever asked is answered */
+static VTDDescVerdict response_descriptor(IntelIOMMUState *s,
+                                          const VTDInvDesc *desc)
+{
+    uint16_t sid = VTD_INV_DESC_PGRESP_RID(desc->lo);
+    uint32_t pasid = PCI_NO_PASID;
+    VTDAddressSpace *as;
+    IOMMUPRIResponse response = {
+        .prgi = VTD_INV_DESC_PGRESP_PRGI(desc->hi),
+    };
+
+    if (desc->lo & VTD_INV_DESC_PGRESP_RSVD_LO ||
+        desc->hi & VTD_INV_DESC_PGRESP_RSVD_HI) {
+        return VTD_TS_DESC_BAD;
+    }
+    if (VTD_INV_DESC_PGRESP_PP(desc->lo)) {
+        pasid = VTD_INV_DESC_PGRESP_PASID(desc->lo);
+    }
+    switch (VTD_INV_DESC_PGRESP_RC(desc->lo)) {
+    case 0:
+        response.response_code = IOMMU_PRI_RESP_SUCCESS;
+        break;
+    case 1:
+        response.response_code = IOMMU_PRI_RESP_INVALID_REQUEST;
+        break;
+    default:
+        response.response_code = IOMMU_PRI_RESP_FAILURE;
+        break;
+    }
+    trace_vtd_twostage_response(sid, pasid, response.prgi,
+                                response.response_code);
+
+    as = vtd_get_as_by_sid_and_pasid(s, sid, pasid);
+    if (as && as->pri_notifier) {
+        as->pri_notifier->notify(as->pri_notifier, &response);
+    }
+    return VTD_TS_DESC_DONE;
+}
+
+VTDDescVerdict vtd_twostage_descriptor(IntelIOMMUState *s, VTDInvDesc *desc)
+{
+    unsigned type = VTD_INV_DESC_TYPE(desc->lo);
+
+    switch (type) {
+    case VTD_INV_DESC_CC:
+        return context_descriptor(s, desc);
+    case VTD_INV_DESC_IOTLB:
+        return iotlb_descriptor(s, desc);
+    case VTD_INV_DESC_WAIT:
+        /*
+         * Page requests reach the queue the moment they are made: there is
+         * never one to drain (7.10).
+         */
+        if (s->ecap & VTD_ECAP_PRS) {
+            desc->lo &= ~WAIT_PAGE_DRAIN;
+        }
+        return VTD_TS_DESC_PASS;
+    case VTD_INV_DESC_PIOTLB:
+    case VTD_INV_DESC_PC:
+        /* These exist in 256-bit queues only */
+        if (!s->iq_dw) {
+            return VTD_TS_DESC_BAD;
+        }
+        return type == VTD_INV_DESC_PC ? pasid_cache_descriptor(s, desc) :
+                                         piotlb_descriptor(s, desc);
+    case VTD_INV_DESC_PGRESP:
+        return response_descriptor(s, desc);
+    default:
+        return VTD_TS_DESC_PASS;
+    }
+}

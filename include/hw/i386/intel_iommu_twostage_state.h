@@ -1,0 +1,35 @@
+/*
+ * Intel VT-d as the IOMMU of an emulated host that can nest
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What IntelIOMMUState holds for it; see docs/nested/host-vtd.rst.
+ */
+
+#ifndef HW_I386_INTEL_IOMMU_TWOSTAGE_STATE_H
+#define HW_I386_INTEL_IOMMU_TWOSTAGE_STATE_H
+
+#include "qapi/qapi-types-common.h"
+
+typedef struct VTDTwoStage {
+    /* Properties; all but the first have no effect without the first */
+    bool enabled;
+    bool smpwc;
+    bool ssads;
+    bool sc;
+    bool srs;
+    bool eafs;
+    bool fs5lp;
+    OnOffAuto pri;
+    uint8_t pasid_bits;
+
+    /*
+     * Context and PASID entries that were used, and translations; both are
+     * dropped by the guest's invalidations and nothing else, but for running
+     * full.  Protected by IntelIOMMUState::iommu_lock.
+     */
+    GHashTable *requesters;
+    GHashTable *iotlb;
+} VTDTwoStage;
+
+#endif
