@@ -10,11 +10,12 @@
  *   sva-engine-atc.c    contexts (one per PASID) and the device TLB
  *   sva-engine-pri.c    page request groups
  *
- * Everything runs under the BQL. What the guest programs as the target of an
- * IOMMU's interrupts can be the configuration space of this very function, so
- * any call into the IOMMU may reset the device under the caller's feet. Such
- * calls are followed by a look at SvaEngineState.epoch; when it has moved, the
- * caller returns SVA_GONE at once and touches nothing.
+ * Everything runs under the BQL. The guest decides where interrupts are
+ * written to, and it may be the configuration space of this very function:
+ * whatever can raise one, any call into the IOMMU included, may reset the
+ * device under the caller's feet. Such calls are followed by a look at
+ * SvaEngineState.epoch; when it has moved, the caller returns SVA_GONE at once
+ * and touches nothing.
  */
 
 #ifndef HW_MISC_SVA_ENGINE_H

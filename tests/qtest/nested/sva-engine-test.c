@@ -405,6 +405,39 @@ static void test_msix(void)
     rig_stop(&r);
 }
 
+/*
+ * An interrupt aimed at this very function: its registers are out of reach, a
+ * function-level reset in the middle of its work is not.
+ */
+static void test_msix_self(void)
+{
+    Rig r;
+    RigQueue q;
+    RigDesc d = { .op = SVA_OP_NOP | SVA_OP_INTERRUPT };
+
+    start(&r, &q);
+    rig_writel(&r, SVA_QUEUE(0) + SVA_Q_VECTOR, 0);
+    msix_enable(&r, 0, r.bar0 + SVA_CTRL, SVA_CTRL_RESET);
+    rig_do(&q, &d);
+    g_assert_cmpuint(rig_queue_readq(&q, SVA_Q_COMPLETED), ==, 1);
+
+    msix_enable(&r, 0, r.ecam + (RIG_DEVFN << 12) + rig_express(&r) +
+                PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_BCR_FLR);
+    for (unsigned i = 0; i < 3; i++) {
+        rig_push(&q, &d);
+    }
+    rig_doorbell(&q);
+    while (rig_config_readl(&r, PCI_BASE_ADDRESS_0)) {
+        g_usleep(100);
+    }
+    rig_enable(&r);
+    g_assert_cmpuint(rig_queue_state(&q), ==, SVA_STATE_DISABLED);
+    g_assert_cmpuint(rig_queue_readq(&q, SVA_Q_COMPLETED), ==, 0);
+    rig_queue_init(&q, &r, 0, 0, RING, RING, 4);
+    expect_code(&q, (RigDesc) { }, SVA_CODE_OK, 0, 0);
+    rig_stop(&r);
+}
+
 /* A descriptor that will keep the queue busy for as long as it may */
 static void start_endless(RigQueue *q)
 {
@@ -630,6 +663,7 @@ int main(int argc, char **argv)
     qtest_add_func("/sva-engine/halt", test_halt);
     qtest_add_func("/sva-engine/not-memory", test_not_memory);
     qtest_add_func("/sva-engine/msix", test_msix);
+    qtest_add_func("/sva-engine/msix-self", test_msix_self);
     qtest_add_func("/sva-engine/reset", test_reset);
     qtest_add_func("/sva-engine/flr", test_flr);
     return g_test_run();
