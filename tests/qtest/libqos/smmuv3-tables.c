@@ -261,8 +261,9 @@ void smmu_ste_set(SmmuTables *t, uint32_t sid, const SmmuSte *ste)
     if (ste->cfg == SMMU_STE_S1) {
         dw[0] |= ste->cds->base | (uint64_t)ste->cds->fmt << 4 |
                  (uint64_t)ste->cds->bits << 59;
-        /* CIR, COR write-back; CSH inner shareable; S1STALLD */
-        dw[1] = ste->s1dss | 1ULL << 2 | 1ULL << 4 | 3ULL << 6 | 1ULL << 27;
+        /* CIR, COR write-back; CSH inner shareable */
+        dw[1] = ste->s1dss | 1ULL << 2 | 1ULL << 4 | 3ULL << 6;
+        dw[1] |= ste->stalld ? 1ULL << 27 : 0;
     }
     dw[1] |= ste->ats ? 1ULL << 28 : 0;
     iommu_mem_write_qwords(t->mem, smmu_ste_entry(t, sid), dw, 8);

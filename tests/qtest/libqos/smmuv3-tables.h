@@ -111,6 +111,7 @@ typedef struct SmmuSte {
     const SmmuCdTable *cds;     /* SMMU_STE_S1 only */
     unsigned s1dss;
     bool ats;                   /* EATS: full ATS */
+    bool stalld;                /* S1STALLD: only where IDR0 has stalls */
 } SmmuSte;
 
 typedef struct SmmuTables {
