@@ -20,12 +20,13 @@ QTESTS = {
         'device-introspect-test', 'device-plug-test', 'intel-iommu-test',
         'machine-none-test', 'migration-test', 'q35-test', 'qmp-cmd-test',
         'qmp-test', 'qom-test', 'qos-test', 'test-hmp', 'cxl-test',
-        'upstream-acpi-test',
+        'upstream-acpi-oem-fields', 'upstream-acpi-cpuhp',
+        'upstream-acpi-numamem',
     ],
     'aarch64': [
         'device-introspect-test', 'machine-none-test', 'migration-test',
         'numa-test', 'qmp-cmd-test', 'qmp-test', 'qom-test', 'qos-test',
-        'test-hmp', 'upstream-acpi-test',
+        'test-hmp', 'upstream-acpi-smmuv3-legacy', 'upstream-acpi-smmuv3-dev',
     ],
 }
 
