@@ -41,8 +41,6 @@ lock_build() {
 SLIM_ARGS='--target-list=x86_64-softmmu,aarch64-softmmu
 --without-default-features
 --without-default-devices
---with-devices-x86_64=nested-slim
---with-devices-aarch64=nested-slim
 --enable-system
 --enable-tcg
 --enable-kvm
@@ -59,6 +57,10 @@ qemu_configure_args() {
     [ -n "${base_id##git-*}" ] && echo --disable-download
     if [ "$slim" = yes ]; then
         printf '%s' "$SLIM_ARGS"
+        devices=nested-slim
+        [ "$base_only" = yes ] && devices=nested-slim-base
+        echo "--with-devices-x86_64=$devices"
+        echo "--with-devices-aarch64=$devices"
     fi
     printf '%s' "$qemu_args"
 }

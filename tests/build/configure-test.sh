@@ -372,6 +372,19 @@ else
     skip "touching a file of the core rebuilds one object" "nothing is built"
 fi
 
+# What check-upstream compares with
+if [ -n "$real_build" ] && [ -f "$real_build/configure.args" ]; then
+    real_cache=$(sed -n 's/^--cache-dir=//p' "$real_build/configure.args")
+    "$top/configure" --slim --base-only --offline --cache-dir="$real_cache" \
+        --build-dir="$work/base-only" >"$work/log" 2>&1 &&
+        [ ! -e "$work/base-only/src/hw/iommufd" ] &&
+        grep -q '^build qemu-system-x86_64:' "$work/base-only/obj/build.ninja"
+    result $? "the unpatched base configures beside ours"
+    rm -rf "$work/base-only"
+else
+    skip "the unpatched base configures beside ours" "no build tree given"
+fi
+
 # Every option is in the manual, every target of make in its help
 "$top/configure" --help >"$work/help"
 missing=
