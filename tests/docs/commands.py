@@ -187,7 +187,12 @@ class Runner:
                 with socket.socket(socket.AF_UNIX) as qmp:
                     qmp.settimeout(60)
                     qmp.connect(path)
-                    ok = b'"QMP"' in qmp.recv(4096)
+                    # The greeting comes while devices are still made; an
+                    # answer to a command comes from the main loop
+                    qmp.sendall(b'{"execute":"qmp_capabilities"}\n'
+                                b'{"execute":"query-status"}\n')
+                    ok = any(b'"status"' in line
+                             for line in qmp.makefile('rb'))
                     break
             except OSError:
                 time.sleep(0.1)
