@@ -19,7 +19,7 @@
 #define TABLES_END  0x2000000
 
 #define WAIT_US     100
-#define WAIT_TRIES  200000
+#define WAIT_TRIES  50000
 
 /* ----------------------------------------------------------- the machine */
 

@@ -9,7 +9,7 @@
 #include "sva-engine-rig.h"
 
 #define WAIT_US         100
-#define WAIT_TRIES      200000      /* 20 s: far beyond what anything takes */
+#define WAIT_TRIES      50000       /* 5 s and more: far beyond any need */
 
 /* ------------------------------------------------------------- machines */
 
@@ -137,18 +137,39 @@ uint64_t rig_counter(Rig *r, unsigned counter)
     return rig_readq(r, SVA_COUNTERS + 8 * counter);
 }
 
-uint32_t rig_simple(Rig *r, uint64_t addr, bool to_device)
+void rig_wait_counter(Rig *r, unsigned counter, uint64_t value)
 {
-    unsigned tries = 0;
+    uint64_t now = rig_counter(r, counter);
 
+    for (unsigned i = 0; i < WAIT_TRIES && now != value; i++) {
+        g_usleep(WAIT_US);
+        now = rig_counter(r, counter);
+    }
+    g_assert_cmpuint(now, ==, value);
+}
+
+void rig_simple_start(Rig *r, uint64_t addr, bool to_device)
+{
     rig_writeq(r, SVA_SIMPLE_ADDRESS, addr);
     rig_writel(r, SVA_SIMPLE_COMMAND,
                SVA_COMMAND_RUN | (to_device ? SVA_COMMAND_TO_DEVICE : 0));
+}
+
+uint32_t rig_simple_wait(Rig *r)
+{
+    unsigned tries = 0;
+
     while (rig_readl(r, SVA_SIMPLE_COMMAND) & SVA_COMMAND_RUN) {
         g_assert_cmpuint(tries++, <, WAIT_TRIES);
         g_usleep(WAIT_US);
     }
     return rig_readl(r, SVA_SIMPLE_RESULT);
+}
+
+uint32_t rig_simple(Rig *r, uint64_t addr, bool to_device)
+{
+    rig_simple_start(r, addr, to_device);
+    return rig_simple_wait(r);
 }
 
 /* --------------------------------------------------------------- queues */

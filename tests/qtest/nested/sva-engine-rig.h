@@ -71,7 +71,11 @@ void rig_writel(Rig *r, uint64_t reg, uint32_t value);
 void rig_writeq(Rig *r, uint64_t reg, uint64_t value);
 uint64_t rig_counter(Rig *r, unsigned counter);
 
-/* Run @dir of the simple block and wait; Returns: RESULT */
+void rig_wait_counter(Rig *r, unsigned counter, uint64_t value);
+
+/* Run the simple block; waiting for it returns RESULT */
+void rig_simple_start(Rig *r, uint64_t addr, bool to_device);
+uint32_t rig_simple_wait(Rig *r);
 uint32_t rig_simple(Rig *r, uint64_t addr, bool to_device);
 
 /* @pasid: with SVA_Q_PASID_VALID, or 0 */

@@ -427,9 +427,11 @@ static void test_msix_self(void)
         rig_push(&q, &d);
     }
     rig_doorbell(&q);
-    while (rig_config_readl(&r, PCI_BASE_ADDRESS_0)) {
+    for (unsigned i = 0; i < 50000 &&
+         rig_config_readl(&r, PCI_BASE_ADDRESS_0); i++) {
         g_usleep(100);
     }
+    g_assert_cmphex(rig_config_readl(&r, PCI_BASE_ADDRESS_0), ==, 0);
     rig_enable(&r);
     g_assert_cmpuint(rig_queue_state(&q), ==, SVA_STATE_DISABLED);
     g_assert_cmpuint(rig_queue_readq(&q, SVA_Q_COMPLETED), ==, 0);

@@ -8,8 +8,6 @@
 #include "../libqtest.h"
 #include "sva-engine-host.h"
 
-#define WAIT_US     100
-
 /* ----------------------------------------------------------------- PASID */
 
 static RigCompletion do_fill(RigQueue *q, uint64_t va, uint64_t len,
@@ -487,10 +485,7 @@ static void test_back_off(void)
     qtest_clock_step(r->qts, 49000);
     g_assert_cmpuint(rig_counter(r, SVA_CNT_BACKOFFS), ==, 1);
     qtest_clock_step(r->qts, 1000);
-    rig_wait_state(&q, SVA_STATE_WAITING);
-    while (rig_counter(r, SVA_CNT_BACKOFFS) == 1) {
-        g_usleep(WAIT_US);
-    }
+    rig_wait_counter(r, SVA_CNT_BACKOFFS, 2);
 
     host_write64(&h, PQH, 0);
     host_write32(&h, PRS, PRS_PRO);
@@ -504,7 +499,7 @@ static void test_back_off(void)
     /* Not for ever */
     host_write64(&h, PQH, (host_read64(&h, PQT) + PRQ_ENTRY) % 0x1000);
     start_fill(&q, VA + 0x1000, 8, 5);
-    for (unsigned i = 0; i < 100000; i++) {
+    for (unsigned i = 0; i < 5000; i++) {
         if (rig_queue_state(&q) == SVA_STATE_IDLE) {
             break;
         }
@@ -630,8 +625,7 @@ static void test_no_pasid(void)
     g_assert_cmphex(rig_simple(r, iova, true), ==, SVA_CODE_OK);
 
     /* Out of the buffer, to where nothing is yet */
-    rig_writeq(r, SVA_SIMPLE_ADDRESS, iova + 0x10000);
-    rig_writel(r, SVA_SIMPLE_COMMAND, SVA_COMMAND_RUN);
+    rig_simple_start(r, iova + 0x10000, false);
     pr = host_prq_wait(&h);
     g_assert_false(pr.with_pasid);
     g_assert_cmphex(pr.addr, ==, iova + 0x10000);
@@ -639,10 +633,7 @@ static void test_no_pasid(void)
     g_assert_cmphex(rig_readl(r, SVA_SIMPLE_COMMAND), ==, SVA_COMMAND_RUN);
     host_map(&h, iova + 0x10000, DATA + 0x10000, 0x1000);
     host_prq_respond(&h, &pr, VTD_PRG_SUCCESS);
-    while (rig_readl(r, SVA_SIMPLE_COMMAND) & SVA_COMMAND_RUN) {
-        g_usleep(WAIT_US);
-    }
-    g_assert_cmphex(rig_readl(r, SVA_SIMPLE_RESULT), ==, SVA_CODE_OK);
+    g_assert_cmphex(rig_simple_wait(r), ==, SVA_CODE_OK);
     g_assert_true(rig_scribbled(r, DATA + 0x10000, SVA_SIMPLE_SIZE, 3));
 
     /* An invalidation without PASID is for these */
