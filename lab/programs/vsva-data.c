@@ -1,0 +1,109 @@
+/*
+ * vsva: patterns, random numbers, CRC-32C, memory
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "vsva.h"
+
+#define CRC32C_REFLECTED        0x82f63b78u
+
+static uint64_t mix(uint64_t *state)
+{
+    uint64_t z = (*state += 0x9e3779b97f4a7c15ULL);
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    return z ^ (z >> 31);
+}
+
+uint64_t random64(Test *t)
+{
+    return mix(&t->random);
+}
+
+uint32_t random_below(Test *t, uint32_t limit)
+{
+    return (random64(t) >> 32) * limit >> 32;
+}
+
+uint32_t crc32c(const void *data, size_t len)
+{
+    static uint32_t table[256];
+    const uint8_t *p = data;
+    uint32_t crc = ~0u;
+
+    for (unsigned i = 0; !table[255] && i < 256; i++) {
+        uint32_t c = i;
+
+        for (int bit = 0; bit < 8; bit++) {
+            c = (c >> 1) ^ (c & 1 ? CRC32C_REFLECTED : 0);
+        }
+        table[i] = c;
+    }
+    while (len--) {
+        crc = table[(crc ^ *p++) & 0xff] ^ (crc >> 8);
+    }
+    return ~crc;
+}
+
+/*
+ * The word at a byte offset that is a multiple of 8: words are made from
+ * their place, so that any part can be checked alone
+ */
+static uint64_t word_at(size_t offset, uint64_t seed)
+{
+    return (offset + seed) * 0x9e3779b97f4a7c15ULL;
+}
+
+void scribble(void *data, size_t len, uint64_t seed)
+{
+    for (size_t i = 0; i < len; i += 8) {
+        uint64_t word = word_at(i, seed);
+
+        memcpy((uint8_t *)data + i, &word, len - i < 8 ? len - i : 8);
+    }
+}
+
+bool scribbled(const void *data, size_t len, uint64_t seed)
+{
+    for (size_t i = 0; i < len; i += 8) {
+        uint64_t word = word_at(i, seed);
+
+        if (memcmp((const uint8_t *)data + i, &word, len - i < 8 ? len - i :
+                                                                   8)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool filled(const void *data, size_t len, uint64_t pattern)
+{
+    const uint8_t *p = data;
+
+    for (size_t i = 0; i < len; i++) {
+        if (p[i] != (uint8_t)(pattern >> (8 * (i % 8)))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void *untouched(Test *t, size_t len)
+{
+    void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED) {
+        fail(t, "mmap of %zu bytes: %s", len, strerror(errno));
+        return NULL;
+    }
+    /* Page by page; EINVAL where the kernel has no huge ones */
+    madvise(p, len, MADV_NOHUGEPAGE);
+    return p;
+}

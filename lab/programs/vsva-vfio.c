@@ -1,0 +1,193 @@
+/*
+ * vsva: the simple block, through vfio
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Its requests carry no PASID, so they see what the guest's own iommufd has
+ * mapped: a user space driver in the guest, below a user space driver on the
+ * host. What is mapped here has its virtual address as IOVA.
+ */
+
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/iommufd.h>
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "vsva.h"
+
+#define DRIVER          "vfio-pci"
+#define WAIT_NS         10000000000ULL
+#define OPEN_TRIES      200     /* of 10 ms: devtmpfs makes the node */
+#define PCI_COMMAND     0x04
+#define   PCI_COMMAND_USE 0x06  /* memory, bus master */
+
+static int open_device(const char *bdf)
+{
+    char path[128];
+    struct dirent *entry;
+    int fd = -1;
+    DIR *dir;
+
+    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", bdf);
+    dir = opendir(path);
+    if (!dir) {
+        return -1;
+    }
+    do {
+        entry = readdir(dir);
+    } while (entry && strncmp(entry->d_name, "vfio", 4));
+    if (entry) {
+        snprintf(path, sizeof(path), "/dev/vfio/devices/%.32s",
+                 entry->d_name);
+        for (int i = 0; i < OPEN_TRIES && fd < 0; i++) {
+            fd = open(path, O_RDWR | O_CLOEXEC);
+            if (fd < 0) {
+                usleep(10000);
+            }
+        }
+    }
+    closedir(dir);
+    return fd;
+}
+
+/* An IOAS with @p in it, and the device attached to that */
+static bool attach(Test *t, int iommufd, int device, void *p, size_t len)
+{
+    struct vfio_device_bind_iommufd bind = {
+        .argsz = sizeof(bind), .iommufd = iommufd,
+    };
+    struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
+    struct iommu_ioas_map map = {
+        .size = sizeof(map),
+        .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE |
+                 IOMMU_IOAS_MAP_READABLE,
+        .user_va = (uintptr_t)p,
+        .length = len,
+        .iova = (uintptr_t)p,
+    };
+    struct vfio_device_attach_iommufd_pt pt = { .argsz = sizeof(pt) };
+    const char *what = "VFIO_DEVICE_BIND_IOMMUFD";
+
+    if (!ioctl(device, VFIO_DEVICE_BIND_IOMMUFD, &bind)) {
+        what = "IOMMU_IOAS_ALLOC";
+        if (!ioctl(iommufd, IOMMU_IOAS_ALLOC, &ioas)) {
+            map.ioas_id = pt.pt_id = ioas.out_ioas_id;
+            what = "VFIO_DEVICE_ATTACH_IOMMUFD_PT";
+            if (!ioctl(device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &pt)) {
+                what = "IOMMU_IOAS_MAP";
+                if (!ioctl(iommufd, IOMMU_IOAS_MAP, &map)) {
+                    return true;
+                }
+            }
+        }
+    }
+    fail(t, "%s: %s", what, strerror(errno));
+    return false;
+}
+
+static bool enable(Test *t, int device, Engine *e)
+{
+    struct vfio_region_info bar = {
+        .argsz = sizeof(bar), .index = VFIO_PCI_BAR0_REGION_INDEX,
+    };
+    struct vfio_region_info config = {
+        .argsz = sizeof(config), .index = VFIO_PCI_CONFIG_REGION_INDEX,
+    };
+    uint16_t command = PCI_COMMAND_USE;     /* little endian is of x86, arm */
+
+    if (ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &bar) ||
+        ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &config) ||
+        pwrite(device, &command, sizeof(command),
+               config.offset + PCI_COMMAND) != sizeof(command)) {
+        fail(t, "regions of the function: %s", strerror(errno));
+        return false;
+    }
+    e->regs = mmap(NULL, SVA_BAR0_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+                   device, bar.offset);
+    if (e->regs == MAP_FAILED) {
+        e->regs = NULL;
+        fail(t, "mmap of BAR 0: %s", strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static bool simple(Test *t, Engine *e, void *p, bool to_device)
+{
+    uint64_t limit = now_ns() + WAIT_NS;
+    uint32_t result;
+
+    engine_writeq(e, SVA_SIMPLE_ADDRESS, (uintptr_t)p);
+    engine_writel(e, SVA_SIMPLE_COMMAND, SVA_COMMAND_RUN |
+                  (to_device ? SVA_COMMAND_TO_DEVICE : 0));
+    while (engine_readl(e, SVA_SIMPLE_COMMAND) & SVA_COMMAND_RUN) {
+        if (now_ns() > limit) {
+            fail(t, "the run does not end");
+            return false;
+        }
+    }
+    result = engine_readl(e, SVA_SIMPLE_RESULT);
+    if (result != SVA_CODE_OK) {
+        fail(t, "%s device: %s", to_device ? "to" : "from",
+             code_name(result));
+    }
+    return result == SVA_CODE_OK;
+}
+
+static void run(Test *t, int iommufd, int device)
+{
+    size_t len = 16 * PAGE;
+    uint8_t *p = untouched(t, len);
+    Engine e = *t->e;
+
+    if (!p || !attach(t, iommufd, device, p, len) || !enable(t, device, &e)) {
+        return;
+    }
+    for (int i = 0; i < 16 && !failed(t); i++) {
+        uint64_t seed = random64(t);
+        /* Anywhere; the other half gets what this half had */
+        uint8_t *src = p + random_below(t, 7 * PAGE);
+        uint8_t *dst = p + 8 * PAGE + random_below(t, 7 * PAGE);
+
+        scribble(src, SVA_SIMPLE_SIZE, seed);
+        if (simple(t, &e, src, true) && simple(t, &e, dst, false) &&
+            !scribbled(dst, SVA_SIMPLE_SIZE, seed)) {
+            fail(t, "run %d: other bytes came out than went in", i);
+        }
+    }
+    fact(t, "crc32c", "\"0x%08x\"", crc32c(p, len));
+    munmap(e.regs, SVA_BAR0_SIZE);
+    munmap(p, len);
+}
+
+void vfio_simple(Test *t)
+{
+    int iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+    int device;
+
+    if (iommufd < 0 ||
+        access("/sys/bus/pci/drivers/" DRIVER, F_OK)) {
+        snprintf(t->skip, sizeof(t->skip), "this kernel has no %s",
+                 iommufd < 0 ? "/dev/iommu" : DRIVER);
+    } else if (!engine_bind(t->e, DRIVER)) {
+        fail(t, "%s", t->e->why);
+    } else {
+        device = open_device(t->e->bdf);
+        if (device < 0) {
+            fail(t, "the vfio character device: %s", strerror(errno));
+        } else {
+            run(t, iommufd, device);
+            close(device);
+        }
+    }
+    if (iommufd >= 0) {
+        close(iommufd);
+    }
+}

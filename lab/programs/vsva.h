@@ -1,0 +1,75 @@
+/*
+ * vsva: a process shares its address space with a device
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ *   vsva.c          options, the order of things, one JSON line for each test
+ *   vsva-data.c     patterns, random numbers, CRC-32C, memory
+ *   vsva-engine.c   the engine through uio
+ *   vsva-vfio.c     the simple block, through vfio: requests without PASID
+ *   vsva-memory.c   what pointers can point to
+ *   vsva-errors.c   what they can not
+ *   vsva-change.c   memory that changes while the device knows it
+ *   vsva-process.c  fork, a second process, one that is killed
+ *   vsva-time.c     interrupts, queues at once, how long a fault takes
+ */
+
+#ifndef VSVA_H
+#define VSVA_H
+
+#include "vsva-engine.h"
+
+#define PAGE            4096u
+
+typedef struct Test {
+    Engine *e;
+    Queue q;                    /* queue 0, open */
+    uint64_t faults;            /* --faults */
+    uint64_t random;            /* state of random64() */
+    char why[256];              /* first failure, or empty */
+    char skip[160];
+    char facts[1024];           /* members for the JSON line */
+} Test;
+
+typedef struct TestCase {
+    const char *name;
+    const char *about;
+    void (*run)(Test *t);
+} TestCase;
+
+/* Terminated by an entry without name */
+extern const TestCase memory_tests[];
+extern const TestCase error_tests[];
+extern const TestCase change_tests[];
+extern const TestCase process_tests[];
+extern const TestCase time_tests[];
+
+/* The simple block; before the engine is opened: it takes the function away */
+void vfio_simple(Test *t);
+
+/* Only the first failure is kept: what follows often is its consequence */
+void fail(Test *t, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+bool failed(const Test *t);
+/* @format must produce a JSON value */
+void fact(Test *t, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The record says @code, for all of @len bytes if that is OK */
+bool expect(Test *t, const char *what, Completion c, uint32_t code,
+            uint64_t len);
+const char *code_name(uint32_t code);
+
+/* vsva-data.c */
+uint64_t random64(Test *t);
+uint32_t random_below(Test *t, uint32_t limit);
+uint32_t crc32c(const void *data, size_t len);
+/* Bytes that depend on @seed and their index */
+void scribble(void *data, size_t len, uint64_t seed);
+bool scribbled(const void *data, size_t len, uint64_t seed);
+/* Byte i is byte i modulo 8 of the pattern, as the fill operation has it */
+bool filled(const void *data, size_t len, uint64_t pattern);
+/* Pages that nobody has touched; NULL and a failure when there are none */
+void *untouched(Test *t, size_t len);
+
+#endif
