@@ -166,21 +166,40 @@ unsigned iommufd_model_vfio_index(IommufdModel *m, const char *bdf)
 
 /* ---------------------------------------------------------- control socket */
 
-static QDict *transact(IommufdModel *m, const char *request)
+static void send_text(IommufdModel *m, const char *text, size_t len)
 {
-    g_autoptr(GString) answer = g_string_new(NULL);
-    size_t len = strlen(request), done = 0;
-    QObject *obj;
-    char c;
+    size_t done = 0;
 
     while (done < len) {
-        ssize_t n = write(m->sock, request + done, len - done);
+        ssize_t n = write(m->sock, text + done, len - done);
 
         g_assert_cmpint(n, >, 0);
         done += n;
     }
-    g_assert_cmpint(write(m->sock, "\n", 1), ==, 1);
-    while (read(m->sock, &c, 1) == 1 && c != '\n') {
+}
+
+static bool next_char(IommufdModel *m, char *c)
+{
+    if (m->in_at == m->in_len) {
+        ssize_t n = read(m->sock, m->in, sizeof(m->in));
+
+        if (n <= 0) {
+            return false;
+        }
+        m->in_at = 0;
+        m->in_len = n;
+    }
+    *c = m->in[m->in_at++];
+    return true;
+}
+
+static QDict *receive(IommufdModel *m, const char *request)
+{
+    g_autoptr(GString) answer = g_string_new(NULL);
+    QObject *obj;
+    char c;
+
+    while (next_char(m, &c) && c != '\n') {
         g_string_append_c(answer, c);
     }
     obj = qobject_from_json(answer->str, NULL);
@@ -188,6 +207,14 @@ static QDict *transact(IommufdModel *m, const char *request)
         g_error("%s: no answer to %s: '%s'", __func__, request, answer->str);
     }
     return qobject_to(QDict, obj);
+}
+
+static QDict *transact(IommufdModel *m, const char *request)
+{
+    g_autofree char *line = g_strconcat(request, "\n", NULL);
+
+    send_text(m, line, strlen(line));
+    return receive(m, request);
 }
 
 static QDict *G_GNUC_PRINTF(2, 0) vcommand(IommufdModel *m,
@@ -230,16 +257,14 @@ void iommufd_model_do(IommufdModel *m, const char *fmt, ...)
 
 /* --------------------------------------------------------------------- DMA */
 
-static QDict *dma(IommufdModel *m, const char *bdf, const IommufdDma *how,
-                  uint64_t addr, size_t len, const uint8_t *data)
+static void dma_request(GString *text, const char *bdf, const IommufdDma *how,
+                        uint64_t addr, size_t len, const uint8_t *data)
 {
-    g_autoptr(GString) text = g_string_new(NULL);
-    QDict *answer;
     size_t i;
 
-    g_string_printf(text, "{\"cmd\":\"dma\",\"dev\":\"%s\",\"op\":\"%s\","
-                    "\"addr\":%" PRIu64 ",\"len\":%zu", bdf,
-                    data ? "write" : "read", addr, len);
+    g_string_append_printf(text, "{\"cmd\":\"dma\",\"dev\":\"%s\",\"op\":"
+                           "\"%s\",\"addr\":%" PRIu64 ",\"len\":%zu", bdf,
+                           data ? "write" : "read", addr, len);
     if (how && how->with_pasid) {
         g_string_append_printf(text, ",\"pasid\":%u", how->pasid);
     }
@@ -260,9 +285,59 @@ static QDict *dma(IommufdModel *m, const char *bdf, const IommufdDma *how,
         g_string_append_c(text, '"');
     }
     g_string_append_c(text, '}');
+}
+
+static QDict *dma(IommufdModel *m, const char *bdf, const IommufdDma *how,
+                  uint64_t addr, size_t len, const uint8_t *data)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    QDict *answer;
+
+    dma_request(text, bdf, how, addr, len, data);
     answer = transact(m, text->str);
     must_be_ok(answer);
     return answer;
+}
+
+static void dma_data(const QDict *answer, uint8_t *out, size_t len)
+{
+    const char *hex = qdict_get_str(answer, "data");
+    size_t i;
+
+    g_assert_cmpuint(strlen(hex), ==, 2 * len);
+    for (i = 0; i < len; i++) {
+        out[i] = g_ascii_xdigit_value(hex[2 * i]) << 4 |
+                 g_ascii_xdigit_value(hex[2 * i + 1]);
+    }
+}
+
+void iommufd_model_dma_batch(IommufdModel *m, IommufdDmaOp *op, unsigned num)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    unsigned i;
+
+    g_assert_cmpuint(num, <=, IOMMUFD_MODEL_BATCH);
+    for (i = 0; i < num; i++) {
+        uint64_t data = cpu_to_le64(op[i].data);
+
+        dma_request(text, op[i].bdf, &op[i].how, op[i].addr, sizeof(data),
+                    op[i].write ? (uint8_t *)&data : NULL);
+        g_string_append_c(text, '\n');
+    }
+    send_text(m, text->str, text->len);
+    for (i = 0; i < num; i++) {
+        QDict *answer = receive(m, "a batch of DMA");
+
+        must_be_ok(answer);
+        op[i].fault = qdict_haskey(answer, "fault");
+        if (!op[i].fault && !op[i].write) {
+            uint64_t data;
+
+            dma_data(answer, (uint8_t *)&data, sizeof(data));
+            op[i].data = le64_to_cpu(data);
+        }
+        qobject_unref(answer);
+    }
 }
 
 static void must_not_fault(const QDict *answer, const char *bdf,
@@ -282,17 +357,9 @@ void iommufd_model_dma_read(IommufdModel *m, const char *bdf,
                             void *buf, size_t len)
 {
     QDict *answer = dma(m, bdf, how, addr, len, NULL);
-    uint8_t *out = buf;
-    const char *hex;
-    size_t i;
 
     must_not_fault(answer, bdf, addr);
-    hex = qdict_get_str(answer, "data");
-    g_assert_cmpuint(strlen(hex), ==, 2 * len);
-    for (i = 0; i < len; i++) {
-        out[i] = g_ascii_xdigit_value(hex[2 * i]) << 4 |
-                 g_ascii_xdigit_value(hex[2 * i + 1]);
-    }
+    dma_data(answer, buf, len);
     qobject_unref(answer);
 }
 

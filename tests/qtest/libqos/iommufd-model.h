@@ -20,6 +20,8 @@ typedef struct IommufdModel {
     char *library;
     QTestState *qts;
     int sock;
+    char in[4096];              /* private: what has come from the socket */
+    size_t in_at, in_len;
 } IommufdModel;
 
 /**
@@ -72,6 +74,22 @@ void iommufd_model_dma_read(IommufdModel *m, const char *bdf,
 void iommufd_model_dma_write(IommufdModel *m, const char *bdf,
                              const IommufdDma *how, uint64_t addr,
                              const void *buf, size_t len);
+
+/* One of several transfers of eight bytes; @data is little endian in memory */
+typedef struct IommufdDmaOp {
+    const char *bdf;
+    IommufdDma how;
+    uint64_t addr;
+    bool write;
+    uint64_t data;              /* to write, or what a read has brought */
+    bool fault;                 /* how it ended */
+} IommufdDmaOp;
+
+/* At most this many at once: the model answers each before it reads on */
+#define IOMMUFD_MODEL_BATCH 64
+
+/* All of @op, in this order, for the time that one takes */
+void iommufd_model_dma_batch(IommufdModel *m, IommufdDmaOp *op, unsigned num);
 
 /* A read that has to bring @len bytes of @value */
 void iommufd_model_expect_data(IommufdModel *m, const char *bdf,
