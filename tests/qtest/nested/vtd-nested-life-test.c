@@ -12,70 +12,13 @@
 #define IOVA        0x4000000000ULL
 #define DID         5
 
-/* A root port, whose secondary bus the test numbers, with native hot-plug */
-#define PORT_RID    (0x10 << 3)
-#define PORT        "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=" \
-                    "off -device pcie-root-port,id=rp0,chassis=1,addr=0x10 "
-#define BEHIND(bus) ((bus) << 8)
-
-static void number_bus(VtdRig *r, unsigned bus)
-{
-    vtd_rig_config_write(r, PORT_RID, PCI_PRIMARY_BUS, bus << 16 | bus << 8);
-}
-
-static unsigned pcie_cap(VtdRig *r, uint16_t rid)
-{
-    unsigned pos = vtd_rig_config_read(r, rid, PCI_CAPABILITY_LIST) & 0xfc;
-
-    while (pos) {
-        uint32_t head = vtd_rig_config_read(r, rid, pos);
-
-        if ((head & 0xff) == PCI_CAP_ID_EXP) {
-            return pos;
-        }
-        pos = (head >> 8) & 0xfc;
-    }
-    g_assert_not_reached();
-}
-
-/* The guest then powers the slot */
-static void plug(VtdRig *r, const char *id, const char *dev)
-{
-    qtest_qmp_assert_success(r->qts, "{ 'execute': 'device_add', "
-        "'arguments': { 'driver': 'vfio-pci', 'id': %s, 'host': %s, "
-        "'bus': 'rp0', 'iommufd': 'iommufd0' } }", id, dev);
-    vtd_rig_config_write(r, PORT_RID, pcie_cap(r, PORT_RID) + PCI_EXP_SLTCTL,
-                         PCI_EXP_SLTCTL_PWR_IND_ON);
-}
-
-/* The guest takes the slot's power away: unplugged at once */
-static void unplug(VtdRig *r, const char *id)
-{
-    unsigned reg = pcie_cap(r, PORT_RID) + PCI_EXP_SLTCTL;
-
-    qtest_qmp_device_del_send(r->qts, id);
-    vtd_rig_config_write(r, PORT_RID, reg, PCI_EXP_SLTCTL_PWR_IND_OFF |
-                         PCI_EXP_SLTCTL_PCC);
-    for (;;) {
-        QDict *event = qtest_qmp_eventwait_ref(r->qts, "DEVICE_DELETED");
-        const char *name = qdict_get_try_str(qdict_get_qdict(event, "data"),
-                                             "device");
-        bool done = name && !strcmp(name, id);
-
-        qobject_unref(event);
-        if (done) {
-            return;
-        }
-    }
-}
-
 static void start_port(VtdRig *r, unsigned num)
 {
     g_autofree char *host = vtd_rig_host(2, "", "");
 
     vtd_rig_start(r, host, "nested=on,svm=on,x-pasid-mode=on,pasid-bits=12,"
-                  "device-iotlb=on", num, PORT);
-    number_bus(r, 1);
+                  "device-iotlb=on", num, VTD_RIG_SLOTS);
+    vtd_rig_number_slot(r, 0, 1);
     vtd_rig_enable(r);
 }
 
@@ -86,20 +29,20 @@ static void test_hot_plug(void)
 
     start_port(&r, 0);
     vtd_rig_fill(&r, 1, 0x11);
-    plug(&r, "hot", HOST_DEV0);
+    vtd_rig_plug(&r, 0, "hot", HOST_DEV0);
     iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, DATA, false, 0,
                                "blocked");
     vtd_rig_first_stage(&r, BEHIND(1), DID, vtd_rig_s1(&r, IOVA, 1));
     iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x11, 16);
 
-    unplug(&r, "hot");
+    vtd_rig_unplug(&r, 0, "hot");
     g_assert_cmpuint(iommufd_model_live(r.m, NULL), ==, 0);
-    plug(&r, "again", HOST_DEV1);
+    vtd_rig_plug(&r, 0, "again", HOST_DEV1);
     iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
                                "blocked");
     /* Entries of the slot that the guest did not clear are in force */
     iommufd_model_expect_data(r.m, HOST_DEV1, NULL, IOVA, 0x11, 16);
-    unplug(&r, "again");
+    vtd_rig_unplug(&r, 0, "again");
     g_assert_cmpuint(iommufd_model_live(r.m, NULL), ==, 0);
     vtd_rig_stop(&r);
 }
@@ -110,7 +53,7 @@ static void test_unplug_busy(void)
     VtdRig r;
 
     start_port(&r, 0);
-    plug(&r, "hot", HOST_DEV0);
+    vtd_rig_plug(&r, 0, "hot", HOST_DEV0);
     vtd_rig_enable_sva(&r, BEHIND(1));
     r.regs.write64(r.regs.opaque, 0xd0, iommu_mem_alloc(&r.mem, 4096, 4096));
     vtd_context_scalable(&r.t, BEHIND(1), 12,
@@ -124,7 +67,7 @@ static void test_unplug_busy(void)
     vtd_rig_inv_context(&r, BEHIND(1));
     iommufd_model_do(r.m, "{\"cmd\":\"page-request\",\"dev\":\"" HOST_DEV0
                      "\",\"pasid\":3,\"addrs\":[%llu],\"grpid\":1}", IOVA);
-    unplug(&r, "hot");
+    vtd_rig_unplug(&r, 0, "hot");
     g_assert_cmpuint(iommufd_model_live(r.m, NULL), ==, 0);
     vtd_rig_stop(&r);
 }
@@ -137,7 +80,7 @@ static void test_renumber(void)
     start_port(&r, 0);
     vtd_rig_fill(&r, 1, 0x11);
     vtd_rig_fill(&r, 2, 0x22);
-    plug(&r, "hot", HOST_DEV0);
+    vtd_rig_plug(&r, 0, "hot", HOST_DEV0);
     vtd_rig_first_stage(&r, BEHIND(1), DID, vtd_rig_s1(&r, IOVA, 1));
     vtd_context_scalable(&r.t, BEHIND(2), 7, 0, 0);
     vtd_pasid_set(&r.t, BEHIND(2), 0, &(VtdPasidEntry) {
@@ -145,7 +88,7 @@ static void test_renumber(void)
         .s1 = vtd_rig_s1(&r, IOVA, 2),
     });
     iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x11, 16);
-    number_bus(&r, 2);
+    vtd_rig_number_slot(&r, 0, 2);
     vtd_rig_inv_context(&r, BEHIND(2));
     iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x22, 16);
     /* Commands for the old number are nobody's */
@@ -177,7 +120,7 @@ static void test_flr(void)
     g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV0, &how, IOVA), ==, 0x11);
 
     pasid = vtd_rig_ext_cap(&r, RID0, PCI_EXT_CAP_ID_PASID);
-    reg = pcie_cap(&r, RID0) + PCI_EXP_DEVCTL;
+    reg = vtd_rig_pcie_cap(&r, RID0) + PCI_EXP_DEVCTL;
     vtd_rig_config_write(&r, RID0, reg, PCI_EXP_DEVCTL_BCR_FLR);
     g_assert_cmphex(vtd_rig_config_read(&r, RID0, pasid + 4) >> 16, ==, 0);
     g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV0, &how, IOVA), ==, -1);

@@ -8,10 +8,7 @@
 #include "qobject/qdict.h"
 #include "vtd-rig.h"
 
-/* The model's ECAP of a host that can do everything, less some bits */
-#define HOST_ECAP_ALL   0x1cd9ca4f000dfULL
-
-/* The model's line for such a host */
+/* The model's line for a host that can do everything, less some bits */
 static char *ecap_line(uint64_t lacks)
 {
     return g_strdup_printf("ecap=0x%" PRIx64 "\n",

@@ -34,6 +34,15 @@ char *vtd_rig_host(unsigned num, const char *iommu, const char *device)
     return g_string_free(text, false);
 }
 
+void vtd_rig_open_config(VtdRig *r)
+{
+    /* PCIEXBAR of the host bridge: enabled, 256 MiB */
+    qtest_outl(r->qts, 0xcf8, 0x80000064);
+    qtest_outl(r->qts, 0xcfc, 0);
+    qtest_outl(r->qts, 0xcf8, 0x80000060);
+    qtest_outl(r->qts, 0xcfc, ECAM | 1);
+}
+
 void vtd_rig_start(VtdRig *r, const char *host, const char *iommu,
                    unsigned num, const char *extra)
 {
@@ -54,11 +63,7 @@ void vtd_rig_start(VtdRig *r, const char *host, const char *iommu,
     iommu_mem_qtest(&r->mem, r->qts, TABLES, TABLES_SIZE);
     r->where = (QtestIommuRegs) { .qts = r->qts, .base = IOMMU_BASE };
     iommu_regs_qtest(&r->regs, &r->where);
-    /* PCIEXBAR of the host bridge: enabled, 256 MiB */
-    qtest_outl(r->qts, 0xcf8, 0x80000064);
-    qtest_outl(r->qts, 0xcfc, 0);
-    qtest_outl(r->qts, 0xcf8, 0x80000060);
-    qtest_outl(r->qts, 0xcfc, ECAM | 1);
+    vtd_rig_open_config(r);
 }
 
 void vtd_rig_start_simple(VtdRig *r, unsigned num)
@@ -232,4 +237,70 @@ int vtd_rig_peek(VtdRig *r, const char *dev, const IommufdDma *how,
     g_assert_true(qdict_get_try_bool(answer, "ok", false));
     qobject_unref(answer);
     return value;
+}
+
+unsigned vtd_rig_pcie_cap(VtdRig *r, uint16_t rid)
+{
+    unsigned pos = vtd_rig_config_read(r, rid, PCI_CAPABILITY_LIST) & 0xfc;
+
+    while (pos) {
+        uint32_t head = vtd_rig_config_read(r, rid, pos);
+
+        if ((head & 0xff) == PCI_CAP_ID_EXP) {
+            return pos;
+        }
+        pos = (head >> 8) & 0xfc;
+    }
+    g_assert_not_reached();
+}
+
+static uint16_t slot_rid(unsigned slot)
+{
+    return (0x10 + slot) << 3;
+}
+
+void vtd_rig_number_slot(VtdRig *r, unsigned slot, unsigned bus)
+{
+    vtd_rig_config_write(r, slot_rid(slot), PCI_PRIMARY_BUS,
+                         bus << 16 | bus << 8);
+}
+
+static void slot_control(VtdRig *r, unsigned slot, uint32_t value)
+{
+    uint16_t rid = slot_rid(slot);
+
+    vtd_rig_config_write(r, rid, vtd_rig_pcie_cap(r, rid) + PCI_EXP_SLTCTL,
+                         value);
+}
+
+void vtd_rig_power_slot(VtdRig *r, unsigned slot)
+{
+    slot_control(r, slot, PCI_EXP_SLTCTL_PWR_IND_ON);
+}
+
+void vtd_rig_plug(VtdRig *r, unsigned slot, const char *id, const char *dev)
+{
+    g_autofree char *bus = g_strdup_printf("rp%u", slot);
+
+    qtest_qmp_assert_success(r->qts, "{ 'execute': 'device_add', "
+        "'arguments': { 'driver': 'vfio-pci', 'id': %s, 'host': %s, "
+        "'bus': %s, 'iommufd': 'iommufd0' } }", id, dev, bus);
+    vtd_rig_power_slot(r, slot);
+}
+
+void vtd_rig_unplug(VtdRig *r, unsigned slot, const char *id)
+{
+    qtest_qmp_device_del_send(r->qts, id);
+    slot_control(r, slot, PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_PCC);
+    for (;;) {
+        QDict *event = qtest_qmp_eventwait_ref(r->qts, "DEVICE_DELETED");
+        const char *name = qdict_get_try_str(qdict_get_qdict(event, "data"),
+                                             "device");
+        bool done = name && !strcmp(name, id);
+
+        qobject_unref(event);
+        if (done) {
+            return;
+        }
+    }
 }

@@ -18,11 +18,25 @@
 #define HOST_DEV2   "0000:03:00.0"
 #define HOST_DEV3   "0000:04:00.0"
 
+/* The model's ECAP of a host that can do everything */
+#define HOST_ECAP_ALL   0x1cd9ca4f000dfULL
+
 /* Guest requester ids of the first devices */
 #define RID0        0x20
 #define RID1        0x28
 #define RID2        0x30
 #define RID3        0x38
+
+/*
+ * Two root ports with native hot-plug, for vtd_rig_start()'s @extra. Their
+ * secondary buses have no numbers until the test gives them some.
+ */
+#define VTD_RIG_SLOTS \
+    "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off " \
+    "-device pcie-root-port,id=rp0,chassis=1,addr=0x10 " \
+    "-device pcie-root-port,id=rp1,chassis=2,addr=0x11 "
+/* Requester id of the device in a slot whose bus has the number @bus */
+#define BEHIND(bus) ((bus) << 8)
 
 /* Guest memory for the test's data; tables are below */
 #define DATA        (96 * MiB)
@@ -97,6 +111,8 @@ unsigned vtd_rig_head(VtdRig *r);
 /* The recorded fault: its reason, 0 if there is none; forgotten after that */
 unsigned vtd_rig_take_fault(VtdRig *r, uint16_t *sid);
 
+/* Make configuration space accessible; again after a system reset */
+void vtd_rig_open_config(VtdRig *r);
 /* Configuration space; @rid on bus 0 or on one that has been numbered */
 uint32_t vtd_rig_config_read(VtdRig *r, uint16_t rid, unsigned reg);
 void vtd_rig_config_write(VtdRig *r, uint16_t rid, unsigned reg,
@@ -106,6 +122,18 @@ void vtd_rig_config_write(VtdRig *r, uint16_t rid, unsigned reg,
  * them
  */
 void vtd_rig_enable_sva(VtdRig *r, uint16_t rid);
+/* Offset of the PCI Express capability */
+unsigned vtd_rig_pcie_cap(VtdRig *r, uint16_t rid);
+
+/* Slots: @slot is 0 or 1 */
+void vtd_rig_number_slot(VtdRig *r, unsigned slot, unsigned bus);
+/* What the guest does about a device that is new in a slot */
+void vtd_rig_power_slot(VtdRig *r, unsigned slot);
+/* The guest then powers the slot */
+void vtd_rig_plug(VtdRig *r, unsigned slot, const char *id, const char *dev);
+/* The guest takes the power away: the device is gone when this returns */
+void vtd_rig_unplug(VtdRig *r, unsigned slot, const char *id);
+
 /* The first byte that the device reads there, or -1 if it faults */
 int vtd_rig_peek(VtdRig *r, const char *dev, const IommufdDma *how,
                  uint64_t addr);
