@@ -34,6 +34,25 @@ static void vtd_nested_record_fault(VTDNestedDevice *vdev, uint32_t pasid,
                      has_pasid ? pasid : 0);
 }
 
+/* The host has refused what the tables say */
+static void vtd_nested_record_refusal(VTDNestedDevice *vdev, uint32_t pasid,
+                                      const VTDNestedContext *ctx)
+{
+    vtd_nested_record_fault(vdev, pasid, ctx->scalable ?
+                            VTD_FR_PASID_TABLE_ENTRY_INV :
+                            VTD_FR_CONTEXT_ENTRY_INV, false);
+}
+
+void vtd_nested_record_blocked(VTDNestedDevice *vdev, uint32_t pasid)
+{
+    VTDNestedContext ctx;
+
+    if (vdev->n->s->dmar_enabled) {
+        vtd_nested_read_context(vdev->n->s, vdev->sid, &ctx);
+        vtd_nested_record_refusal(vdev, pasid, &ctx);
+    }
+}
+
 /*
  * Entries that are not present are no mistake of the guest. Others are told
  * once: the reason the core keeps is the memory of it.
@@ -88,9 +107,7 @@ static bool vtd_nested_apply(VTDNestedDevice *vdev, uint32_t pasid,
                             !is_rid && entry->state == IOMMUFD_NESTED_BLOCKED &&
                             !entry->present ? NULL : &t, &err)) {
         vtd_nested_tell(&vdev->told, err);
-        vtd_nested_record_fault(vdev, pasid, ctx->scalable ?
-                                VTD_FR_PASID_TABLE_ENTRY_INV :
-                                VTD_FR_CONTEXT_ENTRY_INV, false);
+        vtd_nested_record_refusal(vdev, pasid, ctx);
         return false;
     }
     return true;
