@@ -84,7 +84,6 @@ static void vtd_nested_blocked(void *opaque, IOMMUFDNestedDevice *dev,
 
     trace_vtd_nested_blocked(iommufd_nested_device_name(dev), vdev->sid, pasid,
                              why);
-    vtd_nested_record_blocked(vdev, pasid);
 }
 
 static const IOMMUFDNestedOps vtd_nested_ops = {
@@ -361,10 +360,17 @@ bool vtd_nested_get_features(PCIBus *bus, void *opaque, int devfn,
 void vtd_nested_changed(PCIBus *bus, void *opaque, int devfn)
 {
     IntelIOMMUState *s = opaque;
-    VTDNestedDevice *vdev = s->nested ?
-                            vtd_nested_device(s->nested, bus, devfn) : NULL;
+    VTDNested *n = s->nested;
+    VTDNestedDevice *vdev;
 
-    if (vdev && !s->nested->stale) {
+    if (!n || n->stale) {
+        return;
+    }
+    vdev = vtd_nested_device(n, bus, devfn);
+    if (vdev) {
         vtd_nested_sync_device(vdev);
+    } else {
+        /* A bridge: who is behind it has another requester id now */
+        vtd_nested_sync_all(n);
     }
 }

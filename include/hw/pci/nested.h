@@ -44,7 +44,8 @@ bool pci_device_nested_features(PCIDevice *dev, PCINestedFeatures *features);
 
 /**
  * pci_device_nested_changed() - the guest wrote to the control register of
- *                               PASID, ATS or PRI, or the device was reset
+ *                               PASID, ATS or PRI, or the device was reset;
+ *                               of a bridge: to its secondary bus number
  */
 void pci_device_nested_changed(PCIDevice *dev);
 
