@@ -191,29 +191,19 @@ int vtd_nested_pre_save(void *opaque)
     return 0;
 }
 
-/*
- * The capability registers come with the state; ours have been told to ACPI
- * and checked against the host, so the two must be the same.
- */
 int vtd_nested_post_load(IntelIOMMUState *s)
 {
-    uint64_t cap = vtd_nested_reg64(s, DMAR_CAP_REG);
-    uint64_t ecap = vtd_nested_reg64(s, DMAR_ECAP_REG);
+    VTDNested *n = s->nested;
 
-    if (!s->nested || !s->nested->active) {
+    if (!n || !n->active) {
         return 0;
     }
-    if (cap != s->cap || ecap != s->ecap) {
-        error_report("intel-iommu: the guest has been promised CAP 0x%" PRIx64
-                     " ECAP 0x%" PRIx64 ", but here it is CAP 0x%" PRIx64
-                     " ECAP 0x%" PRIx64 "; give the same values to x-flts, "
-                     "fs1gp, x-pasid-mode, pasid-bits, device-iotlb, svm, "
-                     "smpwc and snoop-control on both sides", cap, ecap,
-                     s->cap, s->ecap);
+    if (!vtd_nested_caps_loaded(n, vtd_nested_reg64(s, DMAR_CAP_REG),
+                                vtd_nested_reg64(s, DMAR_ECAP_REG))) {
         return -EINVAL;
     }
     /* Bridges, and with them bus numbers, are loaded after us */
-    s->nested->stale = true;
+    n->stale = true;
     return 0;
 }
 

@@ -27,9 +27,11 @@ typedef struct VTDNestedFeature {
     bool base_default;
     /* Nesting is nothing without it: on unless given as off */
     bool needed;
-    /* The host has the feature if all of these are set */
-    uint64_t host_cap;
-    uint64_t host_ecap;
+    /* The emulation does it alone; else the host needs the bits as well */
+    bool emulated;
+    /* What the guest sees of it */
+    uint64_t cap;
+    uint64_t ecap;
 } VTDNestedFeature;
 
 #define VTD_NESTED_FIELD(_fn, _expr)                            \
@@ -56,23 +58,24 @@ VTD_NESTED_FIELD(svm, s->svm)
 static const VTDNestedFeature vtd_nested_features[] = {
     { "x-scalable-mode", X86_IOMMU_GIVEN_SCALABLE_MODE,
       vtd_nested_field_scalable_mode, .needed = true,
-      .host_ecap = VTD_ECAP_SMTS },
+      .ecap = VTD_ECAP_SMTS },
     { "x-flts", X86_IOMMU_GIVEN_FLTS, vtd_nested_field_flts, .needed = true,
-      .host_ecap = VTD_ECAP_FLTS | VTD_ECAP_NEST },
+      .ecap = VTD_ECAP_FLTS },
     { "caching-mode", X86_IOMMU_GIVEN_CACHING_MODE,
-      vtd_nested_field_caching_mode, .needed = true },
+      vtd_nested_field_caching_mode, .needed = true, .emulated = true,
+      .cap = VTD_CAP_CM },
     { "fs1gp", X86_IOMMU_GIVEN_FS1GP, vtd_nested_field_fs1gp,
-      .base_default = true, .host_cap = VTD_CAP_FS1GP },
+      .base_default = true, .cap = VTD_CAP_FS1GP },
     { "snoop-control", X86_IOMMU_GIVEN_SNOOP_CONTROL,
-      vtd_nested_field_snoop_control, .host_ecap = VTD_ECAP_SC },
+      vtd_nested_field_snoop_control, .ecap = VTD_ECAP_SC },
     { "smpwc", X86_IOMMU_GIVEN_SMPWC, vtd_nested_field_smpwc,
-      .host_ecap = VTD_ECAP_SMPWC },
+      .ecap = VTD_ECAP_SMPWC },
     { "x-pasid-mode", X86_IOMMU_GIVEN_PASID_MODE, vtd_nested_field_pasid,
-      .host_ecap = VTD_ECAP_PASID },
+      .ecap = VTD_ECAP_PASID },
     { "device-iotlb", X86_IOMMU_GIVEN_DEVICE_IOTLB,
-      vtd_nested_field_device_iotlb, .host_ecap = VTD_ECAP_DT },
+      vtd_nested_field_device_iotlb, .ecap = VTD_ECAP_DT },
     { "svm", X86_IOMMU_GIVEN_SVM, vtd_nested_field_svm,
-      .host_ecap = VTD_ECAP_PRS | VTD_ECAP_PDS },
+      .ecap = VTD_ECAP_PRS | VTD_ECAP_PDS },
 };
 
 static bool vtd_nested_given(IntelIOMMUState *s, const VTDNestedFeature *f)
@@ -80,11 +83,16 @@ static bool vtd_nested_given(IntelIOMMUState *s, const VTDNestedFeature *f)
     return X86_IOMMU_DEVICE(s)->given & BIT(f->given);
 }
 
+static bool vtd_nested_shows(const VTDNestedFeature *f, uint64_t cap,
+                             uint64_t ecap)
+{
+    return (cap & f->cap) == f->cap && (ecap & f->ecap) == f->ecap;
+}
+
 static bool vtd_nested_host_has(const VTDNestedFeature *f, uint64_t cap,
                                 uint64_t ecap)
 {
-    return (cap & f->host_cap) == f->host_cap &&
-           (ecap & f->host_ecap) == f->host_ecap;
+    return f->emulated || vtd_nested_shows(f, cap, ecap);
 }
 
 static uint8_t vtd_nested_host_pasid_bits(uint64_t ecap)
@@ -278,4 +286,36 @@ bool vtd_nested_caps_check(VTDNested *n, const char *name,
     n->host_seen = true;
     n->decided = true;
     return true;
+}
+
+/*
+ * The capability registers come with the state; ours have been told to ACPI
+ * and checked against the host, so the two must be the same.
+ */
+bool vtd_nested_caps_loaded(VTDNested *n, uint64_t cap, uint64_t ecap)
+{
+    static const char *const state[] = { "off", "on" };
+    uint8_t bits = vtd_nested_host_pasid_bits(ecap);
+    uint8_t here = vtd_nested_host_pasid_bits(n->s->ecap);
+
+    if (cap == n->s->cap && ecap == n->s->ecap) {
+        return true;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(vtd_nested_features); i++) {
+        const VTDNestedFeature *f = &vtd_nested_features[i];
+        bool was = vtd_nested_shows(f, cap, ecap);
+
+        if (was != vtd_nested_shows(f, n->s->cap, n->s->ecap)) {
+            error_report("intel-iommu: property '%s' was %s for the guest, "
+                         "but is %s here", f->name, state[was], state[!was]);
+        }
+    }
+    if (bits && here && bits != here) {
+        error_report("intel-iommu: property 'pasid-bits' was %u for the "
+                     "guest, but is %u here", bits, here);
+    }
+    error_report("intel-iommu: the guest has been promised CAP 0x%" PRIx64
+                 " ECAP 0x%" PRIx64 ", but here it is CAP 0x%" PRIx64
+                 " ECAP 0x%" PRIx64, cap, ecap, n->s->cap, n->s->ecap);
+    return false;
 }

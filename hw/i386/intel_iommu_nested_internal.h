@@ -135,8 +135,6 @@ bool vtd_nested_sync_device(VTDNestedDevice *vdev);
 bool vtd_nested_sync_pasid_value(VTDNested *n, uint32_t pasid);
 bool vtd_nested_sync_all(VTDNested *n);
 bool vtd_nested_sync_sid(VTDNested *n, uint16_t sid, uint16_t mask);
-/* The core has blocked a RID or PASID by itself: let a fault tell the guest */
-void vtd_nested_record_blocked(VTDNestedDevice *vdev, uint32_t pasid);
 /* The guest may have renumbered its buses */
 void vtd_nested_relabel(VTDNested *n);
 /* The device behind a guest requester id; NULL: not one of ours */
@@ -159,6 +157,8 @@ bool vtd_nested_caps_refuse(VTDNested *n, const char *name, const char *why,
 void vtd_nested_caps_shadow(VTDNested *n, HostIOMMUDevice *hiod);
 bool vtd_nested_caps_check(VTDNested *n, const char *name,
                            const IOMMUFDNestedHostInfo *info, Error **errp);
+/* Registers of a loaded state. Return: false: they are not ours; told */
+bool vtd_nested_caps_loaded(VTDNested *n, uint64_t cap, uint64_t ecap);
 
 /* intel_iommu_nested_inv.c */
 extern const char *const vtd_nested_commands[VTD_NESTED_CMD__MAX];

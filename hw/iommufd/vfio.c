@@ -8,10 +8,31 @@
 #include <linux/iommufd.h>
 #include "hw/pci/pci.h"
 #include "hw/pci/pci_device.h"
+#include "migration/blocker.h"
 #include "qapi/error.h"
 #include "sys.h"
 #include "trace.h"
 #include "vfio.h"
+
+/*
+ * The next QEMU would be given the device with whatever is attached to its RID
+ * and PASIDs, and no way to find out. cpr-reboot is another matter: it asks
+ * for a guest in suspend-to-RAM, which gives everything up by itself.
+ */
+static bool block_cpr(VFIODevice *vbasedev, Error **errp)
+{
+    error_setg(&vbasedev->nesting_cpr_blocker, "%s: a device with nested "
+               "translation cannot be handed to another process",
+               vbasedev->name);
+    return migrate_add_blocker_modes(&vbasedev->nesting_cpr_blocker,
+                                     BIT(MIG_MODE_CPR_TRANSFER) |
+                                     BIT(MIG_MODE_CPR_EXEC), errp) >= 0;
+}
+
+void iommufd_nested_vfio_release(VFIODevice *vbasedev)
+{
+    migrate_del_blocker(&vbasedev->nesting_cpr_blocker);
+}
 
 bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
                                  Error **errp)
@@ -23,6 +44,7 @@ bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
 
     vbasedev->nesting_flags = 0;
     vbasedev->nesting_no_readonly = false;
+    vbasedev->nesting_no_dirty_tracking = false;
     if (vbasedev->type != VFIO_DEVICE_TYPE_PCI || vbasedev->mdev) {
         return true;
     }
@@ -45,9 +67,13 @@ bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
                                       parent.as != NULL, parent.flags,
                                       parent.no_readonly);
     if (parent.as) {
+        if (!block_cpr(vbasedev, errp)) {
+            return false;
+        }
         *as = parent.as;
         vbasedev->nesting_flags = parent.flags | IOMMU_HWPT_ALLOC_NEST_PARENT;
         vbasedev->nesting_no_readonly = parent.no_readonly;
+        vbasedev->nesting_no_dirty_tracking = parent.no_dirty_tracking;
     }
     return true;
 }

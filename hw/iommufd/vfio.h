@@ -22,6 +22,9 @@
 bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
                                  Error **errp);
 
+/* Undo it, and that alone, before @vbasedev leaves its iommufd */
+void iommufd_nested_vfio_release(VFIODevice *vbasedev);
+
 /**
  * iommufd_nested_vfio_same_kind() - whether a device may try an HWPT
  *
