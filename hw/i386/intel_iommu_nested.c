@@ -84,6 +84,7 @@ static void vtd_nested_blocked(void *opaque, IOMMUFDNestedDevice *dev,
 
     trace_vtd_nested_blocked(iommufd_nested_device_name(dev), vdev->sid, pasid,
                              why);
+    vtd_nested_record_blocked(vdev, pasid);
 }
 
 static const IOMMUFDNestedOps vtd_nested_ops = {

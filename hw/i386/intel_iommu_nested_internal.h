@@ -135,6 +135,8 @@ bool vtd_nested_sync_device(VTDNestedDevice *vdev);
 bool vtd_nested_sync_pasid_value(VTDNested *n, uint32_t pasid);
 bool vtd_nested_sync_all(VTDNested *n);
 bool vtd_nested_sync_sid(VTDNested *n, uint16_t sid, uint16_t mask);
+/* The core has blocked a RID or PASID by itself: let a fault tell the guest */
+void vtd_nested_record_blocked(VTDNestedDevice *vdev, uint32_t pasid);
 /* The guest may have renumbered its buses */
 void vtd_nested_relabel(VTDNested *n);
 /* The device behind a guest requester id; NULL: not one of ours */
