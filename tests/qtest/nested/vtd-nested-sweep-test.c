@@ -1,0 +1,727 @@
+/*
+ * VT-d nesting: a guest's whole life, and every host call of it fails once
+ *
+ * Two host devices are plugged, bound with and without PASIDs, ask for pages,
+ * are invalidated, reset, unbound and unplugged. A first run counts the host's
+ * calls; then one call of one run fails. Whatever it is:
+ *
+ *  - a plug succeeds, or fails with a message and leaves nothing behind;
+ *  - a device reads what the guest's tables say or nothing, never what they
+ *    said before. (Unless the host refuses to detach: then it is only until
+ *    the guest, who has been told, does what it does about errors.);
+ *  - a guest that does not have what it asked for has been told: by a queue
+ *    that stopped, or by a recorded fault. Only a device that is busy being
+ *    reset has to have it without the guest's doing;
+ *  - what a guest does about an error gives it everything;
+ *  - after all has been unplugged the host has no object left.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "standard-headers/linux/pci_regs.h"
+#include "qobject/qdict.h"
+#include "vtd-pri-rig.h"
+
+#define IOVA        0x4000000000ULL
+#define IOVA_ASK    (IOVA + 0x100000)
+#define DID_RID     4
+#define DID         PRI_DID
+#define PASID       PRI_PASID   /* of both devices, with the same table */
+#define PASID_OWN   9           /* of the first device alone */
+#define BATCH       5
+#define DEVS        2
+#define FSTS_CLEAR  (VTD_FSTS_IQE_BIT | 1)      /* IQE and PFO */
+
+static const char *const devs[DEVS] = { HOST_DEV0, HOST_DEV1 };
+
+/* Where each device is looked at */
+enum {
+    AT_RID,
+    AT_PHYS,                    /* a guest-physical address */
+    AT_PASID,
+    AT_OWN = AT_PASID + BATCH,
+    NUM_AT,
+};
+
+/* A data page's number is what it is filled with */
+enum {
+    PAGE_RID = 1, PAGE_RID2, PAGE_OWN, PAGE_ASKED,
+    PAGE_PASID = 0x10,
+    PAGE_PASID2 = PAGE_PASID + BATCH,
+    PAGE_PASID3 = PAGE_PASID2 + BATCH,
+    PAGE_END = PAGE_PASID3 + BATCH,
+};
+
+typedef struct Sweep {
+    PriRig p;
+    IommuMem fresh;             /* no table in it yet */
+    const char *call;           /* that fails in this run; NULL: none */
+    const char *err;
+    uint64_t failures;          /* of that call, before */
+    uint64_t s1_rid, s1_pasid;
+    int want[DEVS][NUM_AT];     /* first byte; -1: a fault */
+    int was[DEVS][NUM_AT];
+    unsigned batch_call;        /* HWPT_INVALIDATE of this number has BATCH */
+    int unanswered;             /* group whose response was lost, or -1 */
+} Sweep;
+
+static bool is_call(const Sweep *s, const char *call)
+{
+    return s->call && !strcmp(s->call, call);
+}
+
+/* Read-only memory is not mapped, and unmapped all the same: ENOENT */
+static bool fails_anyway(const Sweep *s)
+{
+    return is_call(s, "IOAS_UNMAP");
+}
+
+/* The journal knows best, but takes long when it is long */
+static uint64_t failures(Sweep *s)
+{
+    return !s->call ? 0 :
+           fails_anyway(s) ?
+           iommufd_model_journal(s->p.v.m, "\"ev\":\"injected\"") :
+           iommufd_model_counter(s->p.v.m, s->call, "errors");
+}
+
+static bool injected(Sweep *s)
+{
+    return failures(s) != s->failures;
+}
+
+/* ------------------------------------------------------ what devices read */
+
+static int look(Sweep *s, unsigned dev, unsigned at)
+{
+    IommufdDma how = {};
+    uint64_t addr = IOVA;
+
+    if (at == AT_PHYS) {
+        addr = DATA + PAGE_RID * 4096;
+    } else if (at == AT_OWN) {
+        how = (IommufdDma) { .with_pasid = true, .pasid = PASID_OWN };
+    } else if (at >= AT_PASID) {
+        how = (IommufdDma) { .with_pasid = true, .pasid = PASID };
+        addr += (at - AT_PASID) * 4096;
+    }
+    return vtd_rig_peek(&s->p.v, devs[dev], &how, addr);
+}
+
+/* Returns whether everything is as without a failure; nothing may be wrong */
+static bool check(Sweep *s)
+{
+    bool hit = injected(s);
+    bool stuck = hit && is_call(s, "DETACH_IOMMUFD_PT");
+    bool all = true;
+
+    for (unsigned i = 0; i < DEVS; i++) {
+        for (unsigned j = 0; j < NUM_AT; j++) {
+            int value = look(s, i, j);
+
+            if (value != s->want[i][j]) {
+                all = false;
+                if (!hit) {
+                    g_error("%s at %u: read %d, not %d", devs[i], j, value,
+                            s->want[i][j]);
+                }
+                if (!stuck || value != s->was[i][j]) {
+                    g_assert_cmpint(value, ==, -1);
+                }
+            }
+        }
+    }
+    if (all) {
+        memcpy(s->was, s->want, sizeof(s->was));
+    }
+    return all;
+}
+
+static void want(Sweep *s, unsigned dev, unsigned at, int value)
+{
+    s->want[dev][at] = value;
+}
+
+static void want_pasid(Sweep *s, unsigned dev, int page)
+{
+    for (unsigned i = 0; i < BATCH; i++) {
+        want(s, dev, AT_PASID + i, page < 0 ? page : page + i);
+    }
+}
+
+static void want_nothing(Sweep *s, unsigned dev)
+{
+    for (unsigned i = 0; i < NUM_AT; i++) {
+        want(s, dev, i, -1);
+    }
+}
+
+/* ------------------------------------------- errors, and the guest's answer */
+
+static bool fault_recorded(Sweep *s)
+{
+    VtdRig *r = &s->p.v;
+
+    return r->regs.read64(r->regs.opaque, VTD_REG_FRCD + 8) >> 63;
+}
+
+/* What a guest does: clear the error, and say everything again */
+static void recover(Sweep *s)
+{
+    VtdRig *r = &s->p.v;
+    bool done = false;
+
+    for (unsigned tries = 0; tries < 3 && !done; tries++) {
+        r->regs.write32(r->regs.opaque, VTD_REG_FSTS, FSTS_CLEAR);
+        vtd_rig_take_fault(r, NULL);
+        vtd_queue_push(&r->q, vtd_inv_context(VTD_INV_GLOBAL, 0, 0));
+        vtd_queue_push(&r->q, vtd_inv_iotlb(VTD_INV_GLOBAL, 0, 0, 0, false));
+        done = vtd_queue_sync(&r->q, &r->regs);
+    }
+    g_assert_true(done);
+    g_assert_true(check(s));
+    g_assert_false(fault_recorded(s));
+}
+
+/* A reset that ends soon; the core's timer may be on either clock */
+static void wait_not_busy(Sweep *s)
+{
+    for (unsigned i = 0; !check(s); i++) {
+        g_assert_cmpuint(i, <, 1000);
+        qtest_clock_step(s->p.v.qts, 20 * 1000 * 1000);
+        g_usleep(5000);
+    }
+}
+
+/* The guest synchronises, and has what it wants, or knows that it has not */
+static void settle(Sweep *s)
+{
+    VtdRig *r = &s->p.v;
+    bool done = vtd_queue_sync(&r->q, &r->regs);
+    bool all = check(s);
+
+    if (done && all) {
+        return;
+    }
+    g_assert_true(injected(s));
+    if (!done) {
+        g_assert_cmphex(vtd_rig_fsts(r) & VTD_FSTS_IQE_BIT, !=, 0);
+    } else if (is_call(s, "ATTACH_IOMMUFD_PT") && !strcmp(s->err, "EBUSY")) {
+        wait_not_busy(s);
+        return;
+    } else {
+        g_assert_true(fault_recorded(s));
+    }
+    recover(s);
+}
+
+/* --------------------------------------------------------- steps of a life */
+
+static char *try_plug(Sweep *s, unsigned i)
+{
+    g_autofree char *id = g_strdup_printf("hot%u", i);
+    g_autofree char *bus = g_strdup_printf("rp%u", i);
+    QDict *answer = qtest_qmp(s->p.v.qts, "{ 'execute': 'device_add', "
+        "'arguments': { 'driver': 'vfio-pci', 'id': %s, 'host': %s, "
+        "'bus': %s, 'iommufd': 'iommufd0' } }", id, devs[i], bus);
+    QDict *error = qdict_get_qdict(answer, "error");
+    char *text = error ? g_strdup(qdict_get_str(error, "desc")) : NULL;
+
+    qobject_unref(answer);
+    return text;
+}
+
+/* Refused with a message, once at most, and then as if it had not been tried */
+static void plug(Sweep *s, unsigned i)
+{
+    uint64_t live = iommufd_model_live(s->p.v.m, NULL);
+    g_autofree char *error = try_plug(s, i);
+
+    if (error) {
+        g_autofree char *again = NULL;
+
+        g_assert_true(injected(s));
+        g_assert_nonnull(strstr(error, devs[i]));
+        g_assert_cmpuint(iommufd_model_live(s->p.v.m, NULL), ==, live);
+        again = try_plug(s, i);
+        g_assert_cmpstr(again, ==, NULL);
+    }
+    vtd_rig_power_slot(&s->p.v, i);
+    want(s, i, AT_PHYS, PAGE_RID);
+    g_assert_true(check(s));
+}
+
+static void unplug(Sweep *s, unsigned i)
+{
+    g_autofree char *id = g_strdup_printf("hot%u", i);
+
+    vtd_rig_unplug(&s->p.v, i, id);
+    want_nothing(s, i);
+    g_assert_true(check(s));
+}
+
+/* New tables without entries; translation on */
+static void enable(Sweep *s)
+{
+    PriRig *p = &s->p;
+    VtdRig *r = &p->v;
+
+    r->mem = s->fresh;
+    p->head = 0;
+    p->queue = iommu_mem_alloc(&r->mem, p->entries * 32, 4096);
+    r->regs.write64(r->regs.opaque, REG_PQH, 0);
+    r->regs.write64(r->regs.opaque, REG_PQT, 0);
+    r->regs.write64(r->regs.opaque, REG_PQA, p->queue);
+    vtd_rig_enable(r);
+    for (unsigned i = 0; i < DEVS; i++) {
+        vtd_rig_enable_sva(r, BEHIND(i + 1));
+        want_nothing(s, i);
+    }
+    settle(s);
+}
+
+static void set_entry(Sweep *s, unsigned dev, uint32_t pasid, uint16_t did,
+                      uint64_t s1)
+{
+    vtd_pasid_set(&s->p.v.t, BEHIND(dev + 1), pasid, &(VtdPasidEntry) {
+        .pgtt = VTD_PGTT_FIRST, .did = did, .s1 = s1, .s1_levels = 4,
+    });
+}
+
+/* The same first-stage table for what both devices do without PASIDs */
+static void bind_rids(Sweep *s)
+{
+    VtdRig *r = &s->p.v;
+
+    s->s1_rid = vtd_rig_s1(r, IOVA, PAGE_RID);
+    for (unsigned i = 0; i < DEVS; i++) {
+        vtd_context_scalable(&r->t, BEHIND(i + 1), 12, VTD_CTX_PASIDE |
+                             VTD_CTX_DTE | VTD_CTX_PRE, 0);
+        set_entry(s, i, 0, DID_RID, s->s1_rid);
+        want(s, i, AT_RID, PAGE_RID);
+    }
+    vtd_queue_push(&r->q, vtd_inv_context(VTD_INV_GLOBAL, 0, 0));
+    settle(s);
+}
+
+static void map_pasid(Sweep *s, unsigned page)
+{
+    for (unsigned i = 0; i < BATCH; i++) {
+        vtd_s1_map(&s->p.v.mem, s->s1_pasid, 4, IOVA + i * 4096,
+                   DATA + (page + i) * 4096, 4096, 12, VTD_S1_USER_RW);
+    }
+}
+
+static void bind_pasids(Sweep *s)
+{
+    VtdRig *r = &s->p.v;
+
+    s->s1_pasid = vtd_s1_new(&r->mem);
+    map_pasid(s, PAGE_PASID);
+    for (unsigned i = 0; i < DEVS; i++) {
+        set_entry(s, i, PASID, DID, s->s1_pasid);
+        want_pasid(s, i, PAGE_PASID);
+    }
+    vtd_queue_push(&r->q, vtd_inv_pasid_cache(VTD_PC_PASID, DID, PASID));
+    settle(s);
+
+    set_entry(s, 0, PASID_OWN, DID, vtd_rig_s1(r, IOVA, PAGE_OWN));
+    want(s, 0, AT_OWN, PAGE_OWN);
+    vtd_queue_push(&r->q, vtd_inv_pasid_cache(VTD_PC_PASID, DID, PASID_OWN));
+    settle(s);
+}
+
+/* Returns whether the page request has come to the guest */
+static bool arrives(Sweep *s)
+{
+    for (unsigned i = 0; i < 10000; i++) {
+        if (pri_tail(&s->p) != s->p.head) {
+            return true;
+        }
+        if (fault_recorded(s)) {
+            return false;
+        }
+        g_usleep(1000);
+    }
+    g_assert_not_reached();
+}
+
+/* A page request that the guest has; its group is *@index */
+static PageRequest ask(Sweep *s, int *index)
+{
+    PageRequest req;
+
+    *index = pri_miss(&s->p, true, IOVA_ASK);
+    g_assert_cmpint(*index, >=, 0);
+    if (!arrives(s)) {
+        g_assert_true(injected(s));
+        g_assert_cmpint(pri_outcome(&s->p, *index), ==, -1);
+        check(s);
+        recover(s);
+        *index = pri_miss(&s->p, true, IOVA_ASK);
+        g_assert_true(arrives(s));
+    }
+    req = pri_next(&s->p);
+    pri_consume(&s->p);
+    g_assert_cmphex(req.rid, ==, BEHIND(1));
+    g_assert_cmphex(req.addr, ==, IOVA_ASK);
+    return req;
+}
+
+static void ask_and_answer(Sweep *s)
+{
+    PageRequest req;
+    int index;
+
+    req = ask(s, &index);
+    vtd_s1_map(&s->p.v.mem, s->s1_pasid, 4, IOVA_ASK, DATA + PAGE_ASKED * 4096,
+               4096, 12, VTD_S1_USER_RW);
+    vtd_queue_push(&s->p.v.q, vtd_page_response(req.rid, true, PASID,
+                                                req.index, VTD_PRG_SUCCESS));
+    settle(s);
+    s->unanswered = -1;
+    switch (pri_outcome_now(&s->p, index)) {
+    case PAGE_ASKED:
+        break;
+    case -1:
+        /* The queue could not be read, so that all its users were blocked */
+        g_assert_true(injected(s) && is_call(s, "queue-read"));
+        break;
+    default:
+        /* The response was lost: it ends when the translation does */
+        g_assert_true(injected(s) && is_call(s, "queue-write"));
+        s->unanswered = index;
+        break;
+    }
+    vtd_s1_unmap(&s->p.v.mem, s->s1_pasid, 4, IOVA_ASK, 4096);
+    vtd_queue_push(&s->p.v.q, vtd_inv_piotlb(DID, PASID, IOVA_ASK, 0, true));
+    settle(s);
+}
+
+/* Nothing of the translation is left, so nothing waits for an answer */
+static void expect_answered(Sweep *s, int index)
+{
+    g_assert_cmpint(pri_outcome(&s->p, index), ==, -1);
+    if (s->unanswered >= 0) {
+        g_assert_cmpint(pri_outcome(&s->p, s->unanswered), ==, -1);
+        s->unanswered = -1;
+    }
+}
+
+/* All pages of the PASIDs in one batch, then those of two tables at once */
+static void invalidate(Sweep *s)
+{
+    VtdRig *r = &s->p.v;
+
+    map_pasid(s, PAGE_PASID2);
+    for (unsigned i = 0; i < BATCH; i++) {
+        vtd_queue_push(&r->q, vtd_inv_piotlb(DID, PASID, IOVA + i * 4096, 0,
+                                             true));
+    }
+    want_pasid(s, 0, PAGE_PASID2);
+    want_pasid(s, 1, PAGE_PASID2);
+    s->batch_call = iommufd_model_counter(r->m, "HWPT_INVALIDATE", "calls");
+    settle(s);
+
+    map_pasid(s, PAGE_PASID3);
+    want_pasid(s, 0, PAGE_PASID3);
+    want_pasid(s, 1, PAGE_PASID3);
+    vtd_queue_push(&r->q, vtd_inv_iotlb(VTD_INV_DOMAIN, DID, 0, 0, false));
+    settle(s);
+
+    vtd_s1_unmap(&r->mem, s->s1_rid, 4, IOVA, 4096);
+    want(s, 0, AT_RID, -1);
+    want(s, 1, AT_RID, -1);
+    vtd_queue_push(&r->q, vtd_inv_piotlb(DID_RID, 0, IOVA, 0, false));
+    settle(s);
+}
+
+/* Other tables for both RIDs and both PASIDs */
+static void replace(Sweep *s)
+{
+    VtdRig *r = &s->p.v;
+
+    s->s1_rid = vtd_rig_s1(r, IOVA, PAGE_RID2);
+    s->s1_pasid = vtd_s1_new(&r->mem);
+    map_pasid(s, PAGE_PASID);
+    for (unsigned i = 0; i < DEVS; i++) {
+        set_entry(s, i, 0, DID_RID, s->s1_rid);
+        set_entry(s, i, PASID, DID, s->s1_pasid);
+        want(s, i, AT_RID, PAGE_RID2);
+        want_pasid(s, i, PAGE_PASID);
+    }
+    vtd_queue_push(&r->q, vtd_inv_pasid_cache(VTD_PC_DOMAIN, DID_RID, 0));
+    vtd_queue_push(&r->q, vtd_inv_pasid_cache(VTD_PC_DOMAIN, DID, 0));
+    settle(s);
+}
+
+/* The first device's enables go, then the guest sets them again */
+static void flr(Sweep *s)
+{
+    VtdRig *r = &s->p.v;
+    int index;
+
+    ask(s, &index);
+    vtd_rig_config_write(r, BEHIND(1), vtd_rig_pcie_cap(r, BEHIND(1)) +
+                         PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_BCR_FLR);
+    want_pasid(s, 0, -1);
+    want(s, 0, AT_OWN, -1);
+    settle(s);
+    expect_answered(s, index);
+
+    vtd_rig_enable_sva(r, BEHIND(1));
+    want_pasid(s, 0, PAGE_PASID);
+    want(s, 0, AT_OWN, PAGE_OWN);
+    settle(s);
+}
+
+static void unbind(Sweep *s)
+{
+    VtdRig *r = &s->p.v;
+    int index;
+
+    ask(s, &index);
+    vtd_pasid_clear(&r->t, BEHIND(1), PASID);
+    want_pasid(s, 0, -1);
+    vtd_queue_push(&r->q, vtd_inv_pasid_cache(VTD_PC_PASID, DID, PASID));
+    settle(s);
+    expect_answered(s, index);
+
+    vtd_pasid_clear(&r->t, BEHIND(1), PASID_OWN);
+    vtd_pasid_clear(&r->t, BEHIND(2), PASID);
+    want(s, 0, AT_OWN, -1);
+    want_pasid(s, 1, -1);
+    vtd_queue_push(&r->q, vtd_inv_pasid_cache(VTD_PC_GLOBAL, 0, 0));
+    settle(s);
+}
+
+static void pass_through(Sweep *s)
+{
+    vtd_pasid_set(&s->p.v.t, BEHIND(2), 0, &(VtdPasidEntry) {
+        .pgtt = VTD_PGTT_PASSTHROUGH, .did = DID_RID,
+    });
+    want(s, 1, AT_RID, -1);
+    want(s, 1, AT_PHYS, PAGE_RID);
+    vtd_queue_push(&s->p.v.q, vtd_inv_pasid_cache(VTD_PC_PASID, DID_RID, 0));
+    settle(s);
+}
+
+static void off_and_on(Sweep *s)
+{
+    int on[DEVS][NUM_AT];
+
+    memcpy(on, s->want, sizeof(on));
+    vtd_rig_translation(&s->p.v, false);
+    for (unsigned i = 0; i < DEVS; i++) {
+        want_nothing(s, i);
+        want(s, i, AT_PHYS, PAGE_RID);
+    }
+    settle(s);
+    vtd_rig_translation(&s->p.v, true);
+    memcpy(s->want, on, sizeof(on));
+    settle(s);
+}
+
+/* The machine, and what firmware does then */
+static void restart(VtdRig *r)
+{
+    qtest_system_reset(r->qts);
+    vtd_rig_open_config(r);
+    vtd_rig_number_slot(r, 0, 1);
+    vtd_rig_number_slot(r, 1, 2);
+}
+
+/* With everything bound. Nobody is there to be told */
+static void reset(Sweep *s)
+{
+    restart(&s->p.v);
+    for (unsigned i = 0; i < DEVS; i++) {
+        want_nothing(s, i);
+        want(s, i, AT_PHYS, PAGE_RID);
+    }
+    check(s);
+}
+
+/* ------------------------------------------------------------------- sweep */
+
+static void start(Sweep *s)
+{
+    g_autofree char *host = vtd_rig_host(DEVS, "", "");
+    VtdRig *r = &s->p.v;
+
+    *s = (Sweep) {
+        .p.dev = HOST_DEV0, .p.rid = BEHIND(1), .p.entries = 128,
+        .unanswered = -1,
+    };
+    vtd_rig_start(r, host, "nested=on,svm=on,x-pasid-mode=on,pasid-bits=12,"
+                  "device-iotlb=on", 0, VTD_RIG_SLOTS);
+    s->fresh = r->mem;
+    for (unsigned i = PAGE_RID; i < PAGE_END; i++) {
+        vtd_rig_fill(r, i, i);
+    }
+    for (unsigned i = 0; i < DEVS; i++) {
+        want_nothing(s, i);
+    }
+    restart(r);
+}
+
+static void stop(Sweep *s)
+{
+    vtd_rig_stop(&s->p.v);
+}
+
+static void live(Sweep *s)
+{
+    enable(s);
+    bind_rids(s);
+    bind_pasids(s);
+    ask_and_answer(s);
+    invalidate(s);
+    replace(s);
+    flr(s);
+    unbind(s);
+    pass_through(s);
+    bind_pasids(s);
+    off_and_on(s);
+    reset(s);
+    enable(s);
+    bind_rids(s);
+    bind_pasids(s);
+}
+
+/*
+ * One life with @order, or without a failure (NULL); @brief: a device that is
+ * plugged and unplugged, no more.
+ *
+ * Returns: whether it came to the failure.
+ */
+static bool run(Sweep *s, const char *call, const char *err,
+                const char *order, bool brief)
+{
+    bool hit;
+
+    s->call = call;
+    s->err = err;
+    s->failures = failures(s);
+    if (call) {
+        iommufd_model_do(s->p.v.m, "{\"cmd\":\"fault\",\"on\":\"%s\"}", order);
+    }
+    for (unsigned i = 0; i < DEVS; i++) {
+        want_nothing(s, i);
+    }
+    for (unsigned i = 0; i < DEVS; i++) {
+        plug(s, i);
+    }
+    if (!brief) {
+        live(s);
+    }
+    for (unsigned i = 0; i < DEVS; i++) {
+        unplug(s, i);
+    }
+    hit = injected(s);
+    iommufd_model_do(s->p.v.m, "{\"cmd\":\"fault-clear\"}");
+    g_assert_cmpuint(iommufd_model_live(s->p.v.m, NULL), ==, 0);
+    g_assert_cmpint(s->unanswered, ==, -1);
+    if (!brief) {
+        restart(&s->p.v);
+    }
+    return hit;
+}
+
+typedef struct Kind {
+    const char *name;
+    const char *call;
+    const char *errs[5];
+    /*
+     * No runs beyond plug and unplug: afterwards the call is the base's, for
+     * which failing is the end
+     */
+    bool brief;
+} Kind;
+
+static const Kind kinds[] = {
+    { "bind", "BIND_IOMMUFD", { "ENODEV", "EINVAL" }, true },
+    { "hw-info", "GET_HW_INFO", { "EOPNOTSUPP", "ENODEV" }, true },
+    { "ioas-alloc", "IOAS_ALLOC", { "ENOMEM" }, true },
+    { "ioas-map", "IOAS_MAP", { "ENOMEM", "EEXIST" }, true },
+    { "ioas-unmap", "IOAS_UNMAP", { "ENOENT" }, true },
+    { "hwpt-alloc", "HWPT_ALLOC", { "ENOMEM", "EINVAL", "EOPNOTSUPP" } },
+    { "attach", "ATTACH_IOMMUFD_PT", { "EINVAL", "ENOMEM", "EBUSY" } },
+    { "detach", "DETACH_IOMMUFD_PT", { "EINVAL" } },
+    { "destroy", "DESTROY", { "EBUSY" } },
+    { "fault-queue", "FAULT_QUEUE_ALLOC", { "ENOMEM", "EMFILE" } },
+    { "invalidate", "HWPT_INVALIDATE",
+      { "EIO", "ENOMEM", "ETIMEDOUT", "EINTR" } },
+    { "queue-read", "queue-read", { "EIO", "EFAULT", "EINTR", "EAGAIN" } },
+    { "queue-write", "queue-write", { "EINVAL", "EFAULT", "EINTR" } },
+    { "reset", "RESET", { "EBUSY", "EAGAIN", "ETIMEDOUT" } },
+};
+
+static void test_sweep(gconstpointer opaque)
+{
+    const Kind *kind = opaque;
+    uint64_t calls;
+    Sweep s;
+
+    start(&s);
+    calls = iommufd_model_counter(s.p.v.m, kind->call, "calls");
+    run(&s, NULL, NULL, NULL, kind->brief);
+    calls = iommufd_model_counter(s.p.v.m, kind->call, "calls") - calls;
+    g_assert_cmpuint(calls, >, 0);
+
+    for (unsigned i = 0; kind->errs[i]; i++) {
+        for (unsigned nth = 1; nth <= calls; nth++) {
+            g_autofree char *order = g_strdup_printf("%s:%u:errno=%s",
+                                                     kind->call, nth,
+                                                     kind->errs[i]);
+
+            g_test_message("%s", order);
+            g_assert_true(run(&s, kind->call, kind->errs[i], order,
+                              kind->brief));
+        }
+    }
+    g_test_message("%s: %" PRIu64 " calls, each failed", kind->call, calls);
+    stop(&s);
+}
+
+/* A batch that ends at each of its entries */
+static void test_partial(gconstpointer opaque)
+{
+    const char *err = opaque;
+    unsigned nth;
+    Sweep s;
+
+    start(&s);
+    nth = iommufd_model_counter(s.p.v.m, "HWPT_INVALIDATE", "calls");
+    run(&s, NULL, NULL, NULL, false);
+    nth = s.batch_call - nth + 1;
+    for (unsigned i = 0; i < BATCH; i++) {
+        g_autofree char *order = g_strdup_printf(
+            "HWPT_INVALIDATE:%u:errno=%s:partial=%u", nth, err, i);
+
+        g_test_message("%s", order);
+        g_assert_true(run(&s, "HWPT_INVALIDATE", err, order, false));
+    }
+    stop(&s);
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const errs[] = { "EIO", "EINTR", "EAGAIN", "EFAULT" };
+
+    g_test_init(&argc, &argv, NULL);
+    for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+        g_autofree char *path = g_strdup_printf("/vtd-nested/sweep/%s",
+                                                kinds[i].name);
+
+        qtest_add_data_func(path, &kinds[i], test_sweep);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(errs); i++) {
+        g_autofree char *path = g_strdup_printf("/vtd-nested/sweep/partial/%s",
+                                                errs[i]);
+
+        qtest_add_data_func(path, errs[i], test_partial);
+    }
+    return g_test_run();
+}
