@@ -1,0 +1,598 @@
+/*
+ * What DMA behind a nested vIOMMU may see, from the guest's tables alone
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Section numbers are those of the VT-d specification, revision 4.1.
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/cutils.h"
+#include "vtd-nested-oracle.h"
+
+#define PAGE            4096ULL
+
+const uint32_t vtd_oracle_pasids[ORACLE_KEYS] = {
+    0, 1, 2, 63, 64, 200, 4095,
+};
+
+/* ------------------------------------------------------------------ memory */
+
+static uint8_t *copy_at(const VtdOracle *o, uint64_t gpa, size_t len)
+{
+    g_assert_cmphex(gpa, >=, o->first);
+    g_assert_cmphex(gpa + len, <=, o->first + o->size);
+    return o->copy + (gpa - o->first);
+}
+
+static void mem_read(void *opaque, uint64_t gpa, void *buf, size_t len)
+{
+    memcpy(buf, copy_at(opaque, gpa, len), len);
+}
+
+static void mem_write(void *opaque, uint64_t gpa, const void *buf, size_t len)
+{
+    VtdOracle *o = opaque;
+
+    memcpy(copy_at(o, gpa, len), buf, len);
+    if (len > 64 && buffer_is_zero(buf, len)) {
+        qtest_memset(o->qts, gpa, 0, len);
+    } else {
+        qtest_memwrite(o->qts, gpa, buf, len);
+    }
+}
+
+static uint64_t word(const VtdOracle *o, uint64_t gpa)
+{
+    return ldq_le_p(copy_at(o, gpa, 8));
+}
+
+bool vtd_oracle_memory_intact(const VtdOracle *o)
+{
+    const uint64_t ignored = cpu_to_le64(VTD_S1_A | VTD_S1_D);
+    g_autofree uint64_t *page = g_malloc(PAGE);
+
+    for (uint64_t gpa = o->first; gpa < o->mem.next; gpa += PAGE) {
+        const uint64_t *copy = (uint64_t *)copy_at(o, gpa, PAGE);
+
+        qtest_memread(o->qts, gpa, page, PAGE);
+        for (unsigned i = 0; i < PAGE / sizeof(*page); i++) {
+            if ((page[i] ^ copy[i]) & ~ignored) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* -------------------------------------------------------------------- life */
+
+static void edit_free(void *opaque)
+{
+    VtdOracleEdit *e = opaque;
+
+    g_array_free(e->tags, true);
+    g_free(e);
+}
+
+static void change_free(void *opaque)
+{
+    VtdOracleChange *c = opaque;
+
+    g_array_free(c->tags, true);
+    g_free(c);
+}
+
+static void forget_changes(VtdOracle *o)
+{
+    g_ptr_array_set_size(o->edits, 0);
+    g_ptr_array_set_size(o->changes, 0);
+}
+
+void vtd_oracle_forget(VtdOracle *o)
+{
+    o->mem = (IommuMem) {
+        .read = mem_read,
+        .write = mem_write,
+        .opaque = o,
+        .next = o->first,
+        .end = o->first + o->size,
+    };
+    forget_changes(o);
+}
+
+void vtd_oracle_init(VtdOracle *o, QTestState *qts, uint64_t ram,
+                     uint64_t first, uint64_t size)
+{
+    *o = (VtdOracle) {
+        .qts = qts,
+        .ram = ram,
+        .first = first,
+        .size = size,
+        .copy = g_malloc0(size),
+        .edits = g_ptr_array_new_with_free_func(edit_free),
+        .changes = g_ptr_array_new_with_free_func(change_free),
+    };
+    vtd_oracle_forget(o);
+}
+
+void vtd_oracle_free(VtdOracle *o)
+{
+    g_ptr_array_free(o->edits, true);
+    g_ptr_array_free(o->changes, true);
+    g_free(o->copy);
+}
+
+void vtd_oracle_set_root(VtdOracle *o, uint64_t root)
+{
+    o->root = root;
+    forget_changes(o);
+}
+
+/* ------------------------------------------------------------------- walks */
+
+/*
+ * Both ends of what a last-level table and a page directory cover, at both
+ * ends of both halves of the address space, at the bottom, and in between.
+ */
+uint64_t vtd_oracle_probe(unsigned probe)
+{
+    static const uint64_t base[] = {
+        0, 0x4000000000, 0x7f8000000000, 0xffffff8000000000,
+    };
+    static const uint64_t dir[] = { 48, 49, 50, 511 };
+    static const uint64_t page[] = { 0, 1, 2, 511 };
+
+    return base[probe >> 5 & 3] + (probe & 16 ? 511ULL << 30 : 0) +
+           (dir[probe >> 2 & 3] << 21) + (page[probe & 3] << 12);
+}
+
+/* First-stage translation of a request with user privilege (3.6, 9.9) */
+static uint64_t walk(const VtdOracle *o, uint64_t s1, uint64_t iova,
+                     bool write)
+{
+    uint64_t table = s1;
+
+    for (unsigned shift = 39; ; shift -= 9) {
+        uint64_t entry = word(o, table + (iova >> shift & 0x1ff) * 8);
+
+        if (!(entry & VTD_S1_P) || !(entry & VTD_S1_US) ||
+            (write && !(entry & VTD_S1_RW))) {
+            return ORACLE_FAULT;
+        }
+        table = entry & VTD_S1_ADDR;
+        if (shift == 12 || (entry & VTD_S1_PS)) {
+            uint64_t gpa = table + (iova & ((1ULL << shift) - 1));
+
+            return gpa < o->ram ? gpa : ORACLE_FAULT;
+        }
+    }
+}
+
+/* Scalable-mode PASID directory and PASID table (9.5, 9.6) */
+static VtdOracleEntry pasid_entry(const VtdOracle *o, uint64_t context,
+                                  uint32_t pasid)
+{
+    VtdOracleEntry entry = { .pasid = pasid };
+    uint64_t dirs = 128ULL << (context >> 9 & 7), dir, slot, first;
+
+    if (pasid >> 6 >= dirs) {
+        return entry;
+    }
+    dir = word(o, (context & VTD_S1_ADDR) + (pasid >> 6) * 8);
+    if (!(dir & 1)) {
+        return entry;
+    }
+    slot = (dir & VTD_S1_ADDR) + (pasid & 63) * 64;
+    first = word(o, slot);
+    if (!(first & 1)) {
+        return entry;
+    }
+    entry.present = true;
+    entry.did = word(o, slot + 8);
+    switch (first >> 6 & 7) {
+    case VTD_PGTT_FIRST:
+        entry.kind = ORACLE_TABLES;
+        entry.s1 = word(o, slot + 16) & VTD_S1_ADDR;
+        break;
+    case VTD_PGTT_PASSTHROUGH:
+        entry.kind = ORACLE_IDENTITY;
+        break;
+    default:
+        break;
+    }
+    return entry;
+}
+
+/* Root and context table of scalable mode (9.2, 9.4); 0: not present */
+static uint64_t context_entry(const VtdOracle *o, unsigned dev,
+                              uint32_t *rid_pasid)
+{
+    uint16_t rid = o->dev[dev].rid;
+    uint64_t half = word(o, (o->root & VTD_S1_ADDR) + (rid >> 8) * 16 +
+                            (rid & 0x80 ? 8 : 0));
+    uint64_t slot, entry;
+
+    if (!(half & 1)) {
+        return 0;
+    }
+    slot = (half & VTD_S1_ADDR) + (rid & 0x7f) * 32;
+    entry = word(o, slot);
+    *rid_pasid = word(o, slot + 8) & 0xfffff;
+    return entry & VTD_CTX_P ? entry : 0;
+}
+
+VtdOracleEntry vtd_oracle_entry(const VtdOracle *o, unsigned dev,
+                                unsigned key)
+{
+    uint32_t rid_pasid;
+    uint64_t context = context_entry(o, dev, &rid_pasid);
+
+    if (!context || (key != ORACLE_RID && !(context & VTD_CTX_PASIDE))) {
+        return (VtdOracleEntry) { 0 };
+    }
+    return pasid_entry(o, context, key == ORACLE_RID ? rid_pasid :
+                                   vtd_oracle_pasids[key]);
+}
+
+bool vtd_oracle_user(const VtdOracle *o, uint64_t s1, unsigned *from)
+{
+    const unsigned all = ORACLE_DEVICES * ORACLE_KEYS;
+
+    for (unsigned i = 0; i < all; i++) {
+        unsigned user = (*from + i) % all;
+        VtdOracleEntry e = vtd_oracle_entry(o, user / ORACLE_KEYS,
+                                            user % ORACLE_KEYS);
+
+        if (e.kind == ORACLE_TABLES && e.s1 == s1) {
+            *from = user;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ----------------------------------------------------------------- changes */
+
+static void add_tag(GArray *tags, const VtdOracleEntry *e)
+{
+    VtdOracleTag tag = { .did = e->did, .pasid = e->pasid };
+
+    if (e->kind != ORACLE_TABLES) {
+        return;
+    }
+    for (guint i = 0; i < tags->len; i++) {
+        const VtdOracleTag *t = &g_array_index(tags, VtdOracleTag, i);
+
+        if (t->did == tag.did && t->pasid == tag.pasid) {
+            return;
+        }
+    }
+    g_array_append_val(tags, tag);
+}
+
+/* All under which the hardware may have cached something of @s1 */
+static void add_tags_of(const VtdOracle *o, GArray *tags, uint64_t s1)
+{
+    for (unsigned dev = 0; dev < ORACLE_DEVICES; dev++) {
+        for (unsigned key = 0; key < ORACLE_KEYS; key++) {
+            VtdOracleEntry e = vtd_oracle_entry(o, dev, key);
+
+            if (e.s1 == s1) {
+                add_tag(tags, &e);
+            }
+        }
+    }
+    for (guint i = 0; i < o->changes->len; i++) {
+        const VtdOracleChange *c = g_ptr_array_index(o->changes, i);
+
+        for (unsigned key = 0; key < ORACLE_KEYS; key++) {
+            if (c->old[key].s1 == s1) {
+                add_tag(tags, &c->old[key]);
+            }
+        }
+    }
+}
+
+VtdOracleEdit *vtd_oracle_edit(VtdOracle *o, uint64_t s1)
+{
+    VtdOracleEdit *e = g_new0(VtdOracleEdit, 1);
+
+    e->s1 = s1;
+    e->tags = g_array_new(false, false, sizeof(VtdOracleTag));
+    for (unsigned i = 0; i < ORACLE_PROBES; i++) {
+        e->old[i] = walk(o, s1, vtd_oracle_probe(i), false);
+    }
+    return e;
+}
+
+void vtd_oracle_edited(VtdOracle *o, VtdOracleEdit *edit, uint64_t first,
+                       uint64_t last, bool tables)
+{
+    edit->first = first;
+    edit->last = last;
+    edit->tables = tables;
+    add_tags_of(o, edit->tags, edit->s1);
+    if (edit->tags->len) {
+        g_ptr_array_add(o->edits, edit);
+    } else {
+        edit_free(edit);
+    }
+}
+
+void vtd_oracle_not_edited(VtdOracleEdit *edit)
+{
+    edit_free(edit);
+}
+
+VtdOracleChange *vtd_oracle_change(VtdOracle *o, unsigned dev)
+{
+    VtdOracleChange *c = g_new0(VtdOracleChange, 1);
+
+    c->dev = dev;
+    c->tags = g_array_new(false, false, sizeof(VtdOracleTag));
+    for (unsigned key = 0; key < ORACLE_KEYS; key++) {
+        c->old[key] = vtd_oracle_entry(o, dev, key);
+    }
+    return c;
+}
+
+/*
+ * Caching mode: an entry that was not present may be cached as such, and is
+ * to be invalidated with all that it leads to (6.1).
+ */
+void vtd_oracle_changed_pasid(VtdOracle *o, VtdOracleChange *change,
+                              uint32_t pasid)
+{
+    change->pasid = pasid;
+    for (unsigned key = 0; key < ORACLE_KEYS; key++) {
+        VtdOracleEntry *old = &change->old[key];
+        VtdOracleEntry now = vtd_oracle_entry(o, change->dev, key);
+
+        if ((now.present && now.pasid == pasid) ||
+            (old->present && old->pasid == pasid)) {
+            change->keys |= 1u << key;
+            change->did = old->present ? old->did : now.did;
+            add_tag(change->tags, old);
+            add_tag(change->tags, &now);
+        }
+    }
+    if (change->keys) {
+        g_ptr_array_add(o->changes, change);
+    } else {
+        change_free(change);
+    }
+}
+
+void vtd_oracle_changed_context(VtdOracle *o, VtdOracleChange *change)
+{
+    change->context = true;
+    change->keys = (1u << ORACLE_KEYS) - 1;
+    g_ptr_array_add(o->changes, change);
+}
+
+/* ------------------------------------------------------------ invalidations */
+
+static bool covers(const VtdOracleCommand *cmd, const VtdOracleTag *tag,
+                   uint64_t first, uint64_t last, bool tables)
+{
+    uint64_t mask;
+
+    switch (cmd->type) {
+    case VTD_DESC_IOTLB:
+        /* Addresses are of the second stage: all of a domain (6.5.2.3) */
+        return cmd->granularity == VTD_INV_GLOBAL || cmd->did == tag->did;
+    case VTD_DESC_PIOTLB:
+        if (cmd->did != tag->did || cmd->pasid != tag->pasid) {
+            return false;
+        }
+        if (cmd->granularity == VTD_INV_DOMAIN) {
+            return true;
+        }
+        mask = (PAGE << cmd->order) - 1;
+        return first >= (cmd->addr & ~mask) && last <= (cmd->addr | mask) &&
+               !(tables && cmd->leaf);
+    default:
+        return false;
+    }
+}
+
+static bool tell_tags(GArray *tags, const VtdOracleCommand *cmd,
+                      uint64_t first, uint64_t last, bool tables)
+{
+    bool all = true;
+
+    for (guint i = 0; i < tags->len; i++) {
+        VtdOracleTag *tag = &g_array_index(tags, VtdOracleTag, i);
+
+        tag->told |= covers(cmd, tag, first, last, tables);
+        all &= tag->told;
+    }
+    return all;
+}
+
+/* Context cache, then PASID cache, then IOTLB: 6.5.3.3 */
+static void tell_change(const VtdOracle *o, VtdOracleChange *c,
+                        const VtdOracleCommand *cmd)
+{
+    if (c->context && !c->context_told) {
+        c->context_told = cmd->type == VTD_DESC_CONTEXT &&
+                          (cmd->granularity == VTD_INV_GLOBAL ||
+                           (cmd->granularity == VTD_INV_NARROW &&
+                            cmd->rid == o->dev[c->dev].rid));
+    } else if (!c->cache_told) {
+        c->cache_told = cmd->type == VTD_DESC_PASID_CACHE &&
+                        (cmd->granularity == VTD_PC_GLOBAL ||
+                         (!c->context && cmd->did == c->did &&
+                          (cmd->granularity == VTD_PC_DOMAIN ||
+                           cmd->pasid == c->pasid)));
+    } else if (c->context) {
+        c->iotlb_told |= cmd->type == VTD_DESC_IOTLB &&
+                         cmd->granularity == VTD_INV_GLOBAL;
+    } else {
+        tell_tags(c->tags, cmd, 0, UINT64_MAX, true);
+    }
+}
+
+void vtd_oracle_told(VtdOracle *o, const VtdOracleCommand *cmd)
+{
+    for (guint i = 0; i < o->changes->len; i++) {
+        tell_change(o, g_ptr_array_index(o->changes, i), cmd);
+    }
+    for (guint i = 0; i < o->edits->len; i++) {
+        VtdOracleEdit *e = g_ptr_array_index(o->edits, i);
+
+        tell_tags(e->tags, cmd, e->first, e->last, e->tables);
+    }
+}
+
+static bool all_told(const GArray *tags)
+{
+    for (guint i = 0; i < tags->len; i++) {
+        if (!g_array_index(tags, VtdOracleTag, i).told) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void vtd_oracle_synced(VtdOracle *o)
+{
+    for (guint i = o->changes->len; i-- > 0;) {
+        const VtdOracleChange *c = g_ptr_array_index(o->changes, i);
+
+        if (c->cache_told && (c->context ? c->iotlb_told :
+                                           all_told(c->tags))) {
+            g_ptr_array_remove_index(o->changes, i);
+        }
+    }
+    for (guint i = o->edits->len; i-- > 0;) {
+        const VtdOracleEdit *e = g_ptr_array_index(o->edits, i);
+
+        if (all_told(e->tags)) {
+            g_ptr_array_remove_index(o->edits, i);
+        }
+    }
+}
+
+bool vtd_oracle_pending(const VtdOracle *o)
+{
+    return o->edits->len || o->changes->len;
+}
+
+/* ------------------------------------------------------------------ answers */
+
+typedef struct Answer {
+    uint64_t *to;
+    unsigned num, max;
+} Answer;
+
+static void may_be(Answer *a, uint64_t to)
+{
+    for (unsigned i = 0; i < a->num; i++) {
+        if (a->to[i] == to) {
+            return;
+        }
+    }
+    g_assert_cmpuint(a->num, <, a->max);
+    a->to[a->num++] = to;
+}
+
+/*
+ * By tables, not by tag: two tags of the same tables may be one on the host,
+ * which then has cached what only one of them has been invalidated of.
+ */
+static bool concerns(const VtdOracleEdit *edit, const VtdOracleEntry *e,
+                     uint64_t iova)
+{
+    return e->kind == ORACLE_TABLES && edit->s1 == e->s1 &&
+           iova >= edit->first && iova <= edit->last;
+}
+
+static uint64_t outcome(const VtdOracle *o, const VtdOracleEntry *e,
+                        uint64_t iova, bool write)
+{
+    switch (e->kind) {
+    case ORACLE_IDENTITY:
+        return iova < o->ram ? iova : ORACLE_FAULT;
+    case ORACLE_TABLES:
+        return walk(o, e->s1, iova, write);
+    default:
+        return ORACLE_FAULT;
+    }
+}
+
+/* Old and new entries of a request; those that are in force whatever else */
+static unsigned entries(const VtdOracle *o, unsigned dev, unsigned key,
+                        VtdOracleEntry *list, unsigned max)
+{
+    unsigned num = 0;
+
+    if (!o->dev[dev].plugged || (!o->translation && key != ORACLE_RID)) {
+        list[num++] = (VtdOracleEntry) { .kind = ORACLE_BLOCKED };
+        return num;
+    }
+    if (!o->translation) {
+        list[num++] = (VtdOracleEntry) { .kind = ORACLE_IDENTITY };
+        return num;
+    }
+    list[num++] = vtd_oracle_entry(o, dev, key);
+    for (guint i = 0; i < o->changes->len; i++) {
+        const VtdOracleChange *c = g_ptr_array_index(o->changes, i);
+
+        if (c->dev == dev && (c->keys >> key & 1)) {
+            g_assert_cmpuint(num, <, max);
+            list[num++] = c->old[key];
+        }
+    }
+    return num;
+}
+
+#define ENTRIES_MAX 64
+
+unsigned vtd_oracle_read(const VtdOracle *o, unsigned dev, unsigned key,
+                         unsigned probe, uint64_t *to, unsigned max)
+{
+    uint64_t iova = vtd_oracle_probe(probe);
+    Answer answer = { .to = to, .max = max };
+    VtdOracleEntry list[ENTRIES_MAX];
+    unsigned num = entries(o, dev, key, list, ENTRIES_MAX);
+
+    for (unsigned i = 0; i < num; i++) {
+        may_be(&answer, outcome(o, &list[i], iova, false));
+        for (guint j = 0; j < o->edits->len; j++) {
+            const VtdOracleEdit *edit = g_ptr_array_index(o->edits, j);
+
+            if (concerns(edit, &list[i], iova)) {
+                may_be(&answer, edit->old[probe]);
+            }
+        }
+    }
+    return answer.num;
+}
+
+uint64_t vtd_oracle_write(const VtdOracle *o, unsigned dev, unsigned key,
+                          unsigned probe)
+{
+    VtdOracleEntry list[ENTRIES_MAX];
+
+    g_assert_cmpuint(entries(o, dev, key, list, ENTRIES_MAX), ==, 1);
+    return outcome(o, &list[0], vtd_oracle_probe(probe), true);
+}
+
+bool vtd_oracle_certain(const VtdOracle *o, unsigned dev, unsigned key,
+                        unsigned probe)
+{
+    uint64_t iova = vtd_oracle_probe(probe);
+    VtdOracleEntry list[ENTRIES_MAX];
+
+    if (entries(o, dev, key, list, ENTRIES_MAX) > 1) {
+        return false;
+    }
+    for (guint i = 0; i < o->edits->len; i++) {
+        if (concerns(g_ptr_array_index(o->edits, i), &list[0], iova)) {
+            return false;
+        }
+    }
+    return true;
+}

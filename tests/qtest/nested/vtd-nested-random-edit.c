@@ -1,0 +1,303 @@
+/*
+ * VT-d nesting: a guest that does anything: tables
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "vtd-nested-random.h"
+
+void random_free_later(Random *t, uint64_t page)
+{
+    g_array_append_val(t->late, page);
+}
+
+void random_release(Random *t)
+{
+    IommuMem *mem = &t->o.mem;
+
+    if (vtd_oracle_pending(&t->o)) {
+        return;
+    }
+    g_array_append_vals(t->spare, t->late->data, t->late->len);
+    g_array_set_size(t->late, 0);
+    while (t->spare->len && mem->n_free < IOMMU_MEM_FREE) {
+        iommu_mem_free(mem, g_array_index(t->spare, uint64_t, 0), PAGE);
+        g_array_remove_index_fast(t->spare, 0);
+    }
+}
+
+/* A table and all that hang below */
+static void free_tables(Random *t, uint64_t table, unsigned level)
+{
+    for (unsigned i = 0; level > 1 && i < 512; i++) {
+        uint64_t entry = iommu_mem_read64(&t->o.mem, table + i * 8);
+
+        if ((entry & VTD_S1_P) && !(entry & VTD_S1_PS)) {
+            free_tables(t, entry & VTD_S1_ADDR, level - 1);
+        }
+    }
+    random_free_later(t, table);
+}
+
+static uint64_t rights(Random *t)
+{
+    unsigned how = random_upto(t, 100);
+
+    return how < 80 ? VTD_S1_USER_RW : how < 95 ? VTD_S1_USER_RO :
+           VTD_S1_P | VTD_S1_RW;
+}
+
+void random_map(Random *t, uint64_t s1, uint64_t iova, unsigned level)
+{
+    unsigned shift = 12 + 9 * (level - 1);
+    uint64_t gpa[] = {
+        DATA + random_upto(t, DATA_PAGES) * PAGE,
+        DATA + random_upto(t, DATA_PAGES / 512) * 512 * PAGE,
+        0,
+    };
+
+    vtd_s1_map(&t->o.mem, s1, 4, iova & ~((1ULL << shift) - 1),
+               gpa[level - 1], 1ULL << shift, shift, rights(t));
+}
+
+/* Another table in place of one: with the same entries, or none */
+static void replace_table(Random *t, uint64_t slot, uint64_t entry,
+                          unsigned level)
+{
+    uint64_t old = entry & VTD_S1_ADDR, fresh = vtd_s1_new(&t->o.mem);
+
+    if (random_chance(t, 75)) {
+        uint8_t page[PAGE];
+
+        t->o.mem.read(&t->o, old, page, PAGE);
+        t->o.mem.write(&t->o, fresh, page, PAGE);
+        random_free_later(t, old);
+    } else {
+        free_tables(t, old, level - 1);
+    }
+    iommu_mem_write64(&t->o.mem, slot, fresh | (entry & ~VTD_S1_ADDR));
+}
+
+typedef enum EditKind {
+    EDIT_MAP, EDIT_CLEAR, EDIT_RIGHTS, EDIT_REPLACE,
+} EditKind;
+
+/* @slot has @entry, which is present and of @level */
+static void edit_present(Random *t, EditKind kind, uint64_t slot,
+                         uint64_t entry, unsigned level, bool table)
+{
+    switch (kind) {
+    case EDIT_CLEAR:
+        iommu_mem_write64(&t->o.mem, slot, 0);
+        break;
+    case EDIT_RIGHTS:
+        iommu_mem_write64(&t->o.mem, slot, table ? entry ^ VTD_S1_RW :
+                          (entry & (VTD_S1_ADDR | VTD_S1_PS)) | rights(t));
+        break;
+    case EDIT_REPLACE:
+        if (table) {
+            replace_table(t, slot, entry, level);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+void random_edit_tables(Random *t)
+{
+    static const unsigned levels[] = { 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4 };
+    static const EditKind kinds[] = {
+        EDIT_MAP, EDIT_MAP, EDIT_MAP, EDIT_MAP, EDIT_CLEAR, EDIT_RIGHTS,
+        EDIT_REPLACE,
+    };
+    unsigned space = random_upto(t, SPACES);
+    unsigned probe = random_upto(t, ORACLE_PROBES);
+    uint64_t s1 = t->space[space], iova = vtd_oracle_probe(probe);
+    unsigned want = levels[random_upto(t, ARRAY_SIZE(levels))], level;
+    EditKind kind = kinds[random_upto(t, ARRAY_SIZE(kinds))];
+    uint64_t slot, entry, mask;
+    VtdOracleEdit *edit;
+    bool table, was;
+
+    if (kind == EDIT_MAP && want == 4) {
+        want = 1;
+    } else if (kind == EDIT_CLEAR && want > 2 && random_chance(t, 70)) {
+        /* Not too often, or little is left */
+        want = 2;
+    }
+    random_use_before(t, space, probe);
+    slot = vtd_s1_entry(&t->o.mem, s1, 4, iova, want, &level);
+    entry = iommu_mem_read64(&t->o.mem, slot);
+    mask = (1ULL << (12 + 9 * (level - 1))) - 1;
+    was = entry & VTD_S1_P;
+    table = was && level > 1 && !(entry & VTD_S1_PS);
+    edit = vtd_oracle_edit(&t->o, s1);
+
+    if (was) {
+        edit_present(t, kind, slot, entry, level, table);
+    }
+    if (table && (kind == EDIT_CLEAR ||
+                  (kind == EDIT_MAP && level == want))) {
+        free_tables(t, entry & VTD_S1_ADDR, level - 1);
+    }
+    if (kind == EDIT_MAP || (kind == EDIT_REPLACE && random_chance(t, 70))) {
+        random_map(t, s1, iova, kind == EDIT_MAP ? want : 1);
+    }
+    /* What was not present has not been cached (6.1) */
+    if (was) {
+        entry = iommu_mem_read64(&t->o.mem, slot);
+        table |= (entry & VTD_S1_P) && level > 1 && !(entry & VTD_S1_PS);
+        vtd_oracle_edited(&t->o, edit, iova & ~mask, iova | mask, table);
+    } else {
+        vtd_oracle_not_edited(edit);
+    }
+}
+
+/* Domains have the same tables for a PASID on all devices */
+static VtdPasidEntry random_pasid_entry(Random *t, unsigned key,
+                                        uint32_t pasid)
+{
+    unsigned how = random_upto(t, 100), space = random_upto(t, SPACES);
+    VtdPasidEntry pe = { .pgtt = VTD_PGTT_FIRST, .s1_levels = 4 };
+
+    pe.fpd = random_chance(t, 10);
+    if (how < 10) {
+        pe.pgtt = VTD_PGTT_PASSTHROUGH;
+        pe.did = 3;
+    } else if (how < 15) {
+        pe.pgtt = VTD_PGTT_SECOND;
+        pe.s2_levels = 4;
+        pe.did = 4;
+    } else if (pasid && how < 40) {
+        space = key % SPACES;
+        pe.did = 1;
+    } else {
+        pe.did = 10 + space + (random_chance(t, 30) ? SPACES : 0);
+    }
+    pe.s1 = t->space[space];
+    return pe;
+}
+
+static void set_random_pasid(Random *t, unsigned dev, unsigned key)
+{
+    uint32_t pasid = vtd_oracle_pasids[key];
+    VtdPasidEntry pe = random_pasid_entry(t, key, pasid);
+
+    vtd_pasid_set(&t->r.t, t->o.dev[dev].rid, pasid, &pe);
+}
+
+static bool context_settled(Random *t, unsigned dev)
+{
+    for (guint i = 0; i < t->o.changes->len; i++) {
+        const VtdOracleChange *c = g_ptr_array_index(t->o.changes, i);
+
+        if (c->dev == dev && c->context) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint64_t context_word(Random *t, unsigned dev, uint64_t *slot)
+{
+    *slot = vtd_context_entry(&t->r.t, t->o.dev[dev].rid);
+    return iommu_mem_read64(&t->o.mem, *slot);
+}
+
+/* Bind, unbind, bind to something else */
+void random_edit_pasid(Random *t)
+{
+    unsigned dev = random_upto(t, ORACLE_DEVICES);
+    unsigned key = random_upto(t, ORACLE_KEYS);
+    VtdOracleChange *change;
+    uint64_t slot;
+
+    if (!(context_word(t, dev, &slot) & VTD_CTX_P) ||
+        !context_settled(t, dev)) {
+        return;
+    }
+    change = vtd_oracle_change(&t->o, dev);
+    if (random_chance(t, 15)) {
+        vtd_pasid_clear(&t->r.t, t->o.dev[dev].rid, vtd_oracle_pasids[key]);
+    } else {
+        set_random_pasid(t, dev, key);
+    }
+    vtd_oracle_changed_pasid(&t->o, change, vtd_oracle_pasids[key]);
+}
+
+static void free_pasid_tables(Random *t, uint64_t context)
+{
+    uint64_t dir = context & VTD_S1_ADDR;
+
+    for (unsigned i = 0; i < 512; i++) {
+        uint64_t entry = iommu_mem_read64(&t->o.mem, dir + i * 8);
+
+        if (entry & 1) {
+            random_free_later(t, entry & VTD_S1_ADDR);
+        }
+    }
+    random_free_later(t, dir);
+}
+
+void random_drop_context(Random *t, unsigned dev)
+{
+    uint64_t slot, context = context_word(t, dev, &slot);
+
+    if (context & VTD_CTX_P) {
+        free_pasid_tables(t, context);
+    }
+    /* Its context table has only this one: each device has its own bus */
+    random_free_later(t, slot & VTD_S1_ADDR);
+}
+
+static uint64_t context_flags(Random *t)
+{
+    return (random_chance(t, 90) ? VTD_CTX_PASIDE : 0) |
+           (random_chance(t, 50) ? VTD_CTX_DTE : 0) |
+           (random_chance(t, 50) ? VTD_CTX_PRE : 0);
+}
+
+/* What requests without PASID have */
+static uint32_t rid_pasid(Random *t)
+{
+    return random_chance(t, 25) ? 63 : 0;
+}
+
+void random_new_context(Random *t, unsigned dev)
+{
+    vtd_context_scalable(&t->r.t, t->o.dev[dev].rid, 12, context_flags(t),
+                         rid_pasid(t));
+    for (unsigned key = 0; key < ORACLE_KEYS; key++) {
+        if (random_chance(t, 85)) {
+            set_random_pasid(t, dev, key);
+        }
+    }
+}
+
+void random_edit_context(Random *t)
+{
+    unsigned dev = random_upto(t, ORACLE_DEVICES), how = random_upto(t, 100);
+    VtdOracleChange *change;
+    uint64_t slot, old = context_word(t, dev, &slot);
+
+    change = vtd_oracle_change(&t->o, dev);
+    if (how < 60 && (old & VTD_CTX_P)) {
+        iommu_mem_write64(&t->o.mem, slot + 8, rid_pasid(t));
+        iommu_mem_write64(&t->o.mem, slot, context_flags(t) |
+                          (old & ~(VTD_CTX_PASIDE | VTD_CTX_DTE |
+                                   VTD_CTX_PRE)));
+    } else {
+        if (how < 70 && (old & VTD_CTX_P)) {
+            vtd_context_clear(&t->r.t, t->o.dev[dev].rid);
+        } else {
+            random_new_context(t, dev);
+        }
+        if (old & VTD_CTX_P) {
+            free_pasid_tables(t, old);
+        }
+    }
+    vtd_oracle_changed_context(&t->o, change);
+}
+

@@ -1,0 +1,459 @@
+/*
+ * VT-d nesting: a guest that does anything, against an oracle
+ *
+ * Devices that share tables and domains, tables that change in every way,
+ * and invalidations in every form, in an order a seed decides.  The guest
+ * keeps to the specification: sooner or later it invalidates what it must.
+ * From then on DMA has to go where the guest's tables say, and before that
+ * where they say or said.
+ *
+ * VTD_RANDOM_SEED    seed; 0: one of the moment. Printed in any case.
+ * VTD_RANDOM_STEPS   how many
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/cutils.h"
+#include "vtd-nested-random.h"
+
+#define SEED            1
+#define STEPS           20000
+
+#define RAM             (128 * MiB)
+#define TABLES_SIZE     (32 * MiB)
+#define WORDS           512
+
+/* More at once than that is not left without invalidation */
+#define EDITS_MAX       40
+#define CHANGES_MAX     12
+/* Descriptors before one wait; the queue has room for 511 */
+#define QUEUE_MAX       300
+
+#define PORTS   VTD_RIG_SLOTS \
+                "-device pcie-root-port,id=rp2,chassis=3,addr=0x12 " \
+                "-device pcie-root-port,id=rp3,chassis=4,addr=0x13 "
+
+static const char *const hosts[ORACLE_DEVICES] = {
+    HOST_DEV0, HOST_DEV1, HOST_DEV2, HOST_DEV3,
+};
+static const char *const ids[ORACLE_DEVICES] = {
+    "dev0", "dev1", "dev2", "dev3",
+};
+
+/* Also when it is an assertion of somebody else that fails */
+static void say_where(void *opaque)
+{
+    const Random *t = opaque;
+
+    fprintf(stderr, "VTD_RANDOM_SEED=%u: failed in step %u\n", t->seed,
+            t->step);
+}
+
+/* --------------------------------------------------------------------- DMA */
+
+static uint64_t *data_at(Random *t, uint64_t gpa)
+{
+    g_assert_cmphex(gpa, >=, DATA);
+    g_assert_cmphex(gpa, <, DATA + DATA_PAGES * PAGE);
+    return &t->data[(gpa - DATA) / sizeof(uint64_t)];
+}
+
+typedef struct Access {
+    unsigned dev, key, probe, offset;
+} Access;
+
+static G_NORETURN void wrong(const Access *a, const IommufdDmaOp *op,
+                             const uint64_t *to, unsigned num)
+{
+    fprintf(stderr, "device %u, %s %u, %s%s of 0x%" PRIx64 ": ", a->dev,
+            op->how.with_pasid ? "PASID" : "RID", op->how.pasid,
+            op->how.ats ? "ATS " : "", op->write ? "write" : "read",
+            op->addr);
+    if (op->fault) {
+        fprintf(stderr, "fault");
+    } else {
+        fprintf(stderr, "data 0x%" PRIx64, op->data);
+    }
+    for (unsigned i = 0; i < num; i++) {
+        fprintf(stderr, to[i] == ORACLE_FAULT ? "%s a fault" :
+                "%s 0x%" PRIx64, i ? " or" : ", where there should be",
+                to[i]);
+    }
+    fprintf(stderr, "\n");
+    abort();
+}
+
+static void check_read(Random *t, const Access *a, const IommufdDmaOp *op)
+{
+    uint64_t to[ORACLE_PROBES];
+    unsigned num = vtd_oracle_read(&t->o, a->dev, a->key, a->probe, to,
+                                   ARRAY_SIZE(to));
+
+    t->reads++;
+    t->faults += op->fault;
+    t->unsure += num > 1;
+    for (unsigned i = 0; i < num; i++) {
+        if (to[i] == ORACLE_FAULT ? op->fault :
+            !op->fault && *data_at(t, to[i] + a->offset) == op->data) {
+            return;
+        }
+    }
+    wrong(a, op, to, num);
+}
+
+static void check_write(Random *t, const Access *a, const IommufdDmaOp *op)
+{
+    uint64_t to = vtd_oracle_write(&t->o, a->dev, a->key, a->probe);
+
+    t->writes++;
+    t->faults += op->fault;
+    if (op->fault != (to == ORACLE_FAULT)) {
+        wrong(a, op, &to, 1);
+    }
+    if (!op->fault) {
+        *data_at(t, to + a->offset) = op->data;
+        /* It may have gone elsewhere */
+        if (iommu_mem_read64(&t->r.mem, to + a->offset) != op->data) {
+            wrong(a, op, &to, 1);
+        }
+    }
+}
+
+/*
+ * All at once. A write comes last: what a read before it has to bring is
+ * looked up after all are done.
+ */
+static void dma(Random *t, const Access *list, unsigned num)
+{
+    IommufdDmaOp op[IOMMUFD_MODEL_BATCH];
+    const Access *last = &list[num - 1];
+
+    for (unsigned i = 0; i < num; i++) {
+        const Access *a = &list[i];
+
+        op[i] = (IommufdDmaOp) {
+            .bdf = hosts[a->dev],
+            .how.with_pasid = a->key != ORACLE_RID,
+            .how.pasid = vtd_oracle_pasids[a->key],
+            .how.ats = t->o.dev[a->dev].plugged && random_chance(t, 25),
+            .addr = vtd_oracle_probe(a->probe) + a->offset,
+        };
+    }
+    if (random_chance(t, 50) &&
+        vtd_oracle_certain(&t->o, last->dev, last->key, last->probe)) {
+        op[num - 1].write = true;
+        op[num - 1].data = ++t->next_value;
+    }
+    iommufd_model_dma_batch(t->r.m, op, num);
+    for (unsigned i = 0; i < num; i++) {
+        if (op[i].write) {
+            check_write(t, &list[i], &op[i]);
+        } else {
+            check_read(t, &list[i], &op[i]);
+        }
+    }
+}
+
+/* Someone who uses tables, or anyone */
+static Access access_of(Random *t, uint64_t s1, unsigned probe)
+{
+    unsigned user = random_upto(t, ORACLE_DEVICES * ORACLE_KEYS);
+
+    if (s1) {
+        vtd_oracle_user(&t->o, s1, &user);
+    }
+    return (Access) {
+        .dev = user / ORACLE_KEYS,
+        .key = user % ORACLE_KEYS,
+        .probe = probe,
+        .offset = random_upto(t, WORDS) * sizeof(uint64_t),
+    };
+}
+
+/* Where it matters, mostly */
+static void some_dma(Random *t)
+{
+    Access list[6];
+
+    for (unsigned i = 0; i < ARRAY_SIZE(list); i++) {
+        unsigned j = random_upto(t, RECENT);
+
+        list[i] = random_chance(t, 70) ?
+            access_of(t, t->space[t->recent[j].space], t->recent[j].probe) :
+            access_of(t, 0, random_upto(t, ORACLE_PROBES));
+    }
+    dma(t, list, ARRAY_SIZE(list));
+}
+
+/* What is to change: have it cached */
+void random_use_before(Random *t, unsigned space, unsigned probe)
+{
+    Access list[3];
+
+    for (unsigned i = 0; i < ARRAY_SIZE(list); i++) {
+        list[i] = access_of(t, t->space[space], probe ^ (i == 2 ? 1 : 0));
+    }
+    dma(t, list, ARRAY_SIZE(list));
+    t->recent[t->next_recent].space = space;
+    t->recent[t->next_recent].probe = probe;
+    t->next_recent = (t->next_recent + 1) % RECENT;
+}
+
+/* ---------------------------------------------------------------- machine */
+
+/* Another root table, which does not have all of the contexts; SRTP */
+static void set_root(Random *t)
+{
+    uint64_t old = t->r.t.root, root = iommu_mem_alloc(&t->o.mem, PAGE, PAGE);
+
+    for (unsigned dev = 0; dev < ORACLE_DEVICES; dev++) {
+        uint64_t bus = (t->o.dev[dev].rid >> 8) * 16;
+
+        if (random_chance(t, 70)) {
+            iommu_mem_write64(&t->o.mem, root + bus,
+                              iommu_mem_read64(&t->o.mem, old + bus));
+        } else {
+            random_drop_context(t, dev);
+        }
+    }
+    random_free_later(t, old);
+    t->r.t.root = root;
+    t->r.regs.write64(t->r.regs.opaque, VTD_REG_RTADDR,
+                      vtd_tables_rtaddr(&t->r.t));
+    t->r.regs.write32(t->r.regs.opaque, VTD_REG_GCMD, VTD_GCMD_QIE |
+                      VTD_GCMD_SRTP | (t->o.translation ? VTD_GCMD_TE : 0));
+    vtd_oracle_set_root(&t->o, root);
+    random_release(t);
+}
+
+static void set_translation(Random *t, bool on)
+{
+    vtd_rig_translation(&t->r, on);
+    t->o.translation = on;
+}
+
+static void plug(Random *t, unsigned dev)
+{
+    vtd_rig_plug(&t->r, dev, ids[dev], hosts[dev]);
+    vtd_rig_enable_sva(&t->r, t->o.dev[dev].rid);
+    t->o.dev[dev].plugged = true;
+}
+
+static void unplug(Random *t, unsigned dev)
+{
+    vtd_rig_unplug(&t->r, dev, ids[dev]);
+    t->o.dev[dev].plugged = false;
+}
+
+/* Buses numbered, tables made, devices that are there made ready */
+static void boot(Random *t)
+{
+    vtd_oracle_forget(&t->o);
+    g_array_set_size(t->late, 0);
+    g_array_set_size(t->spare, 0);
+    vtd_rig_open_config(&t->r);
+    for (unsigned dev = 0; dev < ORACLE_DEVICES; dev++) {
+        vtd_rig_number_slot(&t->r, dev, dev + 1);
+        t->o.dev[dev].rid = BEHIND(dev + 1);
+        if (t->o.dev[dev].plugged) {
+            vtd_rig_enable_sva(&t->r, t->o.dev[dev].rid);
+        }
+    }
+    for (unsigned i = 0; i < SPACES; i++) {
+        t->space[i] = vtd_s1_new(&t->o.mem);
+        for (unsigned j = 0; j < ORACLE_PROBES; j++) {
+            random_map(t, t->space[i], vtd_oracle_probe(j), 1);
+        }
+    }
+    vtd_tables_init(&t->r.t, &t->o.mem, true);
+    vtd_oracle_set_root(&t->o, t->r.t.root);
+    for (unsigned dev = 0; dev < ORACLE_DEVICES; dev++) {
+        random_new_context(t, dev);
+    }
+    t->r.q.tail = 0;
+    t->queued = 0;
+    vtd_enable(&t->r.regs, &t->r.t, &t->r.q);
+    t->o.translation = true;
+}
+
+static void reset(Random *t)
+{
+    qtest_system_reset(t->r.qts);
+    t->o.translation = false;
+    some_dma(t);
+    g_assert_true(vtd_oracle_memory_intact(&t->o));
+    boot(t);
+}
+
+/* ------------------------------------------------------------------- steps */
+
+static void step_machine(Random *t)
+{
+    unsigned dev = random_upto(t, ORACLE_DEVICES), how = random_upto(t, 100);
+
+    if (how < 40) {
+        set_translation(t, !t->o.translation);
+    } else if (how < 60) {
+        set_root(t);
+    } else if (how < 98) {
+        if (t->o.dev[dev].plugged) {
+            unplug(t, dev);
+        } else {
+            plug(t, dev);
+        }
+    } else {
+        reset(t);
+    }
+    some_dma(t);
+}
+
+static void step_invalidate(Random *t)
+{
+    unsigned how = random_upto(t, 100);
+
+    if (how < 20) {
+        random_tell_noise(t);
+    } else if (how < 40) {
+        random_tell_pending(t, 30);
+    } else if (how < 50) {
+        /* Not the end of anything: that is what wait descriptors are for */
+        vtd_queue_kick(&t->r.q, &t->r.regs);
+    } else if (how < 75) {
+        random_tell_pending(t, 50);
+        random_wait(t);
+        some_dma(t);
+    } else {
+        random_invalidate_all(t);
+        some_dma(t);
+    }
+}
+
+static void step(Random *t)
+{
+    unsigned dev = random_upto(t, ORACLE_DEVICES);
+    unsigned how = random_upto(t, 1000);
+
+    /* Neither is for long as it should not be */
+    if (!t->o.translation && how < 300) {
+        set_translation(t, true);
+    } else if (!t->o.dev[dev].plugged && how < 100) {
+        plug(t, dev);
+    } else if (how < 8) {
+        step_machine(t);
+    } else if (how < 40) {
+        random_edit_context(t);
+    } else if (how < 160) {
+        random_edit_pasid(t);
+    } else if (how < 600) {
+        random_edit_tables(t);
+    } else if (how < 880) {
+        step_invalidate(t);
+    } else {
+        some_dma(t);
+    }
+    if (t->queued > QUEUE_MAX || t->o.edits->len > EDITS_MAX ||
+        t->o.changes->len > CHANGES_MAX) {
+        random_invalidate_all(t);
+        some_dma(t);
+    }
+}
+
+/* No two words alike */
+static void fill_data(Random *t)
+{
+    t->data = g_new(uint64_t, DATA_PAGES * WORDS);
+    for (unsigned page = 0; page < DATA_PAGES; page++) {
+        uint64_t *data = &t->data[page * WORDS], le[WORDS];
+
+        for (unsigned i = 0; i < WORDS; i++) {
+            data[i] = ++t->next_value;
+            le[i] = cpu_to_le64(data[i]);
+        }
+        qtest_bufwrite(t->r.qts, DATA + page * PAGE, le, sizeof(le));
+    }
+}
+
+static void start(Random *t)
+{
+    g_autofree char *host = vtd_rig_host(ORACLE_DEVICES, "", "");
+
+    /* No device is there from the start, to take these values from */
+    vtd_rig_start(&t->r, host, "nested=on,svm=on,x-pasid-mode=on,"
+                  "pasid-bits=12,device-iotlb=on,fs1gp=on", 0, PORTS);
+    /* Tables are the oracle's, the queue is not */
+    t->r.mem.end -= TABLES_SIZE;
+    vtd_oracle_init(&t->o, t->r.qts, RAM, t->r.mem.end, TABLES_SIZE);
+    vtd_queue_init(&t->r.q, &t->r.mem, 2, true);
+    t->late = g_array_new(false, false, sizeof(uint64_t));
+    t->spare = g_array_new(false, false, sizeof(uint64_t));
+    fill_data(t);
+    boot(t);
+    for (unsigned dev = 0; dev < ORACLE_DEVICES; dev++) {
+        plug(t, dev);
+    }
+}
+
+/* No object of the host outlives the devices */
+static void stop(Random *t)
+{
+    random_invalidate_all(t);
+    some_dma(t);
+    g_assert_true(vtd_oracle_memory_intact(&t->o));
+    for (unsigned dev = 0; dev < ORACLE_DEVICES; dev++) {
+        if (t->o.dev[dev].plugged) {
+            unplug(t, dev);
+        }
+    }
+    g_assert_cmpuint(iommufd_model_live(t->r.m, NULL), ==, 0);
+    vtd_rig_stop(&t->r);
+    vtd_oracle_free(&t->o);
+    g_array_free(t->late, true);
+    g_array_free(t->spare, true);
+    g_free(t->data);
+    g_rand_free(t->rng);
+}
+
+static unsigned number_from(const char *name, unsigned otherwise)
+{
+    const char *text = getenv(name);
+    unsigned value;
+
+    if (!text) {
+        return otherwise;
+    }
+    if (qemu_strtoui(text, NULL, 0, &value)) {
+        g_error("%s: '%s' is not a number", name, text);
+    }
+    return value;
+}
+
+static void test_random(void)
+{
+    unsigned steps = number_from("VTD_RANDOM_STEPS", STEPS);
+    Random t = { .seed = number_from("VTD_RANDOM_SEED", SEED) };
+
+    while (!t.seed) {
+        t.seed = g_random_int();
+    }
+    t.rng = g_rand_new_with_seed(t.seed);
+    g_test_message("VTD_RANDOM_SEED=%u, %u steps", t.seed, steps);
+    qtest_add_abrt_handler(say_where, &t);
+    start(&t);
+    for (t.step = 1; t.step <= steps; t.step++) {
+        step(&t);
+    }
+    g_test_message("%" PRIu64 " reads (%" PRIu64 " of old or new), %" PRIu64
+                   " writes, %" PRIu64 " faults, %" PRIu64 " descriptors, %"
+                   PRIu64 " waits", t.reads, t.unsure, t.writes, t.faults,
+                   t.commands, t.waits);
+    stop(&t);
+    qtest_remove_abrt_handler(&t);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qtest_add_func("/vtd-nested/random", test_random);
+    return g_test_run();
+}
