@@ -20,6 +20,8 @@ import sys
 import tempfile
 import time
 
+import host
+
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 STARTS = ('make', './', 'build/obj/qemu', 'qemu-system', 'ninja', 'cc', 'gcc', 'cd',
@@ -62,6 +64,9 @@ def blocks(path):
 
 def commands(block):
     """(command, the lines that follow it) of one block"""
+    block = block[next((i for i, line in enumerate(block) if line), 0):]
+    if block and block[0].startswith('<domain '):
+        return [('libvirt', block)]
     prompt = any(line.startswith('$ ') for line in block)
     found = []
     i = 0
@@ -119,8 +124,14 @@ class Runner:
 
     def run(self, command, output):
         words = command.split()
+        if command == 'libvirt':
+            return self.run_qemu(host.libvirt_command(output))
+        if host.wanted(command):
+            return host.run(command, self.work)
         if command.startswith('QTEST_'):
             return self.shell(command, cwd=self.obj)
+        if re.search(r'qemu-system-.* \d<>', command):
+            return self.run_with_files(command)
         if 'qemu-system-' in command:
             return self.run_qemu(command)
         if words[0] == 'cat' and output:
@@ -198,6 +209,27 @@ class Runner:
                 time.sleep(0.1)
         log.seek(0)
         return ok, log.read()
+
+    def run_with_files(self, command):
+        """
+        QEMU with descriptors that a shell has opened. What the model makes
+        cannot be handed to another process: QEMU opens the same by itself, and
+        that it takes descriptors is for its list of properties to say.
+        """
+        files = dict(re.findall(r' (\d)<>(\S+)', command))
+        command = re.sub(r' \d<>\S+', '', command)
+        name = re.search(r'qemu-system-\w+', command).group(0)
+        for kind, instead, path in (('object iommufd', '', '/dev/iommu'),
+                                    ('device vfio-pci', ',host=0000:01:00.0',
+                                     '/dev/vfio/devices/')):
+            used = re.search(rf'-{kind}\S*(,fd=(\d))', command)
+            if not used or not files.get(used.group(2), '').startswith(path):
+                return False, f'{kind}: no descriptor of {path}'
+            _, listed = self.shell(f'{self.obj}/{name} -{kind},help')
+            if not re.search(r'^ *fd=', listed, re.M):
+                return False, listed
+            command = command.replace(used.group(1), instead, 1)
+        return self.run_qemu(command)
 
     def run_quilt(self, command):
         queue = os.path.join(self.build, 'queue')
