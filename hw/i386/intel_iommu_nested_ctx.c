@@ -27,6 +27,8 @@
  * not have: reserved.
  */
 #define VTD_SM_PE_FS_RSVD(aw)       (0xff3ULL | ~VTD_HAW_MASK(aw))
+#define VTD_SM_PE_PWSNP             (1ULL << 23)
+#define VTD_SM_PE_PGSNP             (1ULL << 24)
 #define VTD_SM_PE_FSPM(val)         (((val) >> 2) & VTD_SM_PASID_ENTRY_FLPM)
 
 /* Address width of 4-level tables, the only ones that FSPM 0 names */
@@ -183,6 +185,16 @@ void vtd_nested_read_context(IntelIOMMUState *s, uint16_t sid,
     }
 }
 
+/*
+ * Snooping that can be asked for is always done: for hosts with ECAP.SC Linux
+ * forces it in the parent, and a walk is the host's
+ */
+static uint64_t vtd_nested_snoop_rsvd(IntelIOMMUState *s)
+{
+    return (s->snoop_control ? 0 : VTD_SM_PE_PGSNP) |
+           (s->smpwc ? 0 : VTD_SM_PE_PWSNP);
+}
+
 static void vtd_nested_decode_pasid(IntelIOMMUState *s, const uint64_t *pe,
                                     VTDNestedEntry *entry)
 {
@@ -195,7 +207,8 @@ static void vtd_nested_decode_pasid(IntelIOMMUState *s, const uint64_t *pe,
 
     switch (pe[0] & VTD_SM_PASID_ENTRY_PGTT) {
     case VTD_SM_PASID_ENTRY_FLT:
-        if (pe[2] & VTD_SM_PE_FS_RSVD(s->aw_bits)) {
+        if (pe[2] & VTD_SM_PE_FS_RSVD(s->aw_bits) ||
+            pe[1] & vtd_nested_snoop_rsvd(s)) {
             vtd_nested_fault(entry, VTD_FR_SM_PASID_ENTRY_RSVD, true);
             return;
         }

@@ -162,6 +162,18 @@ static void pri_setup(VFIOPCIDevice *vdev, bool writable)
     control_setup(vdev, pos + PCI_PRI_ALLOC_REQ + 2, writable ? 0xffff : 0);
 }
 
+/*
+ * A virtual function asks by way of its physical function's PRI, and Linux
+ * attaches no fault queue to it (iommufd_hwpt_compatible_device()).
+ */
+static bool is_virtual_function(VFIOPCIDevice *vdev)
+{
+    const char *dir = vdev->vbasedev.sysfsdev;
+    g_autofree char *link = g_strdup_printf("%s/physfn", dir ?: "");
+
+    return dir && g_file_test(link, G_FILE_TEST_IS_SYMLINK);
+}
+
 bool vfio_pci_nested_setup(VFIOPCIDevice *vdev, Error **errp)
 {
     PCIDevice *pdev = PCI_DEVICE(vdev);
@@ -170,6 +182,12 @@ bool vfio_pci_nested_setup(VFIOPCIDevice *vdev, Error **errp)
     if (!pci_is_express(pdev) || vdev->config_size < PCIE_CONFIG_SPACE_SIZE ||
         !pci_device_nested_features(pdev, &features)) {
         return true;
+    }
+    if (features.pri && is_virtual_function(vdev)) {
+        info_report("%s: page requests are off, because it is a virtual "
+                    "function: Linux hands none of them on",
+                    vdev->vbasedev.name);
+        features.pri = false;
     }
     ats_setup(vdev, features.ats);
     pri_setup(vdev, features.pri && features.ats);
