@@ -145,6 +145,11 @@ bool iommufd_device_want_vdevice(IOMMUFDNestedDevice *dev, Error **errp)
     return true;
 }
 
+bool iommufd_nested_has_vdevice(const IOMMUFDNestedDevice *dev)
+{
+    return dev->vdevice_id;
+}
+
 /* @fn may free the attachment it is given, and no other */
 void iommufd_device_foreach_att(IOMMUFDNestedDevice *dev,
                                 void (*fn)(IOMMUFDAtt *att, void *arg),

@@ -138,18 +138,18 @@ static void target_append(IOMMUFDTarget *t, const void *entry, uint64_t seq,
 }
 
 /*
- * All of @t once.
+ * The first @total entries of @t once.
  *
  * Return: 0, or a negative errno with *@done entries done.
  */
-static int target_send(IOMMUFDTarget *t, uint32_t *done)
+static int target_send_some(IOMMUFDTarget *t, uint32_t total, uint32_t *done)
 {
     IOMMUFDNested *n = t->host->n;
     unsigned stalled = 0;
 
     *done = 0;
-    while (*done < t->num) {
-        uint32_t asked = t->num - *done;
+    while (*done < total) {
+        uint32_t asked = total - *done;
         uint32_t num = asked;
         int ret = iommufd_sys_invalidate(iommufd_host_fd(t->host),
                                          target_id(t), n->config.inv_type,
@@ -181,6 +181,34 @@ static int target_send(IOMMUFDTarget *t, uint32_t *done)
         }
     }
     return 0;
+}
+
+/*
+ * All of @t once.
+ *
+ * A vIOMMU's entries are checked one by one and issued in blocks. When the
+ * kernel refuses one with EIO, those of its block before it count as done but
+ * were not issued (arm_vsmmu_cache_invalidate()): they go again by themselves.
+ *
+ * Return: as for target_send_some().
+ */
+static int target_send(IOMMUFDTarget *t, uint32_t *done)
+{
+    int ret = target_send_some(t, t->num, done);
+    uint32_t total = *done;
+
+    if (ret != -EIO || t->hwpt || !total) {
+        return ret;
+    }
+    for (int i = 0; i <= t->host->repeat; i++) {
+        int err = target_send_some(t, total, done);
+
+        if (err) {
+            /* Nothing is known any more of what has been issued */
+            return err == -EIO ? -EPROTO : err;
+        }
+    }
+    return ret;
 }
 
 /* The earliest failure of the batch is told: there the guest's queue stops */

@@ -105,16 +105,20 @@ bool iommufd_nested_host_info(HostIOMMUDeviceIOMMUFD *idev,
  *      IOMMU memory region
  * @flags: enum iommufd_hwpt_alloc_flags of the parent: NEST_PARENT, and PASID
  *         if PASIDs may ever be attached (VT-d only: the RID's HWPTs must
- *         have it too). vfio adds DIRTY_TRACKING where the host has it.
+ *         have it too). vfio adds DIRTY_TRACKING where the host has it,
+ *         unless @no_dirty_tracking.
  * @no_readonly: read-only memory is left unmapped, because the host's IOMMU
  *               has an erratum that makes read-only mappings of a parent
  *               unsafe (IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17). A DMA to such
  *               memory then faults; guest ROM is no sensible DMA target.
+ * @no_dirty_tracking: the host has dirty tracking for plain HWPTs only, and
+ *                     refuses a parent with it (SMMUv3: EOPNOTSUPP)
  */
 typedef struct IOMMUFDNestedParent {
     AddressSpace *as;
     uint32_t flags;
     bool no_readonly;
+    bool no_dirty_tracking;
 } IOMMUFDNestedParent;
 
 /* ------------------------------------------------------------------------ */
@@ -384,6 +388,14 @@ bool iommufd_nested_relabel(IOMMUFDNested *n, Error **errp);
 IOMMUFDNestedDevice *iommufd_nested_find(IOMMUFDNested *n, uint32_t label);
 
 /**
+ * iommufd_nested_has_vdevice() - does the host know the device by its label?
+ *
+ * From the first stage-1 attach under a label until the label changes: in
+ * this time, and at no other, invalidation entries may name it.
+ */
+bool iommufd_nested_has_vdevice(const IOMMUFDNestedDevice *dev);
+
+/**
  * iommufd_nested_foreach_device() - visit every device
  *
  * @fn may do anything but add or remove devices.
@@ -576,6 +588,8 @@ bool iommufd_nested_inv_viommus(IOMMUFDNested *n, const void *entry,
  * other error the failing target's entries from the failing one on are
  * dropped: the guest is expected to find its queue stopped at that command
  * and to issue the rest again. The other targets' entries are still done.
+ * The kernel may count entries before the failing one as done that it checked
+ * and did not issue: those of a vIOMMU are handed to it again.
  *
  * Fail closed: if the target is a HWPT, everything attached to it is BLOCKED.
  * If it is a vIOMMU and the error is EIO (the kernel refused the command as

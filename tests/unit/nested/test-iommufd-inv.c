@@ -476,9 +476,22 @@ static void test_viommu(void)
         g_assert_true(iommufd_nested_inv_device(t.dev[0], &cmds[i], 40 + i,
                                                 NULL, &error_abort));
     }
+    fake.num_sent = 0;
     script(1, -EIO);
     g_assert_false(iommufd_nested_inv_flush(t.n, &fail, NULL));
     g_assert_cmpuint(fail.cookie, ==, 41);
+    g_assert_cmpuint(fail.done, ==, 1);
+    g_assert_cmpuint(blocked, ==, 0);
+    /* The one before it may only have been counted: it is sent again */
+    g_assert_cmpuint(ioctls(), ==, 2);
+    g_assert_cmpuint(fake.num_sent, ==, 2);
+    g_assert_cmphex(fake.sent[1].entry, ==, cmds[0]);
+    /* Malformed at once: there is nothing to send again */
+    g_assert_true(iommufd_nested_inv_device(t.dev[0], &cmds[0], 45, NULL,
+                                            &error_abort));
+    script(0, -EIO);
+    g_assert_false(iommufd_nested_inv_flush(t.n, &fail, NULL));
+    g_assert_cmpuint(ioctls(), ==, 1);
     g_assert_cmpuint(blocked, ==, 0);
 
     /* Not done for another reason: everything behind that vIOMMU is */
@@ -489,6 +502,52 @@ static void test_viommu(void)
     g_assert_cmpuint(blocked, ==, 1);
     g_assert_cmpuint(fake_attached(t.idev[0], RID), ==, 0);
     g_assert_cmpuint(fake_attached(t.idev[1], RID), !=, 0);
+    teardown(&t);
+}
+
+/* What was only counted cannot be sent again: nothing is known any more */
+static void test_again_fails(void)
+{
+    static const int errs[] = { -EIO, -ETIMEDOUT };
+    const uint64_t e = BARRIER;
+    IOMMUFDNestedInvError fail;
+    Test t;
+
+    for (size_t i = 0; i < ARRAY_SIZE(errs); i++) {
+        setup(&t, IOMMU_VIOMMU_TYPE_ARM_SMMUV3, 0, true);
+        bind_stage1(&t, 0, RID, 0x1000, 1, 0);
+        for (unsigned j = 0; j < 5; j++) {
+            g_assert_true(iommufd_nested_inv_device(t.dev[0], &e, j, NULL,
+                                                    &error_abort));
+        }
+        script(3, -EIO);
+        script(1, errs[i]);
+        g_assert_false(iommufd_nested_inv_flush(t.n, &fail, NULL));
+        g_assert_cmpuint(fail.cookie, ==, 1);
+        g_assert_cmpuint(blocked, ==, 1);
+        g_assert_cmpuint(fake_attached(t.idev[0], RID), ==, 0);
+        teardown(&t);
+    }
+}
+
+/* With the erratum: again, and once more */
+static void test_again_twice(void)
+{
+    const uint64_t e = BARRIER;
+    IOMMUFDNestedInvError fail;
+    Test t;
+
+    setup(&t, IOMMU_VIOMMU_TYPE_ARM_SMMUV3, 0, true);
+    iommufd_nested_inv_repeat(t.dev[0]);
+    for (unsigned j = 0; j < 5; j++) {
+        g_assert_true(iommufd_nested_inv_device(t.dev[0], &e, j, NULL,
+                                                &error_abort));
+    }
+    script(3, -EIO);
+    g_assert_false(iommufd_nested_inv_flush(t.n, &fail, NULL));
+    g_assert_cmpuint(fail.cookie, ==, 3);
+    g_assert_cmpuint(ioctls(), ==, 3);
+    g_assert_cmpuint(fake.num_sent, ==, 9);
     teardown(&t);
 }
 
@@ -523,6 +582,8 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/inv/absurd", test_absurd);
     g_test_add_func("/iommufd/inv/full", test_full);
     g_test_add_func("/iommufd/inv/viommu", test_viommu);
+    g_test_add_func("/iommufd/inv/again-fails", test_again_fails);
+    g_test_add_func("/iommufd/inv/again-twice", test_again_twice);
     g_test_add_func("/iommufd/inv/many", test_many);
     return g_test_run();
 }
