@@ -1,0 +1,298 @@
+/*
+ * SMMUv3 nested translation: what the guest is promised
+ *
+ * Every feature that the guest sees and the host has to provide is a field of
+ * an IDR, most of them with a property. What is given must be there on the
+ * host, for each assigned device. What is auto follows the hosts of the
+ * devices that are there when the machine is complete, is frozen then, and
+ * must be met by every device that comes later: by hot-plug, or on the other
+ * side of a migration.
+ *
+ * Only fields that the kernel says may be used are looked at (kernel-doc of
+ * struct iommu_hw_info_arm_smmuv3).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/cutils.h"
+#include "qemu/error-report.h"
+#include "qapi/error.h"
+#include "smmuv3-nested-internal.h"
+#include "trace.h"
+
+#define SSIDSIZE_MAX        20
+
+/* Output sizes that the emulation knows, in bits; encoded as in IDR5.OAS */
+static const uint8_t smmuv3_nested_oas[] = { 32, 36, 40, 42, 44, 48 };
+
+/* Values of IDR0.TTF, TTENDIAN and STALL_MODEL (6.3.1) */
+#define TTF_AARCH64         2
+#define TTENDIAN_BIG        3
+#define STALL_MODEL_BOTH    0
+#define STALL_MODEL_FORCED  2
+
+typedef struct SMMUv3NestedFeature {
+    const char *name;           /* of the property, if it has one */
+    uint8_t reg, shift, length; /* IDRn field */
+    uint8_t most;               /* more than this the emulation cannot do */
+    uint8_t alone;              /* what auto is without an assigned device */
+    bool has_switch;
+    size_t offset;              /* of the switch in SMMUv3NestedProps */
+} SMMUv3NestedFeature;
+
+#define FEATURE(_name, _reg, _field, _alone)                            \
+    .name = #_name, .reg = _reg, .most = 1, .alone = _alone,            \
+    .shift = R_IDR ## _reg ## _ ## _field ## _SHIFT,                    \
+    .length = R_IDR ## _reg ## _ ## _field ## _LENGTH,                  \
+    .has_switch = true, .offset = offsetof(SMMUv3NestedProps, _name)
+
+static const SMMUv3NestedFeature
+smmuv3_nested_features[SMMUV3_NESTED_FEATURE__MAX] = {
+    [SMMUV3_NESTED_ATS] = { FEATURE(ats, 0, ATS, 0) },
+    [SMMUV3_NESTED_RIL] = { FEATURE(ril, 3, RIL, 1) },
+    [SMMUV3_NESTED_ASID16] = { FEATURE(asid16, 0, ASID16, 1) },
+    [SMMUV3_NESTED_CD2L] = { FEATURE(cd2l, 0, CD2L, 0) },
+    [SMMUV3_NESTED_GRAN4K] = { FEATURE(gran4k, 5, GRAN4K, 1) },
+    [SMMUV3_NESTED_GRAN16K] = { FEATURE(gran16k, 5, GRAN16K, 1) },
+    [SMMUV3_NESTED_GRAN64K] = { FEATURE(gran64k, 5, GRAN64K, 1) },
+    [SMMUV3_NESTED_BBML] = {
+        .name = "bbml", .reg = 3, .shift = R_IDR3_BBML_SHIFT,
+        .length = R_IDR3_BBML_LENGTH, .most = 2, .alone = 2,
+    },
+    [SMMUV3_NESTED_SSIDSIZE] = {
+        .name = "ssidsize", .reg = 1, .shift = R_IDR1_SSIDSIZE_SHIFT,
+        .length = R_IDR1_SSIDSIZE_LENGTH, .most = SSIDSIZE_MAX,
+    },
+};
+
+bool smmuv3_nested_host_ats(const IOMMUFDNestedHostInfo *info)
+{
+    return !(info->caps & SMMUV3_NESTED_CAP_NO_ATS);
+}
+
+bool smmuv3_nested_host_stalls(const IOMMUFDNestedHostInfo *info)
+{
+    return FIELD_EX32(info->vendor.smmuv3.idr[0], IDR0, STALL_MODEL) ==
+           STALL_MODEL_BOTH;
+}
+
+/* ATS is one of the device, not of the SMMU (kernel-doc as above) */
+static uint8_t smmuv3_nested_host_value(SMMUv3NestedFeatureId id,
+                                        const IOMMUFDNestedHostInfo *info)
+{
+    const SMMUv3NestedFeature *f = &smmuv3_nested_features[id];
+
+    return id == SMMUV3_NESTED_ATS ? smmuv3_nested_host_ats(info) :
+           extract32(info->vendor.smmuv3.idr[f->reg], f->shift, f->length);
+}
+
+static OnOffAuto smmuv3_nested_switch(SMMUv3State *s,
+                                      const SMMUv3NestedFeature *f)
+{
+    return f->has_switch ?
+           *(OnOffAuto *)((char *)&s->nested_props + f->offset) :
+           ON_OFF_AUTO_AUTO;
+}
+
+static bool smmuv3_nested_is_auto(const char *value)
+{
+    return !value || !strcmp(value, "auto");
+}
+
+static bool smmuv3_nested_parse_ssidsize(SMMUv3Nested *n, Error **errp)
+{
+    const char *value = n->s->nested_props.ssidsize;
+    unsigned bits;
+
+    if (smmuv3_nested_is_auto(value)) {
+        return true;
+    }
+    if (qemu_strtoui(value, NULL, 10, &bits) || bits > SSIDSIZE_MAX) {
+        error_setg(errp, "ssidsize=%s is neither auto nor 0 to %u", value,
+                   SSIDSIZE_MAX);
+        return false;
+    }
+    n->given[SMMUV3_NESTED_SSIDSIZE] = true;
+    n->feature[SMMUV3_NESTED_SSIDSIZE] = bits;
+    return true;
+}
+
+/* No field of the host's that may be used says anything about it */
+static bool smmuv3_nested_parse_oas(SMMUv3Nested *n, Error **errp)
+{
+    const char *value = n->s->nested_props.oas;
+    unsigned bits;
+
+    n->oas = SMMU_IDR5_OAS;
+    if (smmuv3_nested_is_auto(value)) {
+        return true;
+    }
+    if (!qemu_strtoui(value, NULL, 10, &bits)) {
+        for (size_t i = 0; i < ARRAY_SIZE(smmuv3_nested_oas); i++) {
+            if (smmuv3_nested_oas[i] == bits) {
+                n->oas = i;
+                return true;
+            }
+        }
+    }
+    error_setg(errp, "oas=%s is none of auto, 32, 36, 40, 42, 44 and 48",
+               value);
+    return false;
+}
+
+static bool smmuv3_nested_refuse_props(SMMUv3State *s, Error **errp)
+{
+    bool given = s->nested_props.ssidsize || s->nested_props.oas;
+
+    for (size_t i = 0; i < ARRAY_SIZE(smmuv3_nested_features); i++) {
+        given |= smmuv3_nested_switch(s, &smmuv3_nested_features[i]) !=
+                 ON_OFF_AUTO_AUTO;
+    }
+    if (given) {
+        error_setg(errp, "ats, ril, asid16, cd2l, gran4k, gran16k, gran64k, "
+                   "ssidsize and oas need nested=on or nested=auto");
+    }
+    return !given;
+}
+
+bool smmuv3_nested_caps_realize(SMMUv3Nested *n, Error **errp)
+{
+    SMMUv3State *s = n->s;
+
+    if (s->nested_props.mode == ON_OFF_AUTO_OFF) {
+        return smmuv3_nested_refuse_props(s, errp);
+    }
+    if (!g_strcmp0(s->stage, "2")) {
+        error_setg(errp, "nested=%s gives the guest stage 1, but stage=2",
+                   OnOffAuto_str(s->nested_props.mode));
+        return false;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(smmuv3_nested_features); i++) {
+        OnOffAuto value = smmuv3_nested_switch(s, &smmuv3_nested_features[i]);
+
+        n->given[i] = value != ON_OFF_AUTO_AUTO;
+        n->feature[i] = n->given[i] ? value == ON_OFF_AUTO_ON :
+                                      smmuv3_nested_features[i].alone;
+    }
+    if (!smmuv3_nested_parse_ssidsize(n, errp) ||
+        !smmuv3_nested_parse_oas(n, errp)) {
+        return false;
+    }
+    n->active = true;
+    n->decided = s->nested_props.mode == ON_OFF_AUTO_ON;
+    return true;
+}
+
+void smmuv3_nested_caps_freeze(SMMUv3Nested *n)
+{
+    n->frozen = true;
+    if (!n->decided) {
+        n->decided = true;
+        n->active = false;
+    }
+    if (n->active) {
+        trace_smmuv3_nested_frozen(n->feature[SMMUV3_NESTED_ATS],
+                                   n->feature[SMMUV3_NESTED_RIL],
+                                   n->feature[SMMUV3_NESTED_SSIDSIZE],
+                                   n->host_seen);
+    }
+}
+
+/*
+ * What is left of the emulation's features are those that concern only the
+ * guest's tables and queues in memory, which the emulation reads, and those
+ * that every host with nesting has. The guest has no stage 2: that is ours.
+ */
+void smmuv3_nested_caps_idr(SMMUv3Nested *n)
+{
+    SMMUv3State *s = n->s;
+
+    s->idr[0] = FIELD_DP32(s->idr[0], IDR0, S1P, 1);
+    s->idr[0] = FIELD_DP32(s->idr[0], IDR0, S2P, 0);
+    s->idr[0] = FIELD_DP32(s->idr[0], IDR0, VMID16, 0);
+    s->idr[3] = FIELD_DP32(s->idr[3], IDR3, HAD, 0);
+    s->idr[3] = FIELD_DP32(s->idr[3], IDR3, XNX, 0);
+    s->idr[5] = FIELD_DP32(s->idr[5], IDR5, OAS, n->oas);
+    for (size_t i = 0; i < ARRAY_SIZE(smmuv3_nested_features); i++) {
+        const SMMUv3NestedFeature *f = &smmuv3_nested_features[i];
+
+        s->idr[f->reg] = deposit32(s->idr[f->reg], f->shift, f->length,
+                                   n->feature[i]);
+    }
+}
+
+bool smmuv3_nested_caps_refuse(SMMUv3Nested *n, const char *name,
+                               const char *why, Error **errp)
+{
+    if (n->decided) {
+        error_setg(errp, "nested=%s: %s cannot be nested: %s",
+                   OnOffAuto_str(n->s->nested_props.mode), name, why);
+        return false;
+    }
+    info_report("arm-smmuv3: nested=auto is off, because %s cannot be nested: "
+                "%s", name, why);
+    n->decided = true;
+    n->active = false;
+    return true;
+}
+
+const char *smmuv3_nested_caps_unfit(const IOMMUFDNestedHostInfo *info)
+{
+    uint32_t idr0 = info->vendor.smmuv3.idr[0];
+
+    if (info->type != IOMMU_HW_INFO_TYPE_ARM_SMMUV3) {
+        return "the host's IOMMU is not an SMMUv3";
+    }
+    if (!(FIELD_EX32(idr0, IDR0, TTF) & TTF_AARCH64)) {
+        return "the host's SMMU has no AArch64 tables";
+    }
+    if (FIELD_EX32(idr0, IDR0, TTENDIAN) == TTENDIAN_BIG) {
+        return "the host's SMMU reads big-endian tables only";
+    }
+    if (FIELD_EX32(idr0, IDR0, STALL_MODEL) == STALL_MODEL_FORCED) {
+        return "the host's SMMU makes every fault a stall";
+    }
+    return NULL;
+}
+
+static bool smmuv3_nested_check_one(SMMUv3Nested *n, SMMUv3NestedFeatureId id,
+                                    const char *name,
+                                    const IOMMUFDNestedHostInfo *info,
+                                    Error **errp)
+{
+    const SMMUv3NestedFeature *f = &smmuv3_nested_features[id];
+    uint8_t host = smmuv3_nested_host_value(id, info);
+    uint8_t *guest = &n->feature[id];
+
+    if (!n->given[id] && id == SMMUV3_NESTED_ATS) {
+        /* For those devices that have it */
+        *guest |= host && !n->frozen;
+        return true;
+    }
+    if (!n->given[id] && !n->frozen) {
+        *guest = MIN(host, n->host_seen ? *guest : f->most);
+        return true;
+    }
+    if (*guest <= host) {
+        return true;
+    }
+    error_setg(errp, "property '%s' is %u for the guest, but the host's SMMU "
+               "has %u for device %s (IDR%u 0x%" PRIx32 ")", f->name, *guest,
+               host, name, f->reg, info->vendor.smmuv3.idr[f->reg]);
+    return false;
+}
+
+/* Host features against what is promised, and what is still open after them */
+bool smmuv3_nested_caps_check(SMMUv3Nested *n, const char *name,
+                              const IOMMUFDNestedHostInfo *info, Error **errp)
+{
+    for (size_t i = 0; i < SMMUV3_NESTED_FEATURE__MAX; i++) {
+        if (!smmuv3_nested_check_one(n, i, name, info, errp)) {
+            return false;
+        }
+    }
+    n->host_seen = true;
+    n->decided = true;
+    return true;
+}

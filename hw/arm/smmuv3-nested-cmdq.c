@@ -1,0 +1,232 @@
+/*
+ * SMMUv3 nested translation: the guest's commands
+ *
+ * Commands that concern the stream table are carried out at once: they become
+ * attaches. Those that concern context descriptors, page tables and device
+ * TLBs are queued in the core, as they are, and reach the host in one piece
+ * before a CMD_SYNC completes, and at the end of the queue.
+ *
+ * If the host refuses something, the queue stops with CERROR_ILL at the
+ * command the refused entry came from (7.1), the core has blocked what might
+ * be stale, and the guest may issue it again or go on behind it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "smmuv3-nested-internal.h"
+#include "trace.h"
+
+/* CMD_CFGI_STE_RANGE with this Range is CMD_CFGI_ALL (4.3.2) */
+#define CFGI_RANGE_ALL 31
+
+const char *const smmuv3_nested_commands[SMMUV3_NESTED_CMD__MAX] = {
+    [SMMUV3_NESTED_CMD_CFGI_STE] = "cfgi-ste",
+    [SMMUV3_NESTED_CMD_CFGI_CD] = "cfgi-cd",
+    [SMMUV3_NESTED_CMD_TLBI] = "tlbi",
+    [SMMUV3_NESTED_CMD_ATC_INV] = "atc-inv",
+    [SMMUV3_NESTED_CMD_SYNC] = "sync",
+};
+
+/* Position and wrap bit of the command that is being looked at */
+static uint32_t smmuv3_nested_cons(const SMMUv3State *s)
+{
+    return s->cmdq.cons & WRAP_INDEX_MASK(&s->cmdq);
+}
+
+static SMMUCmdError smmuv3_nested_failed(SMMUv3Nested *n,
+                                         const IOMMUFDNestedInvError *fail,
+                                         Error *err)
+{
+    SMMUQueue *q = &n->s->cmdq;
+
+    trace_smmuv3_nested_inv_failed(fail->cookie, smmuv3_nested_cons(n->s),
+                                   fail->err);
+    smmuv3_nested_tell(&n->told, err);
+    /* Bits above are the error code, which the caller sets */
+    q->cons = deposit32(q->cons, 0, q->log2size + 1, fail->cookie);
+    return SMMU_CERROR_ILL;
+}
+
+static SMMUCmdError smmuv3_nested_send(SMMUv3Nested *n)
+{
+    IOMMUFDNestedInvError fail = {};
+    Error *err = NULL;
+
+    if (iommufd_nested_inv_flush(n->core, &fail, &err)) {
+        return SMMU_CERROR_NONE;
+    }
+    return smmuv3_nested_failed(n, &fail, err);
+}
+
+SMMUCmdError smmuv3_nested_flush(SMMUv3State *s, SMMUCmdError error)
+{
+    SMMUCmdError earlier = s->nested ? smmuv3_nested_send(s->nested) :
+                                       SMMU_CERROR_NONE;
+
+    return earlier ? earlier : error;
+}
+
+static void smmuv3_nested_entry(const Cmd *cmd,
+                                struct iommu_viommu_arm_smmuv3_invalidate *e)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(e->cmd); i++) {
+        e->cmd[i] = cpu_to_le64((uint64_t)cmd->word[2 * i + 1] << 32 |
+                                cmd->word[2 * i]);
+    }
+}
+
+/* A command for one stream; @ndev is NULL for those of emulated endpoints */
+static SMMUCmdError smmuv3_nested_to_stream(SMMUv3Nested *n,
+                                            SMMUv3NestedDevice *ndev,
+                                            const Cmd *cmd)
+{
+    struct iommu_viommu_arm_smmuv3_invalidate entry;
+    IOMMUFDNestedInvError fail = {};
+    Error *err = NULL;
+
+    /* Without a vDEVICE the host has never had anything of it to cache */
+    if (!ndev || !iommufd_nested_has_vdevice(ndev->dev)) {
+        return SMMU_CERROR_NONE;
+    }
+    smmuv3_nested_entry(cmd, &entry);
+    if (!iommufd_nested_inv_device(ndev->dev, &entry, smmuv3_nested_cons(n->s),
+                                   &fail, &err)) {
+        return smmuv3_nested_failed(n, &fail, err);
+    }
+    return SMMU_CERROR_NONE;
+}
+
+/* A command for page tables, whoever uses them: they are known by ASID */
+static SMMUCmdError smmuv3_nested_to_all(SMMUv3Nested *n, const Cmd *cmd)
+{
+    struct iommu_viommu_arm_smmuv3_invalidate entry;
+    IOMMUFDNestedInvError fail = {};
+    Error *err = NULL;
+
+    smmuv3_nested_entry(cmd, &entry);
+    if (!iommufd_nested_inv_viommus(n->core, &entry, smmuv3_nested_cons(n->s),
+                                    &fail, &err)) {
+        return smmuv3_nested_failed(n, &fail, err);
+    }
+    return SMMU_CERROR_NONE;
+}
+
+static SMMUCmdError smmuv3_nested_cfgi_ste(SMMUv3Nested *n, uint32_t first,
+                                           uint32_t last)
+{
+    /* An attach is not queued: what was said before has to be done before */
+    SMMUCmdError error = smmuv3_nested_send(n);
+
+    if (error) {
+        return error;
+    }
+    return smmuv3_nested_sync_range(n, first, last) ? SMMU_CERROR_NONE :
+                                                      SMMU_CERROR_ILL;
+}
+
+static SMMUCmdError smmuv3_nested_cfgi_range(SMMUv3Nested *n, const Cmd *cmd)
+{
+    uint8_t range = CMD_STE_RANGE(cmd);
+    uint32_t mask = range == CFGI_RANGE_ALL ? UINT32_MAX :
+                                              (2u << range) - 1;
+
+    return smmuv3_nested_cfgi_ste(n, CMD_SID(cmd) & ~mask,
+                                  CMD_SID(cmd) | mask);
+}
+
+static void smmuv3_nested_count(SMMUv3Nested *n, SMMUv3NestedCommand command)
+{
+    iommufd_nested_count_command(n->core, command);
+}
+
+SMMUCmdError smmuv3_nested_command(SMMUv3State *s, const Cmd *cmd)
+{
+    SMMUv3Nested *n = s->nested;
+    SMMUv3NestedDevice *ndev;
+
+    if (!n || !n->active) {
+        return SMMU_CERROR_NONE;
+    }
+    switch (CMD_TYPE(cmd)) {
+    case SMMU_CMD_SYNC:
+        smmuv3_nested_count(n, SMMUV3_NESTED_CMD_SYNC);
+        return smmuv3_nested_send(n);
+    case SMMU_CMD_CFGI_STE:
+    case SMMU_CMD_CFGI_STE_RANGE:
+        if (CMD_SSEC(cmd)) {
+            return SMMU_CERROR_ILL;
+        }
+        smmuv3_nested_count(n, SMMUV3_NESTED_CMD_CFGI_STE);
+        return CMD_TYPE(cmd) == SMMU_CMD_CFGI_STE ?
+               smmuv3_nested_cfgi_ste(n, CMD_SID(cmd), CMD_SID(cmd)) :
+               smmuv3_nested_cfgi_range(n, cmd);
+    case SMMU_CMD_CFGI_CD:
+    case SMMU_CMD_CFGI_CD_ALL:
+        if (CMD_SSEC(cmd)) {
+            return SMMU_CERROR_ILL;
+        }
+        smmuv3_nested_count(n, SMMUV3_NESTED_CMD_CFGI_CD);
+        return smmuv3_nested_to_stream(n, smmuv3_nested_find(n, CMD_SID(cmd)),
+                                       cmd);
+    case SMMU_CMD_TLBI_NH_ALL:
+    case SMMU_CMD_TLBI_NH_ASID:
+    case SMMU_CMD_TLBI_NH_VA:
+    case SMMU_CMD_TLBI_NH_VAA:
+    case SMMU_CMD_TLBI_NSNH_ALL:
+        smmuv3_nested_count(n, SMMUV3_NESTED_CMD_TLBI);
+        return smmuv3_nested_to_all(n, cmd);
+    case SMMU_CMD_ATC_INV:
+        if (!n->feature[SMMUV3_NESTED_ATS]) {
+            return SMMU_CERROR_ILL;
+        }
+        smmuv3_nested_count(n, SMMUV3_NESTED_CMD_ATC_INV);
+        /* Without ATS there is nothing in the device, and nobody listens */
+        ndev = smmuv3_nested_find(n, CMD_SID(cmd));
+        return smmuv3_nested_to_stream(n, ndev && ndev->ats ? ndev : NULL,
+                                       cmd);
+    case SMMU_CMD_PRI_RESP:
+    case SMMU_CMD_RESUME:
+    case SMMU_CMD_STALL_TERM:
+        /* IDR0.PRI is 0, IDR0.STALL_MODEL says that there are none */
+        return SMMU_CERROR_ILL;
+    default:
+        return SMMU_CERROR_NONE;
+    }
+}
+
+/*
+ * Attaching again does not make the host forget what it has cached under the
+ * VM's ASIDs, and the command that failed may have been to make it forget.
+ */
+void smmuv3_nested_resume(SMMUv3State *s)
+{
+    static const Cmd everything = { .word[0] = SMMU_CMD_TLBI_NSNH_ALL };
+    SMMUv3Nested *n = s->nested;
+    uint32_t pending = s->gerror ^ s->gerrorn;
+
+    if (!n || !n->blocked || FIELD_EX32(pending, GERROR, CMDQ_ERR)) {
+        return;
+    }
+    if (smmuv3_nested_to_all(n, &everything) || smmuv3_nested_send(n)) {
+        return;
+    }
+    n->blocked = false;
+    smmuv3_nested_sync_all(n);
+}
+
+void smmuv3_nested_enable_changed(SMMUv3State *s)
+{
+    SMMUv3Nested *n = s->nested;
+    bool enabled = smmu_enabled(s);
+    bool abort = FIELD_EX32(s->gbpa, GBPA, ABORT);
+
+    if (!n || !n->active || n->stale ||
+        (n->enabled == enabled && (enabled || n->abort == abort))) {
+        return;
+    }
+    n->enabled = enabled;
+    n->abort = abort;
+    smmuv3_nested_sync_all(n);
+}

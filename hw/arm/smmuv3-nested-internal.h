@@ -1,0 +1,145 @@
+/*
+ * SMMUv3 nested translation: what its parts share
+ *
+ *   smmuv3-nested.c        vSMMU and assigned devices: life, reset, save
+ *   smmuv3-nested-caps.c   properties against the host, then frozen
+ *   smmuv3-nested-ste.c    stream table to translations of the core
+ *   smmuv3-nested-cmdq.c   commands to invalidation entries
+ *   smmuv3-nested-event.c  events of the host to the guest's event queue
+ *
+ * Section numbers are those of the Arm SMMU architecture specification,
+ * version 3 (IHI 0070).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_ARM_SMMUV3_NESTED_INTERNAL_H
+#define HW_ARM_SMMUV3_NESTED_INTERNAL_H
+
+#include <linux/iommufd.h>
+
+#include "smmuv3-nested.h"
+#include "hw/iommufd.h"
+#include "qemu/notify.h"
+
+/*
+ * Of <linux/iommufd.h> in Linux 7.3: the device cannot do ATS; TLBI and CFGI
+ * commands take effect only when they are issued twice.
+ */
+#define SMMUV3_NESTED_CAP_NO_ATS    (1ULL << 3)
+#define SMMUV3_NESTED_INFO_REPEAT   (1U << 0)
+
+/* STE fields that the base has no name for (5.2) */
+#define STE_S1DSS(x)        extract32((x)->word[2], 0, 2)
+#define STE_EATS_FULL       1
+#define STE_EATS_SPLIT      2
+
+/* Guest commands that are counted, in the order of smmuv3_nested_commands[] */
+typedef enum SMMUv3NestedCommand {
+    SMMUV3_NESTED_CMD_CFGI_STE,
+    SMMUV3_NESTED_CMD_CFGI_CD,
+    SMMUV3_NESTED_CMD_TLBI,
+    SMMUV3_NESTED_CMD_ATC_INV,
+    SMMUV3_NESTED_CMD_SYNC,
+    SMMUV3_NESTED_CMD__MAX,
+} SMMUv3NestedCommand;
+
+/* Fields of the guest's IDRs that depend on the host */
+typedef enum SMMUv3NestedFeatureId {
+    SMMUV3_NESTED_ATS,
+    SMMUV3_NESTED_RIL,
+    SMMUV3_NESTED_ASID16,
+    SMMUV3_NESTED_CD2L,
+    SMMUV3_NESTED_GRAN4K,
+    SMMUV3_NESTED_GRAN16K,
+    SMMUV3_NESTED_GRAN64K,
+    SMMUV3_NESTED_BBML,
+    SMMUV3_NESTED_SSIDSIZE,
+    SMMUV3_NESTED_FEATURE__MAX,
+} SMMUv3NestedFeatureId;
+
+struct SMMUv3Nested {
+    SMMUv3State *s;
+    IOMMUFDNested *core;
+    /* SMMUv3NestedDevice by PCIBus and devfn, which the guest cannot change */
+    GHashTable *devices;
+    /* nested=auto: set by the first assigned device */
+    bool decided;
+    /* Nesting is on; may only be false while !frozen, or for good after */
+    bool active;
+    /* What the guest sees is constant from here on */
+    bool frozen;
+    /* Some assigned device has told what the host can do */
+    bool host_seen;
+    uint8_t feature[SMMUV3_NESTED_FEATURE__MAX];
+    bool given[SMMUV3_NESTED_FEATURE__MAX];
+    uint8_t oas;                /* encoded as in IDR5 */
+    /* What was last made of CR0.SMMUEN and GBPA.ABORT */
+    bool enabled;
+    bool abort;
+    /* The host refused something, and what that concerns is blocked */
+    bool blocked;
+    bool told;                  /* and the user knows */
+    /* Loaded state: tables are read when bus numbers are loaded as well */
+    bool stale;
+    /* IDRs as they come with saved state */
+    uint32_t saved_idr[6];
+    Notifier machine_done;
+    VMChangeStateEntry *vm_state;
+};
+
+/* An assigned device */
+typedef struct SMMUv3NestedDevice {
+    SMMUv3Nested *n;
+    PCIBus *bus;
+    uint8_t devfn;
+    IOMMUFDNestedDevice *dev;
+    IOMMUFDNestedHostInfo info;
+    uint16_t sid;               /* StreamID that its STE was read under */
+    bool ats;                   /* the STE in force has ATS on */
+    bool told;                  /* the user knows that the host refused */
+} SMMUv3NestedDevice;
+
+/* smmuv3-nested.c */
+/* One message is enough: what a guest can do once it can do without end */
+void smmuv3_nested_tell(bool *told, Error *err);
+uint16_t smmuv3_nested_sid(const SMMUv3NestedDevice *ndev);
+
+/* smmuv3-nested-caps.c */
+bool smmuv3_nested_caps_realize(SMMUv3Nested *n, Error **errp);
+void smmuv3_nested_caps_freeze(SMMUv3Nested *n);
+/* Amends the IDRs that the emulation has set up */
+void smmuv3_nested_caps_idr(SMMUv3Nested *n);
+/* A device that nothing is known about but that it cannot nest, and why */
+bool smmuv3_nested_caps_refuse(SMMUv3Nested *n, const char *name,
+                               const char *why, Error **errp);
+/* Why the host cannot nest; NULL: it can */
+const char *smmuv3_nested_caps_unfit(const IOMMUFDNestedHostInfo *info);
+bool smmuv3_nested_caps_check(SMMUv3Nested *n, const char *name,
+                              const IOMMUFDNestedHostInfo *info, Error **errp);
+bool smmuv3_nested_host_ats(const IOMMUFDNestedHostInfo *info);
+/* Transactions may stall on the host, where CD.S asks for it */
+bool smmuv3_nested_host_stalls(const IOMMUFDNestedHostInfo *info);
+
+/*
+ * smmuv3-nested-ste.c: make the core's translations what the guest's stream
+ * table says now. Return false if the host refused something; what it refused
+ * is blocked, and C_BAD_STE is recorded for the guest.
+ */
+bool smmuv3_nested_sync_device(SMMUv3NestedDevice *ndev);
+bool smmuv3_nested_sync_all(SMMUv3Nested *n);
+/* Devices with StreamIDs from @first to @last */
+bool smmuv3_nested_sync_range(SMMUv3Nested *n, uint32_t first, uint32_t last);
+/* The device behind a StreamID; NULL: not one of ours */
+SMMUv3NestedDevice *smmuv3_nested_find(SMMUv3Nested *n, uint32_t sid);
+/* The guest may have renumbered its buses */
+void smmuv3_nested_relabel(SMMUv3Nested *n);
+
+/* smmuv3-nested-cmdq.c */
+extern const char *const smmuv3_nested_commands[SMMUV3_NESTED_CMD__MAX];
+
+/* smmuv3-nested-event.c */
+void smmuv3_nested_event(void *opaque, const void *data, size_t len);
+void smmuv3_nested_events_lost(void *opaque, uint32_t count);
+
+#endif

@@ -1,0 +1,254 @@
+/*
+ * SMMUv3 nested translation: from the guest's stream table to attachments
+ *
+ * The tables in guest memory are the truth; what the core has for a device is
+ * made to match whenever the guest says that something may have changed. The
+ * core makes no host call for what did not change. Context descriptors are
+ * the host's to read: the STE is handed over with its pointer to them.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "smmuv3-nested-internal.h"
+#include "trace.h"
+
+/* STE.S1Fmt and STE.S1DSS (5.2) */
+#define S1FMT_LINEAR        0
+#define S1FMT_RESERVED      3
+#define S1DSS_RESERVED      3
+
+/*
+ * Fields of an STE that the host accepts (kernel: STRTAB_STE_0_NESTING_ALLOWED
+ * and STRTAB_STE_1_NESTING_ALLOWED) and that concern every stage-1 stream: V,
+ * Config, S1ContextPtr; S1CIR, S1COR, S1CSH
+ */
+#define STE0_ALWAYS         0x000fffffffffffcfULL
+#define STE1_ALWAYS         0x00000000000000fcULL
+/* And those that concern streams with substreams: S1Fmt, S1CDMax; S1DSS */
+#define STE0_SUBSTREAMS     0xf800000000000030ULL
+#define STE1_SUBSTREAMS     0x0000000000000003ULL
+#define STE1_S1STALLD       (1ULL << 27)
+#define STE1_EATS_FULL      (1ULL << 28)
+
+/* What an STE makes of a device */
+typedef struct SMMUv3NestedEntry {
+    IOMMUFDNestedState state;
+    const char *why;            /* BLOCKED: static text */
+    SMMUEventInfo event;        /* BLOCKED: what a transaction would record */
+    bool present;               /* BLOCKED: there is an STE, but bad */
+    bool ats;
+    struct iommu_hwpt_arm_smmuv3 s1;
+} SMMUv3NestedEntry;
+
+static void smmuv3_nested_block(SMMUv3NestedEntry *entry, const char *why)
+{
+    entry->state = IOMMUFD_NESTED_BLOCKED;
+    entry->why = why;
+}
+
+static void smmuv3_nested_bad(SMMUv3NestedEntry *entry, const char *why)
+{
+    smmuv3_nested_block(entry, why);
+    entry->event.type = SMMU_EVT_C_BAD_STE;
+    entry->present = true;
+}
+
+/* Why an STE with stage 1 is ILLEGAL (5.2.2); NULL: it is not */
+static const char *smmuv3_nested_illegal(const SMMUv3Nested *n, const STE *ste)
+{
+    uint8_t cdmax = STE_S1CDMAX(ste), fmt = STE_S1FMT(ste);
+
+    if (cdmax > n->feature[SMMUV3_NESTED_SSIDSIZE]) {
+        return "STE has more substreams than IDR1.SSIDSIZE";
+    }
+    if (cdmax && (fmt == S1FMT_RESERVED ||
+                  (fmt != S1FMT_LINEAR && !n->feature[SMMUV3_NESTED_CD2L]))) {
+        return "STE has a format of the CD table that is not offered";
+    }
+    if (cdmax && STE_S1DSS(ste) == S1DSS_RESERVED) {
+        return "STE has a reserved S1DSS";
+    }
+    if (STE_S1STALLD(ste)) {
+        return "STE has S1STALLD, but there are no stalls";
+    }
+    if (n->feature[SMMUV3_NESTED_ATS] && STE_EATS(ste) == STE_EATS_SPLIT) {
+        return "STE asks for split-stage ATS";
+    }
+    return NULL;
+}
+
+static void smmuv3_nested_stage1(const SMMUv3NestedDevice *ndev,
+                                 const STE *ste, SMMUv3NestedEntry *entry)
+{
+    const SMMUv3Nested *n = ndev->n;
+    const char *why = smmuv3_nested_illegal(n, ste);
+    uint64_t mask0 = STE0_ALWAYS, mask1 = STE1_ALWAYS, ste0, ste1;
+
+    if (why) {
+        smmuv3_nested_bad(entry, why);
+        return;
+    }
+    if (STE_S1CDMAX(ste)) {
+        mask0 |= STE0_SUBSTREAMS;
+        mask1 |= STE1_SUBSTREAMS;
+    }
+    ste0 = ((uint64_t)ste->word[1] << 32 | ste->word[0]) & mask0;
+    ste1 = ((uint64_t)ste->word[3] << 32 | ste->word[2]) & mask1;
+    if (smmuv3_nested_host_stalls(&ndev->info)) {
+        /* The guest has none: its CD.S is then ILLEGAL, as it expects */
+        ste1 |= STE1_S1STALLD;
+    }
+    entry->ats = n->feature[SMMUV3_NESTED_ATS] &&
+                 STE_EATS(ste) == STE_EATS_FULL &&
+                 smmuv3_nested_host_ats(&ndev->info);
+    if (entry->ats) {
+        ste1 |= STE1_EATS_FULL;
+    }
+    entry->state = IOMMUFD_NESTED_STAGE1;
+    entry->s1.ste[0] = cpu_to_le64(ste0);
+    entry->s1.ste[1] = cpu_to_le64(ste1);
+}
+
+static void smmuv3_nested_decode(const SMMUv3NestedDevice *ndev,
+                                 const STE *ste, SMMUv3NestedEntry *entry)
+{
+    uint32_t config = STE_CONFIG(ste);
+
+    if (!STE_VALID(ste)) {
+        smmuv3_nested_bad(entry, "STE not valid");
+        entry->present = false;
+    } else if (STE_CFG_ABORT(config)) {
+        smmuv3_nested_block(entry, "STE says abort");
+    } else if (STE_CFG_BYPASS(config)) {
+        entry->state = IOMMUFD_NESTED_BYPASS;
+    } else if (STE_CFG_S2_ENABLED(config)) {
+        smmuv3_nested_bad(entry, "STE asks for stage 2, which is not offered");
+    } else {
+        smmuv3_nested_stage1(ndev, ste, entry);
+    }
+}
+
+static void smmuv3_nested_read(const SMMUv3NestedDevice *ndev,
+                               SMMUv3NestedEntry *entry)
+{
+    SMMUv3Nested *n = ndev->n;
+    SMMUv3State *s = n->s;
+    STE ste;
+
+    *entry = (SMMUv3NestedEntry) {
+        .event.sid = ndev->sid,
+        .event.inval_ste_allowed = true,
+    };
+    if (!smmu_enabled(s)) {
+        if (FIELD_EX32(s->gbpa, GBPA, ABORT)) {
+            smmuv3_nested_block(entry, "GBPA says abort");
+        } else {
+            entry->state = IOMMUFD_NESTED_STAGE2;
+        }
+    } else if (smmuv3_nested_find(n, ndev->sid) != ndev) {
+        /* Half-way through numbering its buses, the guest has two of them */
+        smmuv3_nested_block(entry, "StreamID is not the device's alone");
+    } else if (smmu_find_ste(s, ndev->sid, &ste, &entry->event)) {
+        entry->present = entry->event.type != SMMU_EVT_C_BAD_STREAMID;
+        smmuv3_nested_block(entry, entry->present ? "STE not readable" :
+                                                    "no STE for the StreamID");
+    } else {
+        smmuv3_nested_decode(ndev, &ste, entry);
+    }
+}
+
+/*
+ * Record what a transaction would have met: the host tells of none. An STE
+ * that is not there is no mistake of the guest. Others are told once: the
+ * reason the core keeps is the memory of it.
+ */
+static void smmuv3_nested_record(SMMUv3NestedDevice *ndev,
+                                 SMMUv3NestedEntry *entry)
+{
+    const char *was = NULL;
+    IOMMUFDNestedState state;
+
+    state = iommufd_nested_get(ndev->dev, IOMMUFD_NESTED_RID, &was);
+    if (entry->present && (state != IOMMUFD_NESTED_BLOCKED ||
+                           was != entry->why)) {
+        smmuv3_record_event(ndev->n->s, &entry->event);
+    }
+}
+
+bool smmuv3_nested_sync_device(SMMUv3NestedDevice *ndev)
+{
+    SMMUv3NestedEntry entry;
+    IOMMUFDNestedTranslation t = {
+        .data_type = IOMMU_HWPT_DATA_ARM_SMMUV3,
+        .data = &entry.s1,
+        .data_len = sizeof(entry.s1),
+    };
+    Error *err = NULL;
+
+    ndev->sid = smmuv3_nested_sid(ndev);
+    smmuv3_nested_read(ndev, &entry);
+    if (entry.state == IOMMUFD_NESTED_BLOCKED) {
+        smmuv3_nested_record(ndev, &entry);
+    }
+    t.state = entry.state;
+    t.reason = entry.why;
+    trace_smmuv3_nested_set(iommufd_nested_device_name(ndev->dev), ndev->sid,
+                            entry.state, le64_to_cpu(entry.s1.ste[0]),
+                            le64_to_cpu(entry.s1.ste[1]),
+                            entry.why ? entry.why : "");
+    if (iommufd_nested_set(ndev->dev, IOMMUFD_NESTED_RID, &t, &err)) {
+        ndev->ats = entry.ats;
+        return true;
+    }
+    smmuv3_nested_tell(&ndev->told, err);
+    ndev->ats = false;
+    ndev->n->blocked = true;
+    entry.event.type = SMMU_EVT_C_BAD_STE;
+    smmuv3_record_event(ndev->n->s, &entry.event);
+    return false;
+}
+
+void smmuv3_nested_relabel(SMMUv3Nested *n)
+{
+    Error *err = NULL;
+
+    if (!iommufd_nested_relabel(n->core, &err)) {
+        smmuv3_nested_tell(&n->told, err);
+    }
+}
+
+SMMUv3NestedDevice *smmuv3_nested_find(SMMUv3Nested *n, uint32_t sid)
+{
+    IOMMUFDNestedDevice *dev = iommufd_nested_find(n->core, sid);
+
+    return dev ? iommufd_nested_device_opaque(dev) : NULL;
+}
+
+bool smmuv3_nested_sync_range(SMMUv3Nested *n, uint32_t first, uint32_t last)
+{
+    SMMUv3NestedDevice *ndev;
+    GHashTableIter iter;
+    bool ok = true;
+
+    smmuv3_nested_relabel(n);
+    if (first == last) {
+        ndev = smmuv3_nested_find(n, first);
+        return !ndev || smmuv3_nested_sync_device(ndev);
+    }
+    g_hash_table_iter_init(&iter, n->devices);
+    while (g_hash_table_iter_next(&iter, NULL, (void **)&ndev)) {
+        uint16_t sid = smmuv3_nested_sid(ndev);
+
+        if (sid >= first && sid <= last) {
+            ok &= smmuv3_nested_sync_device(ndev);
+        }
+    }
+    return ok;
+}
+
+bool smmuv3_nested_sync_all(SMMUv3Nested *n)
+{
+    return smmuv3_nested_sync_range(n, 0, UINT32_MAX);
+}

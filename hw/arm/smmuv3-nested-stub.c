@@ -1,0 +1,95 @@
+/*
+ * SMMUv3 without nested translation: there is no core, or no iommufd
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "migration/vmstate.h"
+#include "smmuv3-nested.h"
+
+void smmuv3_nested_instance_init(Object *obj)
+{
+}
+
+bool smmuv3_nested_realize(SMMUv3State *s, Error **errp)
+{
+    if (s->nested_props.mode == ON_OFF_AUTO_ON) {
+        error_setg(errp, "nested=on needs a QEMU with iommufd");
+        return false;
+    }
+    return true;
+}
+
+void smmuv3_nested_reset(SMMUv3State *s)
+{
+}
+
+int smmuv3_nested_pre_save(void *opaque)
+{
+    return 0;
+}
+
+int smmuv3_nested_post_load(void *opaque, int version_id)
+{
+    return 0;
+}
+
+static bool smmuv3_nested_needed(void *opaque)
+{
+    return false;
+}
+
+const VMStateDescription vmstate_smmuv3_nested = {
+    .name = "smmuv3/nested",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = smmuv3_nested_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+bool smmuv3_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
+                               const char *name,
+                               const struct IOMMUFDNestedHostInfo *info,
+                               struct IOMMUFDNestedParent *parent,
+                               Error **errp)
+{
+    return true;
+}
+
+bool smmuv3_nested_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
+                                    HostIOMMUDevice *hiod, Error **errp)
+{
+    return true;
+}
+
+void smmuv3_nested_unset_iommu_device(PCIBus *bus, void *opaque, int devfn)
+{
+}
+
+bool smmuv3_nested_get_features(PCIBus *bus, void *opaque, int devfn,
+                                PCINestedFeatures *features)
+{
+    return false;
+}
+
+void smmuv3_nested_enable_changed(SMMUv3State *s)
+{
+}
+
+SMMUCmdError smmuv3_nested_command(SMMUv3State *s, const Cmd *cmd)
+{
+    return SMMU_CERROR_NONE;
+}
+
+SMMUCmdError smmuv3_nested_flush(SMMUv3State *s, SMMUCmdError error)
+{
+    return error;
+}
+
+void smmuv3_nested_resume(SMMUv3State *s)
+{
+}

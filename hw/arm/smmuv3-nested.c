@@ -1,0 +1,378 @@
+/*
+ * SMMUv3 nested translation: the vSMMU and its assigned devices
+ *
+ * The core (include/hw/iommufd.h) owns everything on the host; here it is
+ * decided what an SMMUv3 guest's commands and tables ask of it. See
+ * docs/nested/smmuv3-nested.rst.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "qapi/error.h"
+#include "hw/pci/pci_bus.h"
+#include "migration/vmstate.h"
+#include "system/address-spaces.h"
+#include "system/iommufd.h"
+#include "system/runstate.h"
+#include "system/system.h"
+#include "smmuv3-nested-internal.h"
+#include "trace.h"
+
+/* Events the host keeps while the main loop is busy elsewhere */
+#define EVENT_DEPTH 256
+
+static guint smmuv3_nested_device_hash(gconstpointer key)
+{
+    const SMMUv3NestedDevice *ndev = key;
+
+    return g_direct_hash(ndev->bus) ^ ndev->devfn;
+}
+
+static gboolean smmuv3_nested_device_equal(gconstpointer a, gconstpointer b)
+{
+    const SMMUv3NestedDevice *da = a, *db = b;
+
+    return da->bus == db->bus && da->devfn == db->devfn;
+}
+
+static SMMUv3NestedDevice *smmuv3_nested_device(SMMUv3Nested *n, PCIBus *bus,
+                                                int devfn)
+{
+    SMMUv3NestedDevice key = { .bus = bus, .devfn = devfn };
+
+    return n ? g_hash_table_lookup(n->devices, &key) : NULL;
+}
+
+void smmuv3_nested_tell(bool *told, Error *err)
+{
+    if (*told) {
+        error_free(err);
+        return;
+    }
+    *told = true;
+    error_report_err(err);
+}
+
+uint16_t smmuv3_nested_sid(const SMMUv3NestedDevice *ndev)
+{
+    return PCI_BUILD_BDF(pci_bus_num(ndev->bus), ndev->devfn);
+}
+
+static uint32_t smmuv3_nested_label(void *opaque, IOMMUFDNestedDevice *dev)
+{
+    return smmuv3_nested_sid(iommufd_nested_device_opaque(dev));
+}
+
+static void smmuv3_nested_blocked(void *opaque, IOMMUFDNestedDevice *dev,
+                                  uint32_t pasid, const char *why)
+{
+    SMMUv3NestedDevice *ndev = iommufd_nested_device_opaque(dev);
+
+    trace_smmuv3_nested_blocked(iommufd_nested_device_name(dev), ndev->sid,
+                                why);
+    ndev->n->blocked = true;
+    ndev->ats = false;
+}
+
+static const IOMMUFDNestedOps smmuv3_nested_ops = {
+    .label = smmuv3_nested_label,
+    .event = smmuv3_nested_event,
+    .events_lost = smmuv3_nested_events_lost,
+    .blocked = smmuv3_nested_blocked,
+};
+
+static void smmuv3_nested_machine_done(Notifier *notifier, void *data)
+{
+    SMMUv3Nested *n = container_of(notifier, SMMUv3Nested, machine_done);
+
+    smmuv3_nested_caps_freeze(n);
+}
+
+static void smmuv3_nested_vm_state(void *opaque, bool running, RunState state)
+{
+    SMMUv3Nested *n = opaque;
+
+    if (running && n->stale) {
+        n->stale = false;
+        smmuv3_nested_sync_all(n);
+    }
+    iommufd_nested_set_running(n->core, running);
+}
+
+static bool smmuv3_nested_get_accel(Object *obj, Error **errp)
+{
+    return ARM_SMMUV3(obj)->nested_props.mode == ON_OFF_AUTO_ON;
+}
+
+static void smmuv3_nested_set_accel(Object *obj, bool value, Error **errp)
+{
+    if (DEVICE(obj)->realized) {
+        error_setg(errp, "accel cannot be changed after realize");
+        return;
+    }
+    ARM_SMMUV3(obj)->nested_props.mode = value ? ON_OFF_AUTO_ON :
+                                                 ON_OFF_AUTO_OFF;
+}
+
+void smmuv3_nested_instance_init(Object *obj)
+{
+    /* The name that libvirt knows */
+    object_property_add_bool(obj, "accel", smmuv3_nested_get_accel,
+                             smmuv3_nested_set_accel);
+    object_property_set_description(obj, "accel", "the same as nested=on");
+}
+
+bool smmuv3_nested_realize(SMMUv3State *s, Error **errp)
+{
+    g_autofree char *name = object_get_canonical_path(OBJECT(s));
+    IOMMUFDNestedConfig config = {
+        .name = name,
+        .inv_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+        .inv_len = sizeof(struct iommu_viommu_arm_smmuv3_invalidate),
+        .viommu_type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
+        .vdevice = true,
+        .veventq_type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
+        .veventq_depth = EVENT_DEPTH,
+        .event_len = sizeof(struct iommu_vevent_arm_smmuv3),
+        .commands = smmuv3_nested_commands,
+        .num_commands = SMMUV3_NESTED_CMD__MAX,
+    };
+    SMMUv3Nested *n = g_new0(SMMUv3Nested, 1);
+
+    n->s = s;
+    if (!smmuv3_nested_caps_realize(n, errp)) {
+        g_free(n);
+        return false;
+    }
+    if (s->nested_props.mode == ON_OFF_AUTO_OFF) {
+        g_free(n);
+        return true;
+    }
+    s->nested = n;
+    n->devices = g_hash_table_new(smmuv3_nested_device_hash,
+                                  smmuv3_nested_device_equal);
+    /* The vSMMU is not hot-pluggable and stays to the end: no counterpart */
+    n->core = iommufd_nested_new(&config, &smmuv3_nested_ops, n);
+    n->vm_state = qemu_add_vm_change_state_handler(smmuv3_nested_vm_state, n);
+    /* Called before the firmware tables are built: the last one added first */
+    n->machine_done.notify = smmuv3_nested_machine_done;
+    qemu_add_machine_init_done_notifier(&n->machine_done);
+    return true;
+}
+
+void smmuv3_nested_reset(SMMUv3State *s)
+{
+    SMMUv3Nested *n = s->nested;
+    SMMUv3NestedDevice *ndev;
+    GHashTableIter iter;
+
+    if (!n || !n->active) {
+        return;
+    }
+    smmuv3_nested_caps_idr(n);
+    n->enabled = false;
+    n->abort = FIELD_EX32(s->gbpa, GBPA, ABORT);
+    n->stale = false;
+    n->blocked = false;
+    n->told = false;
+    g_hash_table_iter_init(&iter, n->devices);
+    while (g_hash_table_iter_next(&iter, NULL, (void **)&ndev)) {
+        ndev->told = false;
+        ndev->ats = false;
+    }
+    iommufd_nested_reset(n->core);
+    smmuv3_nested_relabel(n);
+}
+
+int smmuv3_nested_pre_save(void *opaque)
+{
+    SMMUv3State *s = opaque;
+
+    if (s->nested && s->nested->active) {
+        memcpy(s->nested->saved_idr, s->idr, sizeof(s->idr));
+        iommufd_nested_quiesce(s->nested->core);
+    }
+    return 0;
+}
+
+int smmuv3_nested_post_load(void *opaque, int version_id)
+{
+    SMMUv3State *s = opaque;
+    SMMUv3Nested *n = s->nested;
+
+    if (n && n->active) {
+        n->enabled = smmu_enabled(s);
+        n->abort = FIELD_EX32(s->gbpa, GBPA, ABORT);
+        /* Bridges, and with them bus numbers, are loaded after us */
+        n->stale = true;
+    }
+    return 0;
+}
+
+/* The guest has read the IDRs, so they must be the same here */
+static int smmuv3_nested_idr_post_load(void *opaque, int version_id)
+{
+    SMMUv3Nested *n = opaque;
+
+    for (size_t i = 0; i < ARRAY_SIZE(n->saved_idr); i++) {
+        if (n->saved_idr[i] != n->s->idr[i]) {
+            error_report("arm-smmuv3: the guest has been promised IDR%zu 0x%"
+                         PRIx32 ", but here it is 0x%" PRIx32 "; give the "
+                         "same values to ats, ril, asid16, cd2l, gran4k, "
+                         "gran16k, gran64k, ssidsize and oas on both sides",
+                         i, n->saved_idr[i], n->s->idr[i]);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+static const VMStateDescription vmstate_smmuv3_nested_idr = {
+    .name = "smmuv3/nested/idr",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load = smmuv3_nested_idr_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT32_ARRAY(saved_idr, SMMUv3Nested, 6),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+static bool smmuv3_nested_needed(void *opaque)
+{
+    SMMUv3State *s = opaque;
+
+    return s->nested && s->nested->active;
+}
+
+const VMStateDescription vmstate_smmuv3_nested = {
+    .name = "smmuv3/nested",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = smmuv3_nested_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_STRUCT_POINTER(nested, SMMUv3State,
+                               vmstate_smmuv3_nested_idr, SMMUv3Nested),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+bool smmuv3_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
+                               const char *name,
+                               const IOMMUFDNestedHostInfo *info,
+                               IOMMUFDNestedParent *parent, Error **errp)
+{
+    SMMUv3Nested *n = ARM_SMMUV3(opaque)->nested;
+    const char *why;
+
+    if (!n || !n->active) {
+        return true;
+    }
+    why = smmuv3_nested_caps_unfit(info);
+    if (why) {
+        return smmuv3_nested_caps_refuse(n, name, why, errp);
+    }
+    if (!smmuv3_nested_caps_check(n, name, info, errp)) {
+        return false;
+    }
+    parent->as = &address_space_memory;
+    parent->flags = IOMMU_HWPT_ALLOC_NEST_PARENT;
+    parent->no_dirty_tracking = true;
+    return true;
+}
+
+/* Why a device cannot have a StreamID of its own behind the vSMMU */
+static const char *smmuv3_nested_unfit(PCIBus *bus, int devfn,
+                                       HostIOMMUDevice *hiod)
+{
+    if (!object_dynamic_cast(OBJECT(hiod), TYPE_HOST_IOMMU_DEVICE_IOMMUFD)) {
+        return "it has no iommufd= property";
+    }
+    if (hiod->aliased_bus != bus || hiod->aliased_devfn != devfn) {
+        return "it is behind a bridge to conventional PCI";
+    }
+    return NULL;
+}
+
+static bool smmuv3_nested_add(SMMUv3Nested *n, PCIBus *bus, int devfn,
+                              HostIOMMUDeviceIOMMUFD *idev,
+                              const IOMMUFDNestedHostInfo *info, Error **errp)
+{
+    SMMUv3NestedDevice *ndev = g_new0(SMMUv3NestedDevice, 1);
+
+    ndev->n = n;
+    ndev->bus = bus;
+    ndev->devfn = devfn;
+    ndev->info = *info;
+    ndev->dev = iommufd_nested_device_add(n->core, idev, ndev, errp);
+    if (!ndev->dev) {
+        g_free(ndev);
+        return false;
+    }
+    if (info->vendor.smmuv3.flags & SMMUV3_NESTED_INFO_REPEAT) {
+        iommufd_nested_inv_repeat(ndev->dev);
+    }
+    g_hash_table_add(n->devices, ndev);
+    smmuv3_nested_relabel(n);
+    /*
+     * A device that appears while the SMMU is on has the STE that is there.
+     * That it cannot have it is no error here: the core has said so, and
+     * detached it.
+     */
+    smmuv3_nested_sync_device(ndev);
+    return true;
+}
+
+bool smmuv3_nested_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
+                                    HostIOMMUDevice *hiod, Error **errp)
+{
+    SMMUv3Nested *n = ARM_SMMUV3(opaque)->nested;
+    HostIOMMUDeviceIOMMUFD *idev;
+    IOMMUFDNestedHostInfo info;
+    const char *why;
+
+    if (!n || !n->active) {
+        return true;
+    }
+    why = smmuv3_nested_unfit(bus, devfn, hiod);
+    if (why) {
+        return smmuv3_nested_caps_refuse(n, hiod->name, why, errp);
+    }
+    idev = HOST_IOMMU_DEVICE_IOMMUFD(hiod);
+    return iommufd_nested_host_info(idev, &info, errp) &&
+           smmuv3_nested_add(n, bus, devfn, idev, &info, errp);
+}
+
+void smmuv3_nested_unset_iommu_device(PCIBus *bus, void *opaque, int devfn)
+{
+    SMMUv3Nested *n = ARM_SMMUV3(opaque)->nested;
+    SMMUv3NestedDevice *ndev = smmuv3_nested_device(n, bus, devfn);
+
+    if (ndev) {
+        g_hash_table_remove(n->devices, ndev);
+        iommufd_nested_device_remove(ndev->dev);
+        g_free(ndev);
+    }
+}
+
+bool smmuv3_nested_get_features(PCIBus *bus, void *opaque, int devfn,
+                                PCINestedFeatures *features)
+{
+    SMMUv3Nested *n = ARM_SMMUV3(opaque)->nested;
+    SMMUv3NestedDevice *ndev = smmuv3_nested_device(n, bus, devfn);
+
+    if (!ndev) {
+        return false;
+    }
+    *features = (PCINestedFeatures) {
+        .pasid_bits = MIN(ndev->info.max_pasid_log2,
+                          n->feature[SMMUV3_NESTED_SSIDSIZE]),
+        .pasid_exec = ndev->info.caps & IOMMU_HW_CAP_PCI_PASID_EXEC,
+        .pasid_priv = ndev->info.caps & IOMMU_HW_CAP_PCI_PASID_PRIV,
+        .ats = n->feature[SMMUV3_NESTED_ATS] &&
+               smmuv3_nested_host_ats(&ndev->info),
+    };
+    return true;
+}

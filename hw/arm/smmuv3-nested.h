@@ -1,0 +1,82 @@
+/*
+ * SMMUv3 nested translation: what smmuv3.c and smmu-common.c call
+ *
+ * With nesting the guest's stage-1 page tables are walked by the host's SMMU
+ * for assigned devices. The emulation in smmuv3.c keeps the registers, the
+ * queues and the emulated endpoints; the calls below tell the nested side
+ * about what the guest did. All are made with the BQL held.
+ *
+ * Without nesting SMMUv3State.nested is NULL and every call that does not say
+ * otherwise returns at once, with success.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_ARM_SMMUV3_NESTED_H
+#define HW_ARM_SMMUV3_NESTED_H
+
+#include "hw/arm/smmuv3.h"
+#include "hw/pci/nested.h"
+#include "hw/pci/pci.h"
+#include "smmuv3-internal.h"
+
+typedef struct SMMUv3Nested SMMUv3Nested;
+struct IOMMUFDNestedHostInfo;
+struct IOMMUFDNestedParent;
+
+/* ------------------------------------------------------------------ life */
+
+/* Called with nested=off too: the property "accel" */
+void smmuv3_nested_instance_init(Object *obj);
+
+/* Called with nested=off too: properties that only nesting has are refused */
+bool smmuv3_nested_realize(SMMUv3State *s, Error **errp);
+
+/* At the end of smmuv3_init_regs(): amends the IDRs, resets the host's side */
+void smmuv3_nested_reset(SMMUv3State *s);
+
+int smmuv3_nested_pre_save(void *opaque);
+int smmuv3_nested_post_load(void *opaque, int version_id);
+/* The IDRs, which the other side must have as well */
+extern const VMStateDescription vmstate_smmuv3_nested;
+
+/* ---------------------------------------------------------- host devices */
+
+/* Of PCIIOMMUOps; @opaque is the SMMUState */
+bool smmuv3_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
+                               const char *name,
+                               const struct IOMMUFDNestedHostInfo *info,
+                               struct IOMMUFDNestedParent *parent,
+                               Error **errp);
+bool smmuv3_nested_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
+                                    HostIOMMUDevice *hiod, Error **errp);
+void smmuv3_nested_unset_iommu_device(PCIBus *bus, void *opaque, int devfn);
+bool smmuv3_nested_get_features(PCIBus *bus, void *opaque, int devfn,
+                                PCINestedFeatures *features);
+
+/* -------------------------------------------------------- guest commands */
+
+/* After a write to CR0 or GBPA */
+void smmuv3_nested_enable_changed(SMMUv3State *s);
+
+/*
+ * Before the emulation carries out a command.
+ *
+ * Return: SMMU_CERROR_NONE to go on. An error stops the queue at CMDQ_CONS,
+ * which may have been set back to an earlier command that the host refused.
+ */
+SMMUCmdError smmuv3_nested_command(SMMUv3State *s, const Cmd *cmd);
+
+/*
+ * At the end of the queue, or where it stopped because of @error: nothing
+ * stays behind. Return: @error, or that of an earlier command.
+ */
+SMMUCmdError smmuv3_nested_flush(SMMUv3State *s, SMMUCmdError error);
+
+/*
+ * After a write to GERRORN. If CMDQ_ERR was acknowledged, what was blocked
+ * for it gets its translation back.
+ */
+void smmuv3_nested_resume(SMMUv3State *s);
+
+#endif

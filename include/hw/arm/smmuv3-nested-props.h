@@ -1,0 +1,26 @@
+/*
+ * SMMUv3 nested translation: properties of arm-smmuv3
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_ARM_SMMUV3_NESTED_PROPS_H
+#define HW_ARM_SMMUV3_NESTED_PROPS_H
+
+#include "qapi/qapi-types-common.h"
+
+/* As given; what becomes of "auto" is in SMMUv3Nested */
+typedef struct SMMUv3NestedProps {
+    OnOffAuto mode;
+    OnOffAuto ats;
+    OnOffAuto ril;
+    OnOffAuto asid16;
+    OnOffAuto cd2l;
+    OnOffAuto gran4k;
+    OnOffAuto gran16k;
+    OnOffAuto gran64k;
+    char *ssidsize;             /* bits, or "auto" */
+    char *oas;
+} SMMUv3NestedProps;
+
+#endif
