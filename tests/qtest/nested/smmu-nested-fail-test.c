@@ -1,0 +1,170 @@
+/*
+ * SMMUv3 nesting: every call on the host fails once, at each of its turns
+ *
+ * Whatever fails, DMA either goes where the guest's tables say or nowhere; the
+ * guest is told; once the host works again everything can be had by what a
+ * guest does about an error; and nothing is left on the host.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "smmu-rig.h"
+
+#define IOVA    0x4000000000ULL
+#define ASID    5
+#define STEPS   5
+
+static const char *const devs[] = { HOST_DEV0, HOST_DEV1 };
+
+static void set_stes(SmmuRig *r, const SmmuSte *ste)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(devs); i++) {
+        smmu_ste_set(&r->t, SID0 + i * 8, ste);
+    }
+    smmu_queue_push(&r->cmdq, smmu_cfgi_ste_all());
+}
+
+static void stage1(SmmuRig *r, SmmuS1 *s1, unsigned page)
+{
+    SmmuCdTable cds;
+
+    *s1 = smmu_rig_s1(r, IOVA, page);
+    smmu_cdtab_init(&cds, &r->mem, SMMU_S1FMT_LINEAR, 0);
+    smmu_cd_set(&cds, 0, s1, ASID + page);
+    set_stes(r, &(SmmuSte) { .cfg = SMMU_STE_S1, .cds = &cds });
+}
+
+static void step(SmmuRig *r, unsigned i, SmmuS1 *s1)
+{
+    switch (i) {
+    case 0:                     /* stage 1 for both */
+        stage1(r, s1, 1);
+        break;
+    case 1:                     /* another page in the same tables */
+        smmu_s1_map(s1, IOVA, DATA + 2 * 4096, 4096, 12, SMMU_PTE_USER_RW);
+        smmu_queue_push(&r->cmdq, smmu_tlbi_va(ASID + 1, IOVA, true));
+        break;
+    case 2:                     /* other tables */
+        stage1(r, s1, 3);
+        break;
+    case 3:                     /* the page goes away */
+        smmu_s1_unmap(s1, IOVA, 4096);
+        smmu_queue_push(&r->cmdq, smmu_tlbi_asid(ASID + 3));
+        break;
+    case 4:                     /* and the tables */
+        set_stes(r, &(SmmuSte) { .cfg = SMMU_STE_ABORT });
+        break;
+    }
+}
+
+static const int expected[STEPS] = { 0x11, 0x22, 0x33, -1, -1 };
+
+/* Returns whether everything works as without failures */
+static bool check(SmmuRig *r, unsigned i)
+{
+    bool all = true;
+
+    for (size_t j = 0; j < ARRAY_SIZE(devs); j++) {
+        int value = smmu_rig_peek(r, devs[j], NULL, IOVA);
+
+        g_assert_true(value == -1 || value == expected[i]);
+        all &= value == expected[i];
+    }
+    return all;
+}
+
+static void recover(SmmuRig *r)
+{
+    smmu_rig_ack(r);
+    g_assert_cmphex(smmu_rig_read(r, SMMU_REG_CMDQ_CONS) & 0xffffff, ==,
+                    r->cmdq.index);
+}
+
+/* @call fails at its @nth time. Returns whether it came to that */
+static bool run(const char *call, unsigned nth, const char *err)
+{
+    uint64_t errors;
+    bool hit;
+    SmmuS1 s1;
+    SmmuRig r;
+
+    smmu_rig_start_simple(&r, ARRAY_SIZE(devs));
+    for (unsigned i = 1; i <= 3; i++) {
+        smmu_rig_fill(&r, i, i * 0x11);
+    }
+    smmu_rig_enable(&r, 4);
+    errors = iommufd_model_counter(r.m, call, "errors");
+    iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":\"%s:%u:errno=%s\"}",
+                     call, nth, err);
+    for (unsigned i = 0; i < STEPS; i++) {
+        int cerror;
+
+        step(&r, i, &s1);
+        cerror = smmu_cmdq_sync(&r.cmdq, &r.regs);
+        if (cerror || !check(&r, i)) {
+            /* The guest sees it: the queue stopped in front of CMD_SYNC */
+            g_assert_cmpint(cerror, ==, CERROR_ILL);
+            check(&r, i);
+            recover(&r);
+        }
+        g_assert_true(check(&r, i));
+    }
+    hit = iommufd_model_counter(r.m, call, "errors") > errors;
+    /* The parent is all that is left */
+    g_assert_cmpuint(iommufd_model_live(r.m, "hwpt"), ==, 1);
+    smmu_rig_stop(&r);
+    return hit;
+}
+
+static void test_sweep(gconstpointer opaque)
+{
+    const char *call = opaque;
+    unsigned nth = 1;
+
+    while (run(call, nth, "ENOMEM")) {
+        nth++;
+    }
+    g_test_message("%s failed at each of its %u turns", call, nth - 1);
+    g_assert_cmpuint(nth, >, 1);
+    run(call, 1, "EINVAL");
+}
+
+/* The first objects of the host: the device does not come up */
+static void test_realize(void)
+{
+    g_autofree char *host = smmu_rig_host(1, "", "");
+
+    smmu_rig_expect_refusal(host, "nested=on,ssidsize=21", 1, "ssidsize=21");
+    smmu_rig_expect_refusal(host, "nested=on,oas=45", 1, "oas=45");
+    smmu_rig_expect_refusal(host, "nested=on,stage=2", 1, "stage=2");
+    smmu_rig_expect_refusal(host, "ats=on", 1, "need nested=on");
+    smmu_rig_expect_refusal("[host]\narch=smmuv3\n[iommu 0]\nfwb=off\n"
+                            "[device " HOST_DEV0 "]\n", "nested=on", 1,
+                            "no vIOMMU");
+    smmu_rig_expect_refusal("[host]\narch=smmuv3\n[fault]\n"
+                            "on=VEVENTQ_ALLOC:1:errno=ENOMEM\n"
+                            "[device " HOST_DEV0 "]\n", "nested=on", 1,
+                            "no vEVENTQ");
+    smmu_rig_expect_refusal("[host]\narch=vtd\n[device " HOST_DEV0 "]\n",
+                            "nested=on", 1, "not an SMMUv3");
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    /*
+     * The kernel documents no failure of a detach or a destruction, and there
+     * would be nothing to fall back on.
+     */
+    qtest_add_data_func("/smmu-nested/fail/hwpt-alloc", "HWPT_ALLOC",
+                        test_sweep);
+    qtest_add_data_func("/smmu-nested/fail/vdevice-alloc", "VDEVICE_ALLOC",
+                        test_sweep);
+    qtest_add_data_func("/smmu-nested/fail/attach", "ATTACH_IOMMUFD_PT",
+                        test_sweep);
+    qtest_add_data_func("/smmu-nested/fail/invalidate", "HWPT_INVALIDATE",
+                        test_sweep);
+    qtest_add_func("/smmu-nested/fail/realize", test_realize);
+    return g_test_run();
+}

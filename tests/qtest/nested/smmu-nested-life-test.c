@@ -1,0 +1,259 @@
+/*
+ * SMMUv3 nesting: substreams, and devices that come, go and are renumbered
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "standard-headers/linux/pci_regs.h"
+#include "qobject/qdict.h"
+#include "smmu-rig.h"
+
+#define IOVA        0x4000000000ULL
+#define ASID        5
+#define BEHIND(bus) ((bus) << 8)
+#define PORT        "-device pcie-root-port,id=rp0,bus=pcie.0,addr=0x10," \
+                    "chassis=1 "
+
+static const SmmuSte ste_bypass = { .cfg = SMMU_STE_BYPASS };
+
+static void expect(SmmuRig *r, const char *dev, uint64_t addr, int value)
+{
+    g_assert_cmpint(smmu_rig_peek(r, dev, NULL, addr), ==, value);
+}
+
+/* Linear and two-level CD tables; a CD that changes, by CFGI_CD */
+static void substreams(SmmuS1Fmt fmt, uint32_t ssid)
+{
+    const IommufdDma how = { .with_pasid = true, .pasid = ssid };
+    SmmuCdTable cds;
+    SmmuS1 s1[2];
+    SmmuRig r;
+
+    smmu_rig_start_simple(&r, 1);
+    g_assert_cmpuint(smmu_rig_read(&r, SMMU_REG_IDR1) >> 6 & 0x1f, >=, 12);
+    smmu_rig_enable(&r, 4);
+    smmu_rig_fill(&r, 0, 0x10);
+    smmu_rig_fill(&r, 1, 0x11);
+    for (unsigned i = 0; i < 2; i++) {
+        s1[i] = smmu_rig_s1(&r, IOVA, i);
+    }
+    smmu_cdtab_init(&cds, &r.mem, fmt, 12);
+    smmu_cd_set(&cds, 0, &s1[0], ASID);
+    smmu_cd_set(&cds, ssid, &s1[1], ASID + 1);
+    smmu_rig_ste(&r, SID0, &(SmmuSte) {
+        .cfg = SMMU_STE_S1, .cds = &cds, .s1dss = SMMU_S1DSS_SSID0 });
+    expect(&r, HOST_DEV0, IOVA, 0x10);
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, &how, IOVA), ==, 0x11);
+
+    smmu_cd_clear(&cds, ssid);
+    smmu_queue_push(&r.cmdq, smmu_cfgi_cd(SID0, ssid, true));
+    smmu_queue_push(&r.cmdq, smmu_tlbi_asid(ASID + 1));
+    smmu_rig_sync(&r);
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, &how, IOVA), ==, -1);
+    expect(&r, HOST_DEV0, IOVA, 0x10);
+    smmu_cd_set(&cds, ssid, &s1[0], ASID);
+    smmu_queue_push(&r.cmdq, smmu_cfgi_cd_all(SID0));
+    smmu_rig_sync(&r);
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, &how, IOVA), ==, 0x10);
+    smmu_rig_stop(&r);
+}
+
+static void test_substreams(void)
+{
+    substreams(SMMU_S1FMT_LINEAR, 9);
+    substreams(SMMU_S1FMT_4K_L2, 0x123);
+    substreams(SMMU_S1FMT_64K_L2, 0xfff);
+}
+
+/* Requests without a substream, where there are substreams */
+static void test_s1dss(void)
+{
+    static const struct {
+        unsigned s1dss;
+        int iova, gpa;
+    } cases[] = {
+        { SMMU_S1DSS_TERMINATE, -1, -1 },
+        { SMMU_S1DSS_BYPASS, -1, 0x10 },
+        { SMMU_S1DSS_SSID0, 0x10, -1 },
+    };
+    SmmuCdTable cds;
+    SmmuS1 s1;
+    SmmuRig r;
+
+    smmu_rig_start_simple(&r, 1);
+    smmu_rig_enable(&r, 4);
+    smmu_rig_fill(&r, 0, 0x10);
+    s1 = smmu_rig_s1(&r, IOVA, 0);
+    smmu_cdtab_init(&cds, &r.mem, SMMU_S1FMT_LINEAR, 4);
+    smmu_cd_set(&cds, 0, &s1, ASID);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        smmu_rig_ste(&r, SID0, &(SmmuSte) {
+            .cfg = SMMU_STE_S1, .cds = &cds, .s1dss = cases[i].s1dss });
+        expect(&r, HOST_DEV0, IOVA, cases[i].iova);
+        expect(&r, HOST_DEV0, DATA, cases[i].gpa);
+    }
+    smmu_rig_stop(&r);
+}
+
+static void plug(SmmuRig *r, const char *id, const char *dev)
+{
+    qtest_qmp_assert_success(r->qts, "{ 'execute': 'device_add', "
+        "'arguments': { 'driver': 'vfio-pci', 'id': %s, 'host': %s, "
+        "'bus': 'rp0', 'iommufd': 'iommufd0' } }", id, dev);
+}
+
+static void start_port(SmmuRig *r)
+{
+    g_autofree char *host = smmu_rig_host(2, "", "");
+
+    smmu_rig_start(r, host, "nested=on", 0, PORT);
+    smmu_rig_number(r, 0x10, 1);
+    smmu_rig_enable(r, 4);
+    smmu_rig_fill(r, 0, 0x10);
+    smmu_rig_fill(r, 1, 0x11);
+}
+
+/* A device that comes while the SMMU is on has the STE that is there */
+static void test_hot_plug(void)
+{
+    SmmuRig r;
+
+    start_port(&r);
+    smmu_rig_stage1(&r, BEHIND(1), ASID, IOVA, 1);
+    plug(&r, "hot", HOST_DEV0);
+    expect(&r, HOST_DEV0, IOVA, 0x11);
+    smmu_rig_ste(&r, BEHIND(1), &ste_bypass);
+    expect(&r, HOST_DEV0, DATA, 0x10);
+    smmu_rig_stop(&r);
+}
+
+/* Without an STE it is blocked until there is one */
+static void test_hot_plug_blocked(void)
+{
+    SmmuRig r;
+
+    start_port(&r);
+    plug(&r, "hot", HOST_DEV1);
+    expect(&r, HOST_DEV1, DATA, -1);
+    smmu_rig_stage1(&r, BEHIND(1), ASID, IOVA, 1);
+    expect(&r, HOST_DEV1, IOVA, 0x11);
+    smmu_rig_stop(&r);
+}
+
+/* The guest numbers its buses anew: another StreamID, another vDEVICE */
+static void test_renumber(void)
+{
+    SmmuS1 s1;
+    SmmuRig r;
+
+    start_port(&r);
+    plug(&r, "hot", HOST_DEV0);
+    smmu_rig_stage1(&r, BEHIND(1), ASID, IOVA, 1);
+    s1 = smmu_rig_stage1(&r, BEHIND(2), ASID + 1, IOVA, 0);
+    expect(&r, HOST_DEV0, IOVA, 0x11);
+    smmu_rig_number(&r, 0x10, 2);
+    smmu_queue_push(&r.cmdq, smmu_cfgi_ste(BEHIND(2), true));
+    smmu_rig_sync(&r);
+    expect(&r, HOST_DEV0, IOVA, 0x10);
+    g_assert_cmpuint(iommufd_model_live(r.m, "vdevice"), ==, 1);
+    /* Commands for the old number are nobody's, for the new one they work */
+    smmu_rig_ste(&r, BEHIND(1), NULL);
+    smmu_queue_push(&r.cmdq, smmu_cfgi_cd_all(BEHIND(1)));
+    smmu_rig_sync(&r);
+    expect(&r, HOST_DEV0, IOVA, 0x10);
+    smmu_s1_map(&s1, IOVA, DATA + 4096, 4096, 12, SMMU_PTE_USER_RW);
+    smmu_queue_push(&r.cmdq, smmu_cfgi_cd_all(BEHIND(2)));
+    smmu_queue_push(&r.cmdq, smmu_tlbi_asid(ASID + 1));
+    smmu_rig_sync(&r);
+    expect(&r, HOST_DEV0, IOVA, 0x11);
+    smmu_rig_stop(&r);
+}
+
+/* Two SMMUs of the host behind one of the guest: a vIOMMU each */
+static void test_two_hosts(void)
+{
+    static const char host[] =
+        "[host]\narch=smmuv3\n[iommu 0]\n[iommu 1]\n"
+        "[device " HOST_DEV0 "]\niommu=0\ngroup=1\n"
+        "[device " HOST_DEV1 "]\niommu=1\ngroup=2\n";
+    uint64_t calls;
+    SmmuS1 s1;
+    SmmuCdTable cds;
+    SmmuRig r;
+
+    smmu_rig_start(&r, host, "nested=on", 2, "");
+    smmu_rig_enable(&r, 4);
+    smmu_rig_fill(&r, 0, 0x10);
+    smmu_rig_fill(&r, 1, 0x11);
+    s1 = smmu_rig_s1(&r, IOVA, 0);
+    smmu_cdtab_init(&cds, &r.mem, SMMU_S1FMT_LINEAR, 0);
+    smmu_cd_set(&cds, 0, &s1, ASID);
+    for (unsigned i = 0; i < 2; i++) {
+        smmu_rig_ste(&r, i ? SID1 : SID0,
+                     &(SmmuSte) { .cfg = SMMU_STE_S1, .cds = &cds });
+    }
+    g_assert_cmpuint(iommufd_model_live(r.m, "viommu"), ==, 2);
+    expect(&r, HOST_DEV0, IOVA, 0x10);
+    expect(&r, HOST_DEV1, IOVA, 0x10);
+    smmu_s1_map(&s1, IOVA, DATA + 4096, 4096, 12, SMMU_PTE_USER_RW);
+    calls = smmu_rig_ioctls(&r);
+    smmu_queue_push(&r.cmdq, smmu_tlbi_va(ASID, IOVA, true));
+    smmu_rig_sync(&r);
+    /* One for each of them */
+    g_assert_cmpuint(smmu_rig_ioctls(&r) - calls, ==, 2);
+    expect(&r, HOST_DEV0, IOVA, 0x11);
+    expect(&r, HOST_DEV1, IOVA, 0x11);
+    smmu_rig_stop(&r);
+}
+
+static uint32_t field(SmmuRig *r, uint64_t reg, unsigned shift, unsigned bits)
+{
+    return smmu_rig_read(r, reg) >> shift & ((1u << bits) - 1);
+}
+
+/* What the host lacks the guest does not get; what is given has to be there */
+static void test_idr(void)
+{
+    /* IDR3.FWB only; no 16 KiB granule; 8 bits of SSID */
+    static const char poor[] = "idr1=0x210\nidr3=0x100\nidr5=0x55\n";
+    g_autofree char *host = smmu_rig_host(1, poor, "ats=off\n");
+    SmmuRig r;
+
+    smmu_rig_start(&r, host, "nested=on", 1, "");
+    g_assert_cmpuint(field(&r, SMMU_REG_IDR0, 10, 1), ==, 0);
+    g_assert_cmpuint(field(&r, SMMU_REG_IDR1, 6, 5), ==, 8);
+    g_assert_cmpuint(field(&r, SMMU_REG_IDR3, 10, 1), ==, 0);
+    g_assert_cmpuint(field(&r, SMMU_REG_IDR5, 4, 3), ==, 5);
+    g_assert_cmpuint(field(&r, SMMU_REG_IDR5, 0, 3), ==, 4);
+    smmu_rig_stop(&r);
+
+    smmu_rig_start(&r, host, "nested=on,ssidsize=3,oas=48,gran64k=off", 1, "");
+    g_assert_cmpuint(field(&r, SMMU_REG_IDR1, 6, 5), ==, 3);
+    g_assert_cmpuint(field(&r, SMMU_REG_IDR5, 4, 3), ==, 1);
+    g_assert_cmpuint(field(&r, SMMU_REG_IDR5, 0, 3), ==, 5);
+    smmu_rig_stop(&r);
+
+    smmu_rig_expect_refusal(host, "nested=on,ril=on", 1,
+                            "'ril' is 1 for the guest, but the host's SMMU "
+                            "has 0");
+    smmu_rig_expect_refusal(host, "nested=on,ats=on", 1, "'ats' is 1");
+    smmu_rig_expect_refusal(host, "nested=on,ssidsize=9", 1,
+                            "'ssidsize' is 9 for the guest, but the host's "
+                            "SMMU has 8");
+    smmu_rig_expect_refusal(host, "nested=on,gran16k=on", 1, "'gran16k'");
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qtest_add_func("/smmu-nested/life/substreams", test_substreams);
+    qtest_add_func("/smmu-nested/life/s1dss", test_s1dss);
+    qtest_add_func("/smmu-nested/life/hot-plug", test_hot_plug);
+    qtest_add_func("/smmu-nested/life/hot-plug-blocked",
+                   test_hot_plug_blocked);
+    qtest_add_func("/smmu-nested/life/renumber", test_renumber);
+    qtest_add_func("/smmu-nested/life/two-hosts", test_two_hosts);
+    qtest_add_func("/smmu-nested/life/idr", test_idr);
+    return g_test_run();
+}

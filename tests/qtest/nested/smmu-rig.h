@@ -1,0 +1,111 @@
+/*
+ * SMMUv3 nesting under test: a machine with a nested vSMMU on a modelled host
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef TESTS_QTEST_SMMU_RIG_H
+#define TESTS_QTEST_SMMU_RIG_H
+
+#include "qemu/units.h"
+#include "../libqtest.h"
+#include "../libqos/iommufd-model.h"
+#include "../libqos/smmuv3-tables.h"
+
+/* Host devices; the guest has them at 00:04.0, 00:05.0, ... */
+#define HOST_DEV0   "0000:01:00.0"
+#define HOST_DEV1   "0000:02:00.0"
+#define HOST_DEV2   "0000:03:00.0"
+#define HOST_DEV3   "0000:04:00.0"
+
+/* StreamIDs of the first devices, and of nobody's */
+#define SID0        0x20
+#define SID1        0x28
+#define SID2        0x30
+#define SID3        0x38
+#define SID_NONE    0x80
+
+/* Guest memory for the test's data; tables are below */
+#define RAM         (1 * GiB)
+#define DATA        (RAM + 96 * MiB)
+
+#define CERROR_ILL  1
+
+/* Registers that smmuv3-tables.h has no use for */
+enum { SMMU_REG_GBPA = 0x44 };
+#define SMMU_GBPA_UPDATE    (1u << 31)
+#define SMMU_GBPA_ABORT     (1u << 20)
+
+typedef struct SmmuRig {
+    IommufdModel *m;
+    QTestState *qts;
+    IommuMem mem;
+    QtestIommuRegs where;
+    IommuRegs regs;
+    SmmuTables t;
+    SmmuQueue cmdq, evtq;
+} SmmuRig;
+
+/* Sections of the model's configuration for a host with @num devices */
+char *smmu_rig_host(unsigned num, const char *iommu, const char *device);
+
+/**
+ * smmu_rig_start: a machine on the host @host.
+ * @props: properties of arm-smmuv3, e.g. "nested=on"; NULL: the machine's own
+ *         SMMU (iommu=smmuv3), with -global arm-smmuv3.nested=on
+ * @num: host devices the machine has
+ * @extra: more arguments
+ */
+void smmu_rig_start(SmmuRig *r, const char *host, const char *props,
+                    unsigned num, const char *extra);
+
+/* The same with a default host, the default properties, nothing extra */
+void smmu_rig_start_simple(SmmuRig *r, unsigned num);
+
+/* End QEMU; the host must be left with nothing */
+void smmu_rig_stop(SmmuRig *r);
+
+/* The arguments do not work: the message has @text in it */
+void smmu_rig_expect_refusal(const char *host, const char *props,
+                             unsigned num, const char *text);
+
+/* Fresh tables and queues of 2^11 commands and 2^@events events; SMMU on */
+void smmu_rig_enable(SmmuRig *r, unsigned events);
+
+/* All of these end with a CMD_SYNC, which has to complete */
+void smmu_rig_sync(SmmuRig *r);
+void smmu_rig_ste(SmmuRig *r, uint32_t sid, const SmmuSte *ste);
+/* STE with one CD; returns the table, which maps @iova to page @page of DATA */
+SmmuS1 smmu_rig_stage1(SmmuRig *r, uint32_t sid, uint16_t asid, uint64_t iova,
+                       unsigned page);
+
+/* A table that maps @iova to DATA + @page * 4096 */
+SmmuS1 smmu_rig_s1(SmmuRig *r, uint64_t iova, unsigned page);
+/* Fill that page of data */
+void smmu_rig_fill(SmmuRig *r, unsigned page, uint8_t value);
+
+uint32_t smmu_rig_read(SmmuRig *r, uint64_t reg);
+void smmu_rig_write(SmmuRig *r, uint64_t reg, uint32_t value);
+/* Position, without wrap bit, of the command that the queue stopped at */
+unsigned smmu_rig_cons(SmmuRig *r);
+/* Acknowledge CMDQ_ERR; the queue goes on */
+void smmu_rig_ack(SmmuRig *r);
+/* One event record; its type, 0 if there is none */
+unsigned smmu_rig_event(SmmuRig *r, uint64_t *dw);
+
+/* IOMMU_HWPT_INVALIDATE so far */
+uint64_t smmu_rig_ioctls(SmmuRig *r);
+uint64_t smmu_rig_entries(SmmuRig *r);
+
+/* Configuration space of a function */
+uint32_t smmu_rig_config_read(SmmuRig *r, uint16_t rid, unsigned reg);
+void smmu_rig_config_write(SmmuRig *r, uint16_t rid, unsigned reg,
+                           uint32_t value);
+/* Number the bus behind the root port at 00:@slot.0 */
+void smmu_rig_number(SmmuRig *r, unsigned slot, uint8_t bus);
+
+/* The first byte that the device reads there, or -1 if it faults */
+int smmu_rig_peek(SmmuRig *r, const char *dev, const IommufdDma *how,
+                  uint64_t addr);
+
+#endif
