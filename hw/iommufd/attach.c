@@ -289,7 +289,7 @@ static bool att_set(IOMMUFDAtt *att, const IOMMUFDNestedTranslation *t,
             att_block_after_error(att, REASON_LABEL);
             return false;
         }
-        hwpt = iommufd_hwpt_get(dev, t, pasid_flag, errp);
+        hwpt = iommufd_hwpt_get(att, t, pasid_flag, errp);
         if (!hwpt) {
             att_block_after_error(att, REASON_HWPT);
             return false;

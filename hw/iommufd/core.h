@@ -227,7 +227,7 @@ void iommufd_host_put(IOMMUFDHost *host);
 void iommufd_nested_destroy(IOMMUFDHost *host, uint32_t id, const char *what);
 
 /* hwpt.c: get returns a user, to be put */
-IOMMUFDHwpt *iommufd_hwpt_get(IOMMUFDNestedDevice *dev,
+IOMMUFDHwpt *iommufd_hwpt_get(const IOMMUFDAtt *att,
                               const IOMMUFDNestedTranslation *t,
                               bool pasid_flag, Error **errp);
 void iommufd_hwpt_put(IOMMUFDHwpt *hwpt);

@@ -93,10 +93,11 @@ static bool hwpt_alloc(IOMMUFDHwpt *hwpt, IOMMUFDNestedDevice *dev,
     return true;
 }
 
-IOMMUFDHwpt *iommufd_hwpt_get(IOMMUFDNestedDevice *dev,
+IOMMUFDHwpt *iommufd_hwpt_get(const IOMMUFDAtt *att,
                               const IOMMUFDNestedTranslation *t,
                               bool pasid_flag, Error **errp)
 {
+    IOMMUFDNestedDevice *dev = att->dev;
     IOMMUFDHost *host = dev->host;
     IOMMUFDNested *n = dev->n;
     IOMMUFDHwptKey key;
@@ -106,9 +107,12 @@ IOMMUFDHwpt *iommufd_hwpt_get(IOMMUFDNestedDevice *dev,
     hwpt = g_hash_table_lookup(host->hwpts, &key);
     if (hwpt) {
         hwpt->users++;
-        n->count.hwpt_shared++;
-        trace_iommufd_nested_hwpt_share(iommufd_nested_device_name(dev),
-                                        hwpt->id, hwpt->users);
+        /* Its own is not one that it shares */
+        if (hwpt != att->hwpt) {
+            n->count.hwpt_shared++;
+            trace_iommufd_nested_hwpt_share(iommufd_nested_device_name(dev),
+                                            hwpt->id, hwpt->users);
+        }
         return hwpt;
     }
 
