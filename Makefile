@@ -24,7 +24,7 @@ export CCACHE_BASEDIR := $(build)
 
 .PHONY: all build slim deps check demo install dist clean distclean help \
 	patches-edit patches-refresh check-style check-build check-docs check-unit \
-	check-model check-qtest check-upstream
+	check-model check-qtest check-upstream check-lab check-sanitizers
 
 all: build
 
@@ -68,9 +68,35 @@ check-upstream: slim
 	done; \
 	$(check) total || status=1; exit $$status
 
+# Only the one target, and no tests: the lab needs the emulator alone
+check-lab:
+	@scripts/nested/deps.sh install
+	@$(configured) --slim $(CONFIGURE_ARGS)
+	@$(ninja) qemu-system-x86_64
+	@lab/run --build=$(build) --jobs=$(JOBS)
+
+# A tree of its own: everything is compiled differently
+sanitizers := $(build)/sanitizers
+sanitized := python3 scripts/nested/check.py --build=$(sanitizers) \
+	--jobs=$(JOBS) --sanitizers
+SANITIZER_PARTS ?= unit model qtest
+
+check-sanitizers: deps-note
+	@./configure --refresh --build-dir=$(sanitizers) --slim --enable-asan \
+		--enable-ubsan $(CONFIGURE_ARGS)
+	@ninja -C $(sanitizers)/obj -j $(JOBS) build.ninja
+	@ninja -C $(sanitizers)/obj -j $(JOBS) \
+		$$($(sanitized) --parts='$(SANITIZER_PARTS)' targets)
+	@$(sanitized) begin
+	@status=0; \
+	for part in $(SANITIZER_PARTS); do \
+		$(sanitized) $$part || status=1; \
+	done; \
+	$(sanitized) total || status=1; exit $$status
+
 demo:
 	@scripts/nested/deps.sh install
-	@scripts/nested/demo.sh $(build)
+	@scripts/nested/demo.sh $(build) $(JOBS)
 
 install: build
 	@DESTDIR='$(DESTDIR)' $(ninja) install
@@ -110,6 +136,8 @@ help:
 #@ make check-model      the /dev/iommu model: conformance, mutation, random
 #@ make check-qtest      our qtests on the /dev/iommu model, and its own tests
 #@ make check-upstream   QEMU's own tests near our code; differences only
+#@ make check-lab        whole nested machines, with real Linux (lab/run --list)
+#@ make check-sanitizers unit, model and qtest parts under ASan and UBSan
 #@ make install          as QEMU's (DESTDIR is honoured)
 #@ make dist             source tarball of ours
 #@ make patches-edit     lay the patch queue out for quilt

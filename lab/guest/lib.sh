@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh
+#
+# What the scenarios are written with.  Runs in busybox's shell, with set -e.
+
+# stage TEXT: where a time-out says that it hung
+stage() {
+    read -r uptime rest </proc/uptime
+    echo "lab: stage $uptime $*"
+}
+
+note() {
+    echo "lab: note $*"
+}
+
+fail() {
+    echo "lab: fail $*" >&2
+    exit 1
+}
+
+# is WHAT ACTUAL EXPECTED
+is() {
+    [ "$2" = "$3" ] || fail "$1: '$2', expected '$3'"
+    note "$1: $2"
+}
+
+# wait_for SECONDS WHAT COMMAND...: until the command succeeds
+wait_for() {
+    tries=$(($1 * 20))
+    what=$2
+    shift 2
+    until "$@"; do
+        tries=$((tries - 1))
+        [ $tries -gt 0 ] || fail "$what did not happen"
+        usleep 50000
+    done
+}
+
+# function_of VENDOR:DEVICE [NUMBER]: address of the first, or NUMBERth, one
+function_of() {
+    found=0
+    for dir in /sys/bus/pci/devices/*; do
+        read -r vendor <"$dir/vendor"
+        read -r device <"$dir/device"
+        [ "${vendor#0x}:${device#0x}" = "$1" ] || continue
+        found=$((found + 1))
+        [ $found = "${2:-1}" ] && echo "${dir##*/}" && return
+    done
+    fail "no function $1 here"
+}
+
+driver_of() {
+    link=$(readlink "/sys/bus/pci/devices/$1/driver") || link=none
+    echo "${link##*/}"
+}
+
+# bind ADDRESS DRIVER: an empty name takes the driver away and no more
+bind() {
+    dir=/sys/bus/pci/devices/$1
+    [ ! -e "$dir/driver" ] || echo "$1" >"$dir/driver/unbind"
+    [ -n "$2" ] || return 0
+    echo "$2" >"$dir/driver_override"
+    echo "$1" >/sys/bus/pci/drivers_probe
+    is "driver of $1" "$(driver_of "$1")" "$2"
+}
+
+# Of all IOMMUs, in use
+iommu_pages() {
+    awk '$1 == "nr_iommu_pages" { print $2 }' /proc/vmstat
+}
+
+SVA_ENGINE=1234:11e9
+NVME=1b36:0010
+
+# ------------------------------------------------------------- L1 starts L2
+
+L2_ACCEL=kvm
+L2_CPU=host
+L2_IOMMU=intel-iommu,nested=on
+# Patterns of trace events, for l1.qemu
+L2_TRACE=
+
+# l2_start ADDRESS...: L2 with these functions assigned
+l2_start() {
+    set -- "$@" --
+    slot=0
+    while [ "$1" != -- ]; do
+        slot=$((slot + 1))
+        set -- "$@" \
+            -device "pcie-root-port,id=port$slot,chassis=$slot,slot=$slot" \
+            -device \
+            "vfio-pci,id=dev$slot,host=$1,iommufd=iommufd0,bus=port$slot"
+        shift
+    done
+    shift
+    for pattern in $L2_TRACE; do
+        set -- "$@" -trace "$pattern"
+    done
+    rm -f /run/qmp.in /run/qmp.out
+    mkfifo /run/qmp.in /run/qmp.out
+    : >/run/l2.story
+    stage "L2 starts: $L2_IOMMU, accelerator $L2_ACCEL"
+    qemu-system-x86_64 -L /usr/share/qemu -nodefaults -no-user-config \
+        -display none -no-reboot -no-shutdown \
+        -msg timestamp=on -D /dev/vport0p4 \
+        -M q35,kernel-irqchip=split -accel "$L2_ACCEL" -cpu "$L2_CPU" -m 256 \
+        -object iommufd,id=iommufd0 -device "$L2_IOMMU" \
+        -chardev file,id=console,path=/dev/vport0p2 -serial chardev:console \
+        -chardev file,id=story,path=/run/l2.story,logfile=/dev/vport0p3 \
+        -serial chardev:story \
+        -chardev pipe,id=qmp,path=/run/qmp \
+        -mon chardev=qmp,mode=control \
+        -kernel /lab/bzImage -initrd /lab/l2.cpio -append \
+        "console=ttyS0 panic=-1 no_timer_check tsc=reliable lab.level=l2 \
+lab.scenario=$lab_scenario lab.sum=${lab_sum:-}" \
+        "$@" 2>/run/l2.stderr &
+    l2_pid=$!
+    cat /run/qmp.out >/run/qmp.log &
+    exec 4<>/run/qmp.in
+    qmp qmp_capabilities
+}
+
+# qmp COMMAND: answers and events get into /run/qmp.log
+qmp() {
+    echo "{\"execute\": \"$1\"}" >&4
+}
+
+l2_said() {
+    grep -q "$1" /run/l2.story
+}
+
+l2_gone() {
+    ! kill -0 "$l2_pid" 2>/dev/null
+}
+
+# A machine that was switched off, or has crashed, stays: it can be asked
+l2_off() {
+    grep -q '"event": "SHUTDOWN"' /run/qmp.log || l2_gone
+}
+
+answered() {
+    grep -q '^{"return": \[' /run/qmp.log || l2_gone
+}
+
+# l2_end SECONDS: L2 has switched itself off, and was content
+l2_end() {
+    wait_for "$1" "the end of L2" l2_off
+    ! l2_gone || fail "QEMU is gone: $(cat /run/l2.stderr)"
+    stage "L2 is off"
+    qmp x-query-nested-iommu
+    wait_for 5 "an answer of QEMU" answered
+    sed -n 's/^{"return": \[/NESTED-IOMMU &/p' /run/qmp.log
+    qmp quit
+    wait_for 10 "the end of QEMU" l2_gone
+    exec 4>&-
+    [ ! -s /run/l2.stderr ] || fail "QEMU of L2: $(cat /run/l2.stderr)"
+    l2_said '^lab: exit 0' || fail "L2 is not content"
+}

@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+initramfs.py BUILD
+
+Makes BUILD/lab/{l2,l1}.cpio.  The one of L2 has busybox, the programs of the
+lab and the scripts.  The one of L1 has that as well, and our QEMU with its
+libraries and firmware, the kernel and the initramfs of L2, the conformance
+program and the kernel's own selftests.
+"""
+
+import glob
+import os
+import re
+import stat
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+FIRMWARE = ('bios-256k.bin', 'kvmvapic.bin', 'linuxboot_dma.bin')
+# What the lab's programs are made of, and with
+PROGRAMS = {
+    'vsva': ['lab/programs/vsva*.c'],
+    'iommufd-conformance': ['tests/conformance/*.c'],
+}
+ONLY_L1 = {'iommufd-conformance'}
+
+
+class Cpio:
+    """The "newc" format; see the kernel's initramfs buffer format document"""
+
+    def __init__(self, path):
+        self.out = open(path + '.new', 'wb')
+        self.path = path
+        self.inode = 0
+        self.known = set()
+
+    def entry(self, name, mode, data=b'', rdev=(0, 0)):
+        self.inode += 1
+        encoded = name.encode() + b'\0'
+        fields = (self.inode, mode, 0, 0, 1, 0, len(data), 0, 0, *rdev,
+                  len(encoded), 0)
+        head = b'070701' + b''.join(b'%08x' % f for f in fields) + encoded
+        self.out.write(head + bytes(-len(head) % 4))
+        self.out.write(data + bytes(-len(data) % 4))
+
+    def folder(self, name):
+        if name and name not in self.known:
+            self.folder(os.path.dirname(name))
+            self.known.add(name)
+            self.entry(name, stat.S_IFDIR | 0o755)
+
+    def file(self, name, source, mode=0o755):
+        self.folder(os.path.dirname(name))
+        with open(source, 'rb') as data:
+            self.entry(name, stat.S_IFREG | mode, data.read())
+
+    def close(self):
+        self.entry('TRAILER!!!', 0)
+        self.out.close()
+        os.rename(self.path + '.new', self.path)
+
+
+def run(*command):
+    done = subprocess.run(command, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        sys.exit(f'qemu-nested: error: {" ".join(command)}\n{done.stdout}')
+    return done.stdout
+
+
+def newer(target, sources):
+    """Whether target is younger than all of the sources"""
+    return os.path.exists(target) and \
+        all(os.path.getmtime(s) <= os.path.getmtime(target) for s in sources)
+
+
+def program(build, name):
+    """Linked statically: an initramfs needs no libraries for it"""
+    sources = sorted(s for pattern in PROGRAMS[name]
+                     for s in glob.glob(os.path.join(TOP, pattern)))
+    headers = glob.glob(os.path.join(TOP, 'lab/programs/*.h')) + \
+        glob.glob(os.path.join(TOP, 'tests/conformance/*.h'))
+    target = os.path.join(build, 'lab', name)
+    if not newer(target, sources + headers):
+        run('cc', '-std=gnu11', '-O2', '-Wall', '-static', '-pthread',
+            '-I', os.path.join(build, 'src/linux-headers'),
+            '-I', os.path.join(TOP, 'include'), '-o', target, *sources)
+    return target
+
+
+def base_system(cpio, build):
+    for name in ('dev', 'proc', 'sys', 'run', 'tmp', 'etc', 'sbin', 'usr/bin',
+                 'usr/sbin'):
+        cpio.folder(name)
+    cpio.entry('dev/console', stat.S_IFCHR | 0o600, rdev=(5, 1))
+    cpio.file('bin/busybox', '/bin/busybox')
+    cpio.file('init', os.path.join(TOP, 'lab/guest/init'))
+    scripts = glob.glob(os.path.join(TOP, 'lab/scenarios/*.sh')) + \
+        glob.glob(os.path.join(TOP, 'lab/guest/*.sh'))
+    for path in sorted(scripts):
+        cpio.file('lab/' + os.path.basename(path), path)
+
+
+def libraries(binary):
+    """Libraries and the dynamic linker; the vdso is no file"""
+    return sorted(set(re.findall(r'(/\S+) \(0x', run('ldd', binary))))
+
+
+def make_l2(build):
+    path = os.path.join(build, 'lab/l2.cpio')
+    cpio = Cpio(path)
+    base_system(cpio, build)
+    for name in sorted(set(PROGRAMS) - ONLY_L1):
+        cpio.file('bin/' + name, program(build, name))
+    cpio.close()
+    return path
+
+
+def make_l1(build, l2):
+    qemu = os.path.join(build, 'obj/qemu-system-x86_64')
+    stripped = os.path.join(build, 'lab/qemu-system-x86_64')
+    if not newer(stripped, [qemu]):
+        run('strip', '-o', stripped, qemu)
+
+    cpio = Cpio(os.path.join(build, 'lab/l1.cpio'))
+    base_system(cpio, build)
+    for name in sorted(PROGRAMS):
+        cpio.file('bin/' + name, program(build, name))
+    cpio.file('bin/qemu-system-x86_64', stripped)
+    for path in libraries(qemu):
+        cpio.file(path.lstrip('/'), path)
+    data = os.path.join(build, 'obj/qemu-bundle/usr/local/share/qemu')
+    for name in FIRMWARE:
+        cpio.file('usr/share/qemu/' + name, os.path.join(data, name), 0o644)
+    linux = os.path.join(build, 'lab/linux')
+    cpio.file('lab/bzImage', os.path.join(linux, 'bzImage'), 0o644)
+    cpio.file('lab/l2.cpio', l2, 0o644)
+    for path in sorted(glob.glob(os.path.join(linux, 'selftests/*'))):
+        cpio.file('bin/selftest-' + os.path.basename(path), path)
+    cpio.close()
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit('usage: initramfs.py BUILD')
+    build = os.path.abspath(sys.argv[1])
+    if not os.path.exists('/bin/busybox'):
+        sys.exit('qemu-nested: error: no /bin/busybox: install package '
+                 "'busybox-static'")
+    make_l1(build, make_l2(build))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,193 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+#   kernel.sh BUILD
+#
+# The kernel of L1 and L2, and the kernel's own iommufd selftests, from Debian's
+# linux-source package: BUILD/lab/linux/{bzImage,config,version,selftests/}.
+#
+# In the cache directory: the source (linux-source-VERSION.tar.xz), and what was
+# built of it with one list of options.  LAB_LINUX_SRC names a tarball of
+# another source.
+
+set -eu
+LC_ALL=C
+export LC_ALL
+umask 022
+unset CDPATH
+
+top=$(cd "$(dirname "$0")/.." && pwd -P)
+. "$top/scripts/nested/common.sh"
+. "$top/scripts/nested/base.sh"
+
+# Suites of Debian that have had a kernel with all that is needed, and the
+# oldest such series
+SUITES='trixie-backports sid'
+SERIES_MIN=7
+
+build=${1:?which build tree?}
+jobs=${2:-$(nproc)}
+options=$top/lab/kernel/x86_64.config
+
+cache=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/qemu-nested
+offline=no
+saved=$(sed -n 's/^--cache-dir=//p' "$build/configure.args" 2>/dev/null ||:)
+[ -n "$saved" ] && cache=$saved
+grep -qx -e --offline "$build/configure.args" 2>/dev/null && offline=yes
+
+lab=$build/lab
+mkdir -p "$lab"
+exec 9>"$lab/.lock"
+flock 9
+
+# source_from_cache: the newest that is there
+source_from_cache() {
+    source=$(find "$cache" -maxdepth 1 -name 'linux-source-*.tar.xz' \
+        2>/dev/null | sort -V | tail -n 1)
+    [ -n "$source" ]
+}
+
+# newest_package SUITE: "linux-source-7.3 7.3.4-1~bpo13+1"
+newest_package() {
+    : >"$apt_dir/log"
+    private_apt apt-cache search --names-only '^linux-source-[0-9.]+$' || :
+    name=$(sed -n 's/^\(linux-source-[0-9.]*\) .*/\1/p' "$apt_dir/log" |
+        sort -V | tail -n 1)
+    series=${name#linux-source-}
+    [ -n "$name" ] && [ "${series%%.*}" -ge "$SERIES_MIN" ] || return 1
+    : >"$apt_dir/log"
+    private_apt apt-cache show "$name"
+    version=$(sed -n 's/^Version: //p' "$apt_dir/log" |
+        sort -V | tail -n 1)
+    [ -n "$version" ]
+}
+
+source_from_debian() {
+    have apt-get || {
+        note_failure "Debian package" "no apt-get on this machine"
+        return 1
+    }
+    for suite in $SUITES; do
+        rm -rf "$tmp/apt" "$tmp/deb"
+        mkdir "$tmp/deb"
+        private_apt_setup "$tmp/apt" "deb $suite main" || {
+            note_failure "Debian package" \
+                "apt has no Debian archive among its sources"
+            return 1
+        }
+        private_apt apt-get --error-on=any update || {
+            note_failure "$suite" "$(apt_reason "apt-get update failed")"
+            continue
+        }
+        newest_package || {
+            note_failure "$suite" "no linux-source of $SERIES_MIN.0 or later"
+            continue
+        }
+        say "getting $name $version of $suite (160 MB)"
+        (cd "$tmp/deb" && private_apt apt-get download "$name=$version") || {
+            note_failure "$suite" "$(apt_reason "download failed")"
+            continue
+        }
+        dpkg-deb --fsys-tarfile "$tmp"/deb/*.deb |
+            tar -xOf - "./usr/src/$name.tar.xz" >"$tmp/source"
+        source=$cache/linux-source-$version.tar.xz
+        mv "$tmp/source" "$source"
+        return 0
+    done
+    return 1
+}
+
+source_get() {
+    source=${LAB_LINUX_SRC:-}
+    if [ -n "$source" ]; then
+        [ -f "$source" ] || die "LAB_LINUX_SRC=$source: no such file"
+        return 0
+    fi
+    source_from_cache && return 0
+    if [ "$offline" = yes ]; then
+        note_failure download "--offline was given"
+    else
+        source_from_debian && return 0
+    fi
+    die "no Linux source to be had. Tried:$tried
+What to do: check the network, or give a tarball with LAB_LINUX_SRC=PATH"
+}
+
+# Of what no option here turns on, only the Kconfig files are wanted
+unpack() {
+    mkdir "$tmp/linux"
+    tar -C "$tmp/linux" --strip-components=1 \
+        --exclude='*/drivers/gpu/drm/*.[ch]' --exclude='*/sound/*.[ch]' \
+        --exclude='*/drivers/net/*/*.[ch]' --exclude='*/drivers/media/*.[ch]' \
+        --exclude='*/drivers/staging/*.[ch]' -xf "$source"
+}
+
+kmake() {
+    make -s -C "$tmp/linux" O="$tmp/obj" -j "$jobs" "$@" >>"$log" 2>&1 9>&- || {
+        tail -n 20 "$log" >&2
+        die "the kernel does not build (make $*); all messages: $log"
+    }
+}
+
+# kconfig drops silently what cannot be
+check_options() {
+    lost=$(grep '^CONFIG_' "$options" | while IFS= read -r line; do
+        case $line in
+        *=n) ! grep -q "^${line%n}" "$tmp/obj/.config" ;;
+        *) grep -qxF "$line" "$tmp/obj/.config" ;;
+        esac || echo "$line"
+    done)
+    [ -z "$lost" ] || die "this kernel source cannot be built with:
+$lost"
+}
+
+selftest() {
+    # shellcheck disable=SC2086
+    cc -O2 -w -static -D_GNU_SOURCE= -isystem "$tmp/obj/usr/include" \
+        -I "$tests" -o "$tmp/out/selftests/$1" "$tests/iommu/$1.c" -lcap \
+        >>"$log" 2>&1 || {
+        tail -n 20 "$log" >&2
+        die "the kernel's selftest $1 does not build (libcap-dev missing?)"
+    }
+}
+
+build_kernel() {
+    need flex flex
+    need bison bison
+    need bc bc
+    log=$lab/kernel.log
+    : >"$log"
+    say "unpacking ${source##*/}"
+    unpack
+    say "building the lab's kernel, some 8 minutes on 2 cores (log: $log)"
+    KCONFIG_ALLCONFIG=$options
+    export KCONFIG_ALLCONFIG
+    kmake allnoconfig
+    check_options
+    kmake bzImage
+    kmake headers
+    mkdir -p "$tmp/out/selftests"
+    tests=$tmp/linux/tools/testing/selftests
+    selftest iommufd
+    selftest iommufd_fail_nth
+    cp "$tmp/obj/arch/x86/boot/bzImage" "$tmp/out/"
+    cp "$tmp/obj/.config" "$tmp/out/config"
+    cp "$tmp/obj/include/config/kernel.release" "$tmp/out/version"
+    rm -rf "$kernel"
+    mv "$tmp/out" "$kernel"
+}
+
+source_key() {
+    case $source in
+    "$cache"/*) source_id=${source##*/linux-source-} ;;
+    *) source_id=$(sha256sum <"$source" | cut -c1-16) ;;
+    esac
+    echo "${source_id%.tar.xz}-$(sha256sum <"$options" | cut -c1-12)"
+}
+
+cache_writable
+cache_sweep
+source_get
+kernel=$cache/linux-x86_64-$(source_key)
+[ -f "$kernel/bzImage" ] || build_kernel
+ln -sfn "$kernel" "$lab/linux"

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh
+#
+# title: the conformance program, unchanged, on the kernel's /dev/iommu
+# timeout: 180
+# allow: Read-only mapping is disallowed on the domain which serves as the
+# allow: Invalid stage-1 address width
+# allow: 5-level paging not supported
+
+l1() {
+    bind "$(function_of $SVA_ENGINE)" vfio-pci
+    bind "$(function_of $NVME)" vfio-pci
+    iommufd-conformance --flavour vtd --require nest,pri,pasid
+}

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh
+#
+# title: QEMU is killed while page requests wait for it; L1 stays clean
+# timeout: 180
+
+l1() {
+    address=$(function_of $SVA_ENGINE)
+    before=$(iommu_pages)
+    for round in 1 2 3; do
+        bind "$address" vfio-pci
+        l2_start "$address"
+        wait_for 60 "DMA of L2" l2_said '^lab: ready'
+        # What the engine asks for now, nobody answers
+        kill -STOP "$l2_pid"
+        sleep 1
+        stage "killing QEMU, round $round"
+        kill -KILL "$l2_pid"
+        wait_for 10 "the end of QEMU" l2_gone
+        bind "$address" ''
+        is "pages of page tables" "$(iommu_pages)" "$before"
+    done
+    stage "the engine works for L1"
+    vsva --faults 500
+}
+
+l2() {
+    (while :; do vsva --faults 10000; done) >/dev/null &
+    sleep 2
+    echo "lab: ready"
+    sleep 1000
+}

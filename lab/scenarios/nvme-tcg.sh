@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh
+#
+# title: the same, L2 under plain TCG
+# timeout: 240
+
+l1() {
+    L2_ACCEL=tcg
+    L2_CPU=max
+    address=$(function_of $NVME)
+    bind "$address" vfio-pci
+    l2_start "$address"
+    l2_end 200
+}
+
+l2() {
+    . /lab/nvme.sh
+    nvme_l2
+}

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh
+#
+# title: functions change drivers, are reset, and L1 has lost nothing
+# timeout: 90
+
+l1() {
+    disk=$(function_of $NVME)
+    engine=$(function_of $SVA_ENGINE)
+    before=$(iommu_pages)
+    for round in 1 2 3; do
+        stage "round $round"
+        bind "$disk" vfio-pci
+        bind "$engine" vfio-pci
+        iommufd-conformance --require nest,pri,pasid --only 1,2,3
+        echo 1 >"/sys/bus/pci/devices/$disk/reset"
+        echo 1 >"/sys/bus/pci/devices/$engine/reset"
+        bind "$disk" nvme
+        wait_for 10 "the disk" test -b /dev/nvme0n1
+        is "checksum of the disk" "$(sha256sum </dev/nvme0n1)" "$lab_sum  -"
+        bind "$engine" ''
+    done
+    vsva --faults 500
+    bind "$engine" ''
+    is "pages of page tables" "$(iommu_pages)" "$before"
+}

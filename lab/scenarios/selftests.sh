@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh
+#
+# title: the kernel's own iommufd selftests
+# timeout: 300
+
+l1() {
+    echo 64 >/proc/sys/vm/nr_hugepages
+    selftest-iommufd
+    stage "with injected failures"
+    selftest-iommufd_fail_nth
+}
