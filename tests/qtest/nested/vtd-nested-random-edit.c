@@ -121,11 +121,11 @@ void random_edit_tables(Random *t)
     VtdOracleEdit *edit;
     bool table, was;
 
-    if (kind == EDIT_MAP && want == 4) {
-        want = 1;
-    } else if (kind == EDIT_CLEAR && want > 2 && random_chance(t, 70)) {
+    if (kind == EDIT_CLEAR && want > 2 && random_chance(t, 70)) {
         /* Not too often, or little is left */
         want = 2;
+    } else if (kind == EDIT_MAP) {
+        want = MIN(want, 3);
     }
     random_use_before(t, space, probe);
     slot = vtd_s1_entry(&t->o.mem, s1, 4, iova, want, &level);
@@ -133,6 +133,10 @@ void random_edit_tables(Random *t)
     mask = (1ULL << (12 + 9 * (level - 1))) - 1;
     was = entry & VTD_S1_P;
     table = was && level > 1 && !(entry & VTD_S1_PS);
+    if (!was) {
+        kind = EDIT_MAP;
+        want = MIN(want, 3);
+    }
     edit = vtd_oracle_edit(&t->o, s1);
 
     if (was) {

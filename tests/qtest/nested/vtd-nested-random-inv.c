@@ -102,11 +102,49 @@ static void tell_tag(Random *t, const VtdOracleTag *tag, uint64_t first,
     }
 }
 
+/* Not quite what is needed: it must not be taken for it */
+static void tell_nearly(Random *t, const VtdOracleTag *tag,
+                        const VtdOracleEdit *e)
+{
+    uint64_t span = e->last - e->first + 1;
+    VtdOracleCommand cmd = {
+        .type = VTD_DESC_PIOTLB, .granularity = VTD_INV_NARROW,
+        .did = tag->did, .pasid = tag->pasid, .addr = e->first,
+        .order = MIN(ctz64(span) - 12, MAMV), .leaf = random_chance(t, 50),
+    };
+
+    switch (random_upto(t, 5)) {
+    case 0:
+        cmd.leaf = true;
+        cmd.order = MIN(cmd.order + random_upto(t, 10), MAMV);
+        break;
+    case 1:
+        cmd.order -= cmd.order ? 1 + random_upto(t, cmd.order) : 0;
+        break;
+    case 2:
+        cmd.addr ^= span;
+        break;
+    case 3:
+        cmd.did ^= 1;
+        break;
+    default:
+        cmd.pasid ^= 1;
+        break;
+    }
+    tell(t, cmd);
+}
+
 static void tell_edit(Random *t, const VtdOracleEdit *e)
 {
     for (guint i = 0; i < e->tags->len; i++) {
         const VtdOracleTag *tag = &g_array_index(e->tags, VtdOracleTag, i);
 
+        if (tag->told) {
+            continue;
+        }
+        if (random_chance(t, 25)) {
+            tell_nearly(t, tag, e);
+        }
         if (!tag->told) {
             tell_tag(t, tag, e->first, e->last, e->tables);
         }

@@ -174,7 +174,7 @@ static Access access_of(Random *t, uint64_t s1, unsigned probe)
 /* Where it matters, mostly */
 static void some_dma(Random *t)
 {
-    Access list[6];
+    Access list[8];
 
     for (unsigned i = 0; i < ARRAY_SIZE(list); i++) {
         unsigned j = random_upto(t, RECENT);
