@@ -59,7 +59,7 @@ static void test_erratum(gconstpointer opaque)
     }
     iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, ROM, true, 2, NULL);
     g_assert_cmpuint(iommufd_model_counter(r.m, "IOAS_MAP", "errors"), ==, 0);
-   
+
     vtd_rig_stop(&r);
 }
 
