@@ -13,6 +13,10 @@ bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
     return true;
 }
 
+void iommufd_nested_vfio_release(VFIODevice *vbasedev)
+{
+}
+
 bool iommufd_nested_vfio_same_kind(VFIODevice *vbasedev,
                                    const VFIOIOASHwpt *hwpt)
 {

@@ -59,7 +59,6 @@ static void test_erratum(gconstpointer opaque)
     }
     iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, ROM, true, 2, NULL);
     g_assert_cmpuint(iommufd_model_counter(r.m, "IOAS_MAP", "errors"), ==, 0);
-
     vtd_rig_stop(&r);
 }
 
@@ -237,6 +236,37 @@ static void test_reset_window(void)
     pri_stop(&p);
 }
 
+/*
+ * A new kernel finds translation on, a PASID bound and a request unanswered,
+ * and brings a root table that knows nothing of it
+ */
+static void test_restart(void)
+{
+    IommufdDma how = { .with_pasid = true, .pasid = PRI_PASID };
+    PriRig p;
+    int index;
+
+    pri_start(&p);
+    pri_map(&p, IOVA, 0x44);
+    iommufd_model_expect_data(p.v.m, HOST_DEV0, &how, IOVA, 0x44, 16);
+    index = pri_miss(&p, true, IOVA + 0x1000);
+    pri_next(&p);
+
+    vtd_tables_init(&p.v.t, &p.v.mem, true);
+    p.v.regs.write64(p.v.regs.opaque, VTD_REG_RTADDR,
+                     vtd_tables_rtaddr(&p.v.t));
+    p.v.regs.write32(p.v.regs.opaque, VTD_REG_GCMD,
+                     VTD_GCMD_TE | VTD_GCMD_QIE | VTD_GCMD_SRTP);
+    g_assert_cmpint(pri_outcome(&p, index), ==, -1);
+    g_assert_cmpint(vtd_rig_peek(&p.v, HOST_DEV0, &how, IOVA), ==, -1);
+    g_assert_cmpint(vtd_rig_peek(&p.v, HOST_DEV0, NULL, IOVA), ==, -1);
+    g_assert_cmpuint(iommufd_model_live(p.v.m, "hwpt"), ==, 1);
+
+    pri_context(&p, VTD_CTX_DTE | VTD_CTX_PRE);
+    iommufd_model_expect_data(p.v.m, HOST_DEV0, &how, IOVA, 0x44, 16);
+    pri_stop(&p);
+}
+
 /* ----------------------------------------------------------- bus numbers */
 
 static void entry(VtdRig *r, uint16_t rid, uint16_t did, unsigned page)
@@ -405,6 +435,7 @@ int main(int argc, char **argv)
     qtest_add_data_func("/vtd-nested/machine/vf/pri", "on", test_vf);
     qtest_add_func("/vtd-nested/machine/flr", test_flr);
     qtest_add_func("/vtd-nested/machine/reset-window", test_reset_window);
+    qtest_add_func("/vtd-nested/machine/restart", test_restart);
     qtest_add_func("/vtd-nested/machine/renumber", test_renumber);
     qtest_add_func("/vtd-nested/machine/stop-cont", test_stop_cont);
     qtest_add_func("/vtd-nested/machine/never-answered", test_never_answered);
