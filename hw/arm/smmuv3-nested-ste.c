@@ -11,13 +11,21 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "system/address-spaces.h"
+#include "system/dma.h"
 #include "smmuv3-nested-internal.h"
 #include "trace.h"
 
 /* STE.S1Fmt and STE.S1DSS (5.2) */
 #define S1FMT_LINEAR        0
 #define S1FMT_RESERVED      3
+#define S1DSS_TERMINATE     0
+#define S1DSS_BYPASS        1
 #define S1DSS_RESERVED      3
+
+/* Level 1 descriptor of a CD table (5.4.1) */
+#define L1CD_VALID          1ULL
+#define L1CD_L2PTR          0x000ffffffffff000ULL
 
 /*
  * Fields of an STE that the host accepts (kernel: STRTAB_STE_0_NESTING_ALLOWED
@@ -251,4 +259,34 @@ bool smmuv3_nested_sync_range(SMMUv3Nested *n, uint32_t first, uint32_t last)
 bool smmuv3_nested_sync_all(SMMUv3Nested *n)
 {
     return smmuv3_nested_sync_range(n, 0, UINT32_MAX);
+}
+
+bool smmuv3_nested_cd(const STE *ste, dma_addr_t *addr)
+{
+    uint64_t desc;
+
+    *addr = STE_CTXPTR(ste);
+    if (!STE_S1CDMAX(ste) || STE_S1FMT(ste) == S1FMT_LINEAR) {
+        return true;
+    }
+    if (dma_memory_read(&address_space_memory, *addr, &desc, sizeof(desc),
+                        MEMTXATTRS_UNSPECIFIED) != MEMTX_OK) {
+        return false;
+    }
+    desc = le64_to_cpu(desc);
+    *addr = desc & L1CD_L2PTR;
+    return desc & L1CD_VALID;
+}
+
+bool smmuv3_nested_substreams(SMMUv3State *s, const STE *ste,
+                              SMMUTransCfg *cfg)
+{
+    if (!s->nested || !s->nested->active ||
+        smmuv3_nested_illegal(s->nested, ste)) {
+        return false;
+    }
+    /* Interrupts are the only requests here, and are nobody's to be told of */
+    cfg->aborted = STE_S1DSS(ste) == S1DSS_TERMINATE;
+    cfg->bypassed = STE_S1DSS(ste) == S1DSS_BYPASS;
+    return true;
 }

@@ -90,6 +90,18 @@ SMMUCmdError smmuv3_nested_flush(SMMUv3State *s, SMMUCmdError error)
     return error;
 }
 
+bool smmuv3_nested_cd(const STE *ste, dma_addr_t *addr)
+{
+    *addr = STE_CTXPTR(ste);
+    return true;
+}
+
+bool smmuv3_nested_substreams(SMMUv3State *s, const STE *ste,
+                              SMMUTransCfg *cfg)
+{
+    return false;
+}
+
 void smmuv3_nested_resume(SMMUv3State *s)
 {
 }

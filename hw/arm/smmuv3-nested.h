@@ -74,6 +74,19 @@ SMMUCmdError smmuv3_nested_command(SMMUv3State *s, const Cmd *cmd);
 SMMUCmdError smmuv3_nested_flush(SMMUv3State *s, SMMUCmdError error);
 
 /*
+ * For the emulation's own walk, with nested=off too: the CD of a request
+ * without SubstreamID. Return: false: C_BAD_SUBSTREAMID.
+ */
+bool smmuv3_nested_cd(const STE *ste, dma_addr_t *addr);
+
+/*
+ * Whether an STE may have substreams; says in @cfg what S1DSS makes of a
+ * request without one.
+ */
+bool smmuv3_nested_substreams(SMMUv3State *s, const STE *ste,
+                              SMMUTransCfg *cfg);
+
+/*
  * After a write to GERRORN. If CMDQ_ERR was acknowledged, what was blocked
  * for it gets its translation back.
  */

@@ -96,6 +96,79 @@ static void test_s1dss(void)
     smmu_rig_stop(&r);
 }
 
+#define MSI_DATA    0x4d534931
+
+/* Vector 0 of the device at @rid goes to @addr; BAR 2 holds the table */
+static void setup_msix(SmmuRig *r, uint16_t rid, uint64_t addr)
+{
+    const uint64_t bar = 0x10100000;
+    uint8_t pos = smmu_rig_config_read(r, rid, PCI_CAPABILITY_LIST);
+    uint64_t table;
+
+    while ((smmu_rig_config_read(r, rid, pos) & 0xff) != PCI_CAP_ID_MSIX) {
+        pos = smmu_rig_config_read(r, rid, pos) >> 8;
+        g_assert_cmpuint(pos, !=, 0);
+    }
+    smmu_rig_config_write(r, rid, PCI_BASE_ADDRESS_2, bar);
+    smmu_rig_config_write(r, rid, PCI_COMMAND,
+                          PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    table = bar + (smmu_rig_config_read(r, rid, pos + PCI_MSIX_TABLE) & ~7u);
+    qtest_writel(r->qts, table, addr);
+    qtest_writel(r->qts, table + 4, addr >> 32);
+    qtest_writel(r->qts, table + 8, MSI_DATA);
+    qtest_writel(r->qts, table + 12, 0);
+    smmu_rig_config_write(r, rid, pos, PCI_MSIX_FLAGS_ENABLE << 16);
+}
+
+/* Whether an interrupt of the device arrives in page @page */
+static bool interrupt(SmmuRig *r, unsigned page)
+{
+    qtest_writel(r->qts, DATA + page * 4096 + 0x40, 0);
+    iommufd_model_do(r->m, "{\"cmd\":\"irq\",\"dev\":\"" HOST_DEV0
+                     "\",\"index\":2,\"vector\":0}");
+    for (unsigned i = 0; i < 200; i++) {
+        if (qtest_readl(r->qts, DATA + page * 4096 + 0x40) == MSI_DATA) {
+            return true;
+        }
+        g_usleep(1000);
+    }
+    return false;
+}
+
+/* The doorbell of an injected interrupt is an address of stage 1 */
+static void test_interrupt(void)
+{
+    static const SmmuS1Fmt fmts[] = {
+        SMMU_S1FMT_LINEAR, SMMU_S1FMT_4K_L2, SMMU_S1FMT_64K_L2,
+    };
+    SmmuCdTable cds;
+    SmmuS1 s1;
+    SmmuRig r;
+
+    smmu_rig_start_simple(&r, 1);
+    smmu_rig_enable(&r, 4);
+    smmu_rig_stage1(&r, SID0, ASID, IOVA, 5);
+    setup_msix(&r, SID0, IOVA + 0x40);
+    g_assert_true(interrupt(&r, 5));
+    for (size_t i = 0; i < ARRAY_SIZE(fmts); i++) {
+        s1 = smmu_rig_s1(&r, IOVA, 6 + i);
+        smmu_cdtab_init(&cds, &r.mem, fmts[i], 12);
+        smmu_cd_set(&cds, 0, &s1, ASID + 1 + i);
+        smmu_rig_ste(&r, SID0, &(SmmuSte) {
+            .cfg = SMMU_STE_S1, .cds = &cds, .s1dss = SMMU_S1DSS_SSID0 });
+        g_assert_true(interrupt(&r, 6 + i));
+        g_assert_false(interrupt(&r, 5));
+    }
+    smmu_rig_ste(&r, SID0, &(SmmuSte) {
+        .cfg = SMMU_STE_S1, .cds = &cds, .s1dss = SMMU_S1DSS_TERMINATE });
+    g_assert_false(interrupt(&r, 8));
+    setup_msix(&r, SID0, DATA + 9 * 4096 + 0x40);
+    smmu_rig_ste(&r, SID0, &(SmmuSte) {
+        .cfg = SMMU_STE_S1, .cds = &cds, .s1dss = SMMU_S1DSS_BYPASS });
+    g_assert_true(interrupt(&r, 9));
+    smmu_rig_stop(&r);
+}
+
 static void plug(SmmuRig *r, const char *id, const char *dev)
 {
     qtest_qmp_assert_success(r->qts, "{ 'execute': 'device_add', "
@@ -249,6 +322,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/smmu-nested/life/substreams", test_substreams);
     qtest_add_func("/smmu-nested/life/s1dss", test_s1dss);
+    qtest_add_func("/smmu-nested/life/interrupt", test_interrupt);
     qtest_add_func("/smmu-nested/life/hot-plug", test_hot_plug);
     qtest_add_func("/smmu-nested/life/hot-plug-blocked",
                    test_hot_plug_blocked);
