@@ -19,10 +19,10 @@
 #include <unistd.h>
 #include "vsva.h"
 
-#define TARGET_PAGES    64
+#define TARGET_PAGES    128
 #define TARGET_LEN      (TARGET_PAGES * PAGE)
-#define DESCS           32
-#define ROUNDS          60
+#define DESCS           12
+#define ROUNDS          20
 
 typedef struct Target {
     int fd;
@@ -128,6 +128,7 @@ static void race(Test *t, bool (*take)(Target *g), bool unmapped)
     uint64_t dma_ns = 0;
 
     seen = (Race) { };
+    engine_writel(t->e, SVA_GROUP, SVA_GROUP_MAX);
     for (int i = 0; i < ROUNDS && !failed(t); i++) {
         unsigned slot[DESCS];
         Target g;
@@ -150,6 +151,7 @@ static void race(Test *t, bool (*take)(Target *g), bool unmapped)
         }
         target_free(&g);
     }
+    engine_writel(t->e, SVA_GROUP, SVA_GROUP_DEFAULT);
     if (!failed(t) && unmapped && !seen.cut) {
         fail(t, "no descriptor met the change");
     }

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include "vsva.h"
 
-#define SAMPLES         200
+#define SAMPLES         100
 #define QUEUE_PAGES     256
 
 static void interrupt(Test *t)
