@@ -82,8 +82,6 @@ struct SMMUv3Nested {
     bool told;                  /* and the user knows */
     /* Loaded state: tables are read when bus numbers are loaded as well */
     bool stale;
-    /* IDRs as they come with saved state */
-    uint32_t saved_idr[6];
     Notifier machine_done;
     VMChangeStateEntry *vm_state;
 };

@@ -41,12 +41,19 @@ static bool smmuv3_nested_needed(void *opaque)
     return false;
 }
 
+static int smmuv3_nested_refuse(void *opaque, int version_id)
+{
+    return -EINVAL;
+}
+
 const VMStateDescription vmstate_smmuv3_nested = {
     .name = "smmuv3/nested",
     .version_id = 1,
     .minimum_version_id = 1,
     .needed = smmuv3_nested_needed,
+    .post_load = smmuv3_nested_refuse,
     .fields = (const VMStateField[]) {
+        VMSTATE_UINT32_ARRAY(nested_props.saved_idr, SMMUv3State, 6),
         VMSTATE_END_OF_LIST()
     }
 };

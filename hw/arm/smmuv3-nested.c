@@ -191,7 +191,7 @@ int smmuv3_nested_pre_save(void *opaque)
     SMMUv3State *s = opaque;
 
     if (s->nested && s->nested->active) {
-        memcpy(s->nested->saved_idr, s->idr, sizeof(s->idr));
+        memcpy(s->nested_props.saved_idr, s->idr, sizeof(s->idr));
         iommufd_nested_quiesce(s->nested->core);
     }
     return 0;
@@ -202,43 +202,45 @@ int smmuv3_nested_post_load(void *opaque, int version_id)
     SMMUv3State *s = opaque;
     SMMUv3Nested *n = s->nested;
 
-    if (n && n->active) {
-        n->enabled = smmu_enabled(s);
-        n->abort = FIELD_EX32(s->gbpa, GBPA, ABORT);
-        /* Bridges, and with them bus numbers, are loaded after us */
-        n->stale = true;
+    if (!n || !n->active) {
+        return 0;
     }
+    /* No IDR0 is zero */
+    if (!s->nested_props.saved_idr[0]) {
+        error_report("arm-smmuv3: the guest comes from nested=off, but here "
+                     "it is on");
+        return -EINVAL;
+    }
+    n->enabled = smmu_enabled(s);
+    n->abort = FIELD_EX32(s->gbpa, GBPA, ABORT);
+    /* Bridges, and with them bus numbers, are loaded after us */
+    n->stale = true;
     return 0;
 }
 
 /* The guest has read the IDRs, so they must be the same here */
 static int smmuv3_nested_idr_post_load(void *opaque, int version_id)
 {
-    SMMUv3Nested *n = opaque;
+    SMMUv3State *s = opaque;
+    const uint32_t *saved = s->nested_props.saved_idr;
 
-    for (size_t i = 0; i < ARRAY_SIZE(n->saved_idr); i++) {
-        if (n->saved_idr[i] != n->s->idr[i]) {
+    if (!s->nested || !s->nested->active) {
+        error_report("arm-smmuv3: the guest comes from nested=on, but here it "
+                     "is off");
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(s->idr); i++) {
+        if (saved[i] != s->idr[i]) {
             error_report("arm-smmuv3: the guest has been promised IDR%zu 0x%"
                          PRIx32 ", but here it is 0x%" PRIx32 "; give the "
                          "same values to ats, ril, asid16, cd2l, gran4k, "
                          "gran16k, gran64k, ssidsize and oas on both sides",
-                         i, n->saved_idr[i], n->s->idr[i]);
+                         i, saved[i], s->idr[i]);
             return -EINVAL;
         }
     }
     return 0;
 }
-
-static const VMStateDescription vmstate_smmuv3_nested_idr = {
-    .name = "smmuv3/nested/idr",
-    .version_id = 1,
-    .minimum_version_id = 1,
-    .post_load = smmuv3_nested_idr_post_load,
-    .fields = (const VMStateField[]) {
-        VMSTATE_UINT32_ARRAY(saved_idr, SMMUv3Nested, 6),
-        VMSTATE_END_OF_LIST()
-    }
-};
 
 static bool smmuv3_nested_needed(void *opaque)
 {
@@ -252,9 +254,9 @@ const VMStateDescription vmstate_smmuv3_nested = {
     .version_id = 1,
     .minimum_version_id = 1,
     .needed = smmuv3_nested_needed,
+    .post_load = smmuv3_nested_idr_post_load,
     .fields = (const VMStateField[]) {
-        VMSTATE_STRUCT_POINTER(nested, SMMUv3State,
-                               vmstate_smmuv3_nested_idr, SMMUv3Nested),
+        VMSTATE_UINT32_ARRAY(nested_props.saved_idr, SMMUv3State, 6),
         VMSTATE_END_OF_LIST()
     }
 };

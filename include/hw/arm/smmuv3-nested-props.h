@@ -21,6 +21,8 @@ typedef struct SMMUv3NestedProps {
     OnOffAuto gran64k;
     char *ssidsize;             /* bits, or "auto" */
     char *oas;
+    /* No property: the IDRs, as they are in saved state */
+    uint32_t saved_idr[6];
 } SMMUv3NestedProps;
 
 #endif

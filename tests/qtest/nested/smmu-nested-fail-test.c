@@ -130,6 +130,35 @@ static void test_sweep(gconstpointer opaque)
     run(call, 1, "EINVAL");
 }
 
+/*
+ * A guest may go on behind an invalidation that the host failed to do, as
+ * Linux does. What it gets back must not be what was cached before.
+ */
+static void test_skipped(void)
+{
+    unsigned at;
+    SmmuS1 s1;
+    SmmuRig r;
+
+    smmu_rig_start_simple(&r, 2);
+    smmu_rig_enable(&r, 4);
+    smmu_rig_fill(&r, 1, 0x11);
+    smmu_rig_fill(&r, 2, 0x22);
+    s1 = smmu_rig_stage1(&r, SID0, ASID, IOVA, 1);
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x11);
+    iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
+                     "\"HWPT_INVALIDATE:1:errno=ENOMEM\"}");
+    smmu_s1_map(&s1, IOVA, DATA + 2 * 4096, 4096, 12, SMMU_PTE_USER_RW);
+    at = smmu_rig_cons(&r);
+    smmu_queue_push(&r.cmdq, smmu_tlbi_va(ASID, IOVA, true));
+    g_assert_cmpint(smmu_cmdq_sync(&r.cmdq, &r.regs), ==, CERROR_ILL);
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, -1);
+    iommu_mem_write64(&r.mem, r.cmdq.base + at * 16, smmu_sync().dw[0]);
+    recover(&r);
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x22);
+    smmu_rig_stop(&r);
+}
+
 /* The first objects of the host: the device does not come up */
 static void test_realize(void)
 {
@@ -165,6 +194,7 @@ int main(int argc, char **argv)
                         test_sweep);
     qtest_add_data_func("/smmu-nested/fail/invalidate", "HWPT_INVALIDATE",
                         test_sweep);
+    qtest_add_func("/smmu-nested/fail/skipped", test_skipped);
     qtest_add_func("/smmu-nested/fail/realize", test_realize);
     return g_test_run();
 }

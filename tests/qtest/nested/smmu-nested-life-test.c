@@ -317,6 +317,52 @@ static void test_idr(void)
     smmu_rig_expect_refusal(host, "nested=on,gran16k=on", 1, "'gran16k'");
 }
 
+static void save(const char *host, const char *props, const char *uri)
+{
+    SmmuRig r;
+
+    smmu_rig_start(&r, host, props, 0, "");
+    smmu_rig_enable(&r, 4);
+    qtest_qmp_assert_success(r.qts, "{ 'execute': 'migrate', "
+                             "'arguments': { 'uri': %s } }", uri);
+    for (bool done = false; !done; g_usleep(1000)) {
+        QDict *answer = qtest_qmp_assert_success_ref(r.qts,
+                            "{ 'execute': 'query-migrate' }");
+        const char *status = qdict_get_try_str(answer, "status");
+
+        g_assert_cmpstr(status, !=, "failed");
+        done = !g_strcmp0(status, "completed");
+        qobject_unref(answer);
+    }
+    smmu_rig_stop(&r);
+}
+
+/* Saved state has the IDRs that the guest has read; no other will do */
+static void test_migration(void)
+{
+    g_autofree char *file = g_strdup_printf("%s/smmu-%d", g_get_tmp_dir(),
+                                            getpid());
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    g_autofree char *in = g_strdup_printf("-incoming %s ", uri);
+    g_autofree char *on = g_strdup_printf("nested=on %s", in);
+    g_autofree char *off = g_strdup_printf("nested=off %s", in);
+    g_autofree char *other = g_strdup_printf("nested=on,ril=off %s", in);
+    g_autofree char *host = smmu_rig_host(1, "", "");
+    SmmuRig r;
+
+    save(host, "nested=on", uri);
+    smmu_rig_start(&r, host, "nested=on", 0, in);
+    while (!(smmu_rig_read(&r, SMMU_REG_CR0) & 1)) {
+        g_usleep(1000);
+    }
+    smmu_rig_stop(&r);
+    smmu_rig_expect_refusal(host, other, 0, "promised IDR3");
+    smmu_rig_expect_refusal(host, off, 0, "comes from nested=on");
+    save(host, "nested=off", uri);
+    smmu_rig_expect_refusal(host, on, 0, "comes from nested=off");
+    unlink(file);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -329,5 +375,6 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/life/renumber", test_renumber);
     qtest_add_func("/smmu-nested/life/two-hosts", test_two_hosts);
     qtest_add_func("/smmu-nested/life/idr", test_idr);
+    qtest_add_func("/smmu-nested/life/migration", test_migration);
     return g_test_run();
 }
