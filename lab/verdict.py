@@ -16,10 +16,17 @@ BAD = re.compile(
 # the emulated machine lacks, each with its reason
 HARMLESS = [
     re.compile(text) for text in (
-        # The debugfs of the IOMMU, which the lab's kernel has, says so at length
+        # The debugfs of the IOMMU says at length that it is there
         r'^l\d kernel: (\*\*.*|)$',
         # An emulated clock on a machine that is busy
-        r'tsc: Unable to calibrate|TSC calibration failed',
+        r'tsc: Unable to calibrate|TSC calibration failed'
+        r'|APIC timer disabled|Could not switch to high resolution'
+        r'|Clockevents: could not switch',
+        # An interrupt of the firmware's time
+        r'APIC: Stale IRR',
+        # The clock as KVM reads it before and after the kernel refines it, and
+        # an MSR that QEMU tries
+        r'kvm: user requested TSC rate below', r'Unhandled WRMSR\(0xc0010007\)',
         # Said of every reset
         r'(resetting|reset done)$',
         r'DMAR: .*Using Queued invalidation',

@@ -24,14 +24,18 @@ is() {
     note "$1: $2"
 }
 
+seconds() {
+    read -r uptime rest </proc/uptime
+    echo "${uptime%.*}"
+}
+
 # wait_for SECONDS WHAT COMMAND...: until the command succeeds
 wait_for() {
-    tries=$(($1 * 20))
+    end=$(($(seconds) + $1))
     what=$2
     shift 2
     until "$@"; do
-        tries=$((tries - 1))
-        [ $tries -gt 0 ] || fail "$what did not happen"
+        [ "$(seconds)" -lt "$end" ] || fail "$what did not happen"
         usleep 50000
     done
 }
@@ -75,7 +79,8 @@ NVME=1b36:0010
 # ------------------------------------------------------------- L1 starts L2
 
 L2_ACCEL=kvm
-L2_CPU=host
+# The deadline timer of the emulated SVM is late by seconds
+L2_CPU=host,tsc-deadline=off
 L2_IOMMU=intel-iommu,nested=on
 # Patterns of trace events, for l1.qemu
 L2_TRACE=
@@ -111,7 +116,7 @@ l2_start() {
         -chardev pipe,id=qmp,path=/run/qmp \
         -mon chardev=qmp,mode=control \
         -kernel /lab/bzImage -initrd /lab/l2.cpio -append \
-        "console=ttyS0 panic=-1 no_timer_check tsc=reliable lab.level=l2 \
+        "console=ttyS0 panic=-1 no_timer_check lab.level=l2 \
 lab.scenario=$lab_scenario lab.sum=${lab_sum:-}" \
         "$@" 2>/run/l2.stderr &
     l2_pid=$!
@@ -153,6 +158,8 @@ l2_end() {
     qmp quit
     wait_for 10 "the end of QEMU" l2_gone
     exec 4>&-
-    [ ! -s /run/l2.stderr ] || fail "QEMU of L2: $(cat /run/l2.stderr)"
+    # The base maps no BARs for peer-to-peer DMA, and says so
+    ! grep -v 'IOMMU_IOAS_MAP failed: .* PCI BAR?' /run/l2.stderr ||
+        fail "QEMU of L2 printed something"
     l2_said '^lab: exit 0' || fail "L2 is not content"
 }
