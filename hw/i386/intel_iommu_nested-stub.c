@@ -88,7 +88,7 @@ void vtd_nested_iotlb_reg(IntelIOMMUState *s, uint64_t iotlb)
 {
 }
 
-bool vtd_nested_inv_before(IntelIOMMUState *s, const VTDInvDesc *desc,
+bool vtd_nested_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
                            uint8_t *type)
 {
     return true;

@@ -86,12 +86,13 @@ void vtd_nested_iotlb_reg(IntelIOMMUState *s, uint64_t iotlb);
 
 /*
  * Before the base handles a descriptor of the invalidation queue. Sets @type
- * to VTD_INV_DESC_NESTED_DONE if the base is to skip it.
+ * to VTD_INV_DESC_NESTED_DONE if the base is to skip it, and takes bits from
+ * @desc that the base does not know.
  *
  * Return: false: invalidation queue error at s->iq_head, which may have been
  * set back to an earlier descriptor that the host refused.
  */
-bool vtd_nested_inv_before(IntelIOMMUState *s, const VTDInvDesc *desc,
+bool vtd_nested_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
                            uint8_t *type);
 
 /* After the base has handled it; returns as above */

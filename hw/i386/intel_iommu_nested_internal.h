@@ -25,6 +25,7 @@
 #define VTD_ECAP_PSS_SHIFT          35
 #define VTD_ECAP_PSS_MASK           (0x1fULL << VTD_ECAP_PSS_SHIFT)
 #define VTD_ECAP_PDS                (1ULL << 42)
+#define VTD_INV_DESC_WAIT_PD        (1ULL << 7)
 #define VTD_ECAP_SMPWC              (1ULL << 48)
 
 /* Fault reasons that the base has no name for (7.1.3) */

@@ -198,7 +198,7 @@ static bool vtd_nested_device_tlb_is_ours(VTDNested *n, uint16_t sid)
     return true;
 }
 
-bool vtd_nested_inv_before(IntelIOMMUState *s, const VTDInvDesc *desc,
+bool vtd_nested_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
                            uint8_t *type)
 {
     VTDNested *n = s->nested;
@@ -210,6 +210,13 @@ bool vtd_nested_inv_before(IntelIOMMUState *s, const VTDInvDesc *desc,
     switch (*type) {
     case VTD_INV_DESC_WAIT:
         vtd_nested_count(n, VTD_NESTED_CMD_WAIT);
+        /*
+         * Page requests of a PASID that has gone were drained by the host when
+         * it was detached (7.10). Whoever comes next knows no such bit.
+         */
+        if (s->ecap & VTD_ECAP_PDS) {
+            desc->lo &= ~VTD_INV_DESC_WAIT_PD;
+        }
         return vtd_nested_inv_flush(s);
     case VTD_INV_DESC_DEVICE:
         if (!(desc->lo & VTD_INV_DESC_DEVICE_IOTLB_RSVD_LO) &&
