@@ -304,6 +304,23 @@ static void test_no_capability(void)
     vtd_rig_stop(&r);
 }
 
+/* Linux drains page requests behind the teardown of a PASID (VT-d 7.10) */
+static void test_drain(void)
+{
+    VtdRig r;
+
+    start(&r, 1);
+    bind_pasid(&r, RID0, 5, 7, vtd_rig_s1(&r, IOVA, 0));
+    vtd_pasid_clear(&r.t, RID0, 5);
+    vtd_rig_inv_pasid(&r, 7, 5);
+    vtd_queue_push(&r.q, (VtdDesc) { {
+        VTD_DESC_WAIT | 1 << 6 | 1 << 7,        /* FN, PD */
+    } });
+    vtd_rig_sync(&r);
+    g_assert_cmphex(vtd_rig_fsts(&r), ==, 0);
+    vtd_rig_stop(&r);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -319,5 +336,6 @@ int main(int argc, char **argv)
                    test_capability_place);
     qtest_add_func("/vtd-nested/pasid/width", test_width);
     qtest_add_func("/vtd-nested/pasid/no-capability", test_no_capability);
+    qtest_add_func("/vtd-nested/pasid/drain", test_drain);
     return g_test_run();
 }
