@@ -21,7 +21,7 @@ HARMLESS = [
         # An emulated clock on a machine that is busy
         r'tsc: Unable to calibrate|TSC calibration failed'
         r'|APIC timer disabled|Could not switch to high resolution'
-        r'|Clockevents: could not switch',
+        r'|Clockevents: could not switch|APIC calibration not consistent',
         # An interrupt of the firmware's time
         r'APIC: Stale IRR',
         # The clock as KVM reads it before and after the kernel refines it, and
