@@ -76,8 +76,13 @@ typedef struct IOMMUFDTarget {
     QTAILQ_ENTRY(IOMMUFDTarget) next;   /* in IOMMUFDNested.dirty if num */
 } IOMMUFDTarget;
 
-/* What makes two HWPTs of a host instance the same: compared as bytes */
+/*
+ * What makes two HWPTs of a host instance the same: compared as bytes. The
+ * domain is part of it because the host tags what it caches by HWPT: users in
+ * two domains of the guest would see what only the other has to invalidate.
+ */
 typedef struct IOMMUFDHwptKey {
+    uint32_t domain;
     uint32_t data_type;
     uint32_t data_len;
     uint32_t page_requests;

@@ -43,8 +43,9 @@ static void hwpt_key(IOMMUFDHwptKey *key, const IOMMUFDNestedTranslation *t,
     assert(t->data_len && t->data_len <= IOMMUFD_NESTED_DATA_MAX);
     /* Compared as bytes: no padding, and zero beyond data_len */
     QEMU_BUILD_BUG_ON(sizeof(*key) !=
-                      4 * sizeof(uint32_t) + IOMMUFD_NESTED_DATA_MAX);
+                      5 * sizeof(uint32_t) + IOMMUFD_NESTED_DATA_MAX);
     memset(key, 0, sizeof(*key));
+    key->domain = t->domain;
     key->data_type = t->data_type;
     key->data_len = t->data_len;
     key->page_requests = t->page_requests;

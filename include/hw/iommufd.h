@@ -444,7 +444,7 @@ typedef enum IOMMUFDNestedState {
  * @reason: BLOCKED: why, for humans and queries; static or interned
  * @data_type: STAGE1: enum iommu_hwpt_data_type
  * @data: STAGE1: for the host, copied; unused bytes and padding zero, because
- *        equal bytes behind one host instance share one HWPT
+ *        equal bytes in one @domain behind one host instance share one HWPT
  * @data_len: STAGE1: at most IOMMUFD_NESTED_DATA_MAX
  * @page_requests: STAGE1: give the HWPT a fault queue. The device must have
  *                 PRI, ATS must be on, and it must not be a VF of a function

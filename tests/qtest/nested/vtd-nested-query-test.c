@@ -306,7 +306,10 @@ static void start(PriRig *p, unsigned num)
     }
 }
 
-/* In each state there is; @s1 is shared by RID 0, and PASIDs of 0 and 1 */
+/*
+ * In each state there is; @s1 is what RID 0 has, and what PASIDs of 0 and 1
+ * share in a domain of their own
+ */
 static void start_states(PriRig *p)
 {
     static const VtdPgtt pgtt[] = {
@@ -380,12 +383,13 @@ static void test_states(void)
     answer = query_both(p.v.qts);
     v = viommu(answer);
     expect_ids(&p, answer);
-    expect_hwpt(rid(answer, HOST_DEV0), 3, DID_RID, 0);
-    expect_hwpt(pasid(answer, HOST_DEV0, 0, PRI_PASID), 3, DID, PRI_PASID);
+    expect_hwpt(rid(answer, HOST_DEV0), 1, DID_RID, 0);
+    expect_hwpt(pasid(answer, HOST_DEV0, 0, PRI_PASID), 2, DID, PRI_PASID);
     expect_state(rid(answer, HOST_DEV1), "bypass", NULL);
     expect_hwpt(pasid(answer, HOST_DEV1, 0, 3), 1, DID, 3);
-    expect_hwpt(pasid(answer, HOST_DEV1, 1, PRI_PASID), 3, DID, PRI_PASID);
-    g_assert_cmpint(qdict_get_int(rid(answer, HOST_DEV0), "hwpt"), ==,
+    expect_hwpt(pasid(answer, HOST_DEV1, 1, PRI_PASID), 2, DID, PRI_PASID);
+    g_assert_cmpint(qdict_get_int(pasid(answer, HOST_DEV0, 0, PRI_PASID),
+                                  "hwpt"), ==,
                     qdict_get_int(pasid(answer, HOST_DEV1, 1, PRI_PASID),
                                   "hwpt"));
     /* An entry that is refused, and none */
@@ -393,9 +397,9 @@ static void test_states(void)
     expect_state(rid(answer, HOST_DEV3), "blocked",
                  "context entry not present");
 
-    g_assert_cmpint(qdict_get_int(v, "hwpts"), ==, 2);
+    g_assert_cmpint(qdict_get_int(v, "hwpts"), ==, 3);
     g_assert_cmpint(qdict_get_int(v, "pasids"), ==, 3);
-    g_assert_cmpint(qdict_get_int(host_of(answer), "hwpts"), ==, 2);
+    g_assert_cmpint(qdict_get_int(host_of(answer), "hwpts"), ==, 3);
     g_assert_true(qdict_haskey(host_of(answer), "fault-queue"));
     qobject_unref(answer);
     pri_stop(&p);

@@ -268,9 +268,15 @@ static void test_targets(void)
     g_assert_false(iommufd_nested_inv_pending(t.n));
 
     /* Same tables under a second name: found by either */
-    bind_stage1(&t, 0, 7, 0x1000, 3, 7);
-    inv(&t, 3, 7, e, 0, NULL);
+    g_assert_cmpuint(bind_stage1(&t, 0, 7, 0x1000, 1, 7), ==, a);
+    inv(&t, 1, 7, e, 0, NULL);
     inv(&t, 1, 0, e, 1, NULL);
+    flush_ok(&t);
+    expect(a, &e, 1);
+
+    /* In a second domain: caches of its own, told on their own */
+    a = bind_stage1(&t, 0, 8, 0x1000, 3, 8);
+    inv(&t, 3, 8, e, 0, NULL);
     flush_ok(&t);
     expect(a, &e, 1);
     teardown(&t);
