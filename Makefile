@@ -23,8 +23,8 @@ export CCACHE_NOHASHDIR := 1
 export CCACHE_BASEDIR := $(build)
 
 .PHONY: all build slim deps check demo install dist clean distclean help \
-	patches-edit patches-refresh check-style check-build check-docs check-unit \
-	check-model check-qtest check-upstream check-lab check-sanitizers
+	patches-edit patches-refresh check-style check-build check-docs check-report \
+	check-unit check-model check-qtest check-upstream check-lab check-sanitizers
 
 all: build
 
@@ -50,7 +50,7 @@ check:
 	@$(check) begin
 	@$(MAKE) --no-print-directory slim
 	@status=0; \
-	for part in style build docs unit model qtest upstream; do \
+	for part in style build docs report unit model qtest upstream; do \
 		$(check) $$part || status=1; \
 	done; \
 	$(check) total || status=1; \
@@ -59,8 +59,8 @@ check:
 # The model is what the qtests stand on: its own tests come with them
 parts_of_qtest := model qtest
 
-check-style check-build check-docs check-unit check-model check-qtest \
-check-upstream: slim
+check-style check-build check-docs check-report check-unit check-model \
+check-qtest check-upstream: slim
 	@$(check) begin
 	@status=0; \
 	for part in $(or $(parts_of_$(@:check-%=%)),$(@:check-%=%)); do \
@@ -132,6 +132,7 @@ help:
 #@ make check-style      checkpatch, headers, -Werror on our files
 #@ make check-build      configure itself: join, interrupt, errors
 #@ make check-docs       every command line of the manual
+#@ make check-report     what make demo tells of a run
 #@ make check-unit       our unit tests
 #@ make check-model      the /dev/iommu model: conformance, mutation, random
 #@ make check-qtest      our qtests on the /dev/iommu model, and its own tests

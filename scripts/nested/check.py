@@ -33,7 +33,8 @@ SUITES = {
 SANITIZER_LEAKS = {'unit': 1, 'model': 1, 'qtest': 0}
 SANITIZER_SLOWER = 6
 
-PARTS = ['style', 'build', 'docs', 'unit', 'model', 'qtest', 'upstream']
+PARTS = ['style', 'build', 'docs', 'report', 'unit', 'model', 'qtest',
+         'upstream']
 
 TAP_LINE = re.compile(r'^(not ok|ok)\b[ ]*\d*(.*)$')
 
@@ -226,6 +227,9 @@ def main():
     elif args.part == 'docs':
         ok = tap_script(args, 'docs', [
             os.path.join(TOP, 'tests/docs/commands.py'), args.build])
+    elif args.part == 'report':
+        ok = tap_script(args, 'report', [
+            'python3', os.path.join(TOP, 'tests/lab/report-test.py')])
     elif args.part == 'upstream':
         results = Results(args.build, 'upstream')
         upstream.run(TOP, args.build, args.jobs, results)
