@@ -2,7 +2,7 @@
 # shellcheck shell=sh
 #
 # title: the same, L2 under plain TCG
-# timeout: 240
+# timeout: 480
 
 l1() {
     L2_ACCEL=tcg
