@@ -275,10 +275,11 @@ static void test_targets(void)
     expect(a, &e, 1);
 
     /* In a second domain: caches of its own, told on their own */
-    a = bind_stage1(&t, 0, 8, 0x1000, 3, 8);
+    b = bind_stage1(&t, 0, 8, 0x1000, 3, 8);
+    g_assert_cmpuint(b, !=, a);
     inv(&t, 3, 8, e, 0, NULL);
     flush_ok(&t);
-    expect(a, &e, 1);
+    expect(b, &e, 1);
     teardown(&t);
 }
 
