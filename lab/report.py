@@ -15,6 +15,8 @@ import re
 import statistics
 import sys
 
+import verdict
+
 TRACE = re.compile(r'(\S+Z) (iommufd_nested_\w+) (.*)')
 GROUP = re.compile(r'(.*): dev_id \d+ pasid (0x[0-9a-f]+) group \d+: '
                    r'(\d+) requests cookie (0x[0-9a-f]+): verdict (-?\d+)')
@@ -26,15 +28,6 @@ SUMMED = ('translations', 'tlb_hits', 'invalidations', 'tlb_dropped',
 
 class ReportError(Exception):
     """The logs cannot be what a run leaves"""
-
-
-def lines_of(folder, name):
-    try:
-        with open(os.path.join(folder, name), encoding='utf-8',
-                  errors='replace') as text:
-            return [line.rstrip() for line in text]
-    except FileNotFoundError:
-        return []
 
 
 def objects(lines, key):
@@ -91,8 +84,8 @@ class Run:
     """All that is known of one run"""
 
     def __init__(self, folder):
-        story = lines_of(folder, 'l2.story')
-        l1_story = lines_of(folder, 'l1.story')
+        story = verdict.read(folder, 'l2.story')
+        l1_story = verdict.read(folder, 'l1.story')
         self.tests = objects(story, 'test')
         marks = {o['vsva']: o for o in objects(story, 'vsva')}
         self.begin = marks.get('begin')
@@ -113,7 +106,7 @@ class Run:
                 answer = json.loads(line[len('NESTED-IOMMU '):])
                 self.viommus = answer.get('return', answer) \
                     if isinstance(answer, dict) else answer
-        self.trace = Trace(lines_of(folder, 'l1.qemu'))
+        self.trace = Trace(verdict.read(folder, 'l1.qemu'))
 
     def ok(self):
         return self.end['ok'] and all(t['ok'] for t in self.tests)
