@@ -123,7 +123,7 @@ unpack() {
 }
 
 kmake() {
-    make -s -C "$tmp/linux" O="$tmp/obj" -j "$jobs" "$@" >>"$log" 2>&1 9>&- || {
+    steps "$log" make -C "$tmp/linux" O="$tmp/obj" -j "$jobs" "$@" 9>&- || {
         tail -n 20 "$log" >&2
         die "the kernel does not build (make $*); all messages: $log"
     }

@@ -22,6 +22,30 @@ need() {
         "('make deps' installs all that is needed)"
 }
 
+# steps LOG COMMAND...: a build, of whose steps each 250th is told; all it prints
+# goes to LOG, or with LOG "-" what is no step to standard output.  Ends as the
+# command does.  A step is what ninja ("[7/99] ...") and the kernel's make
+# ("  CC      file") call so.
+steps() {
+    steps_log=$1
+    shift
+    { status=0; "$@" 2>&1 || status=$?; echo "exit $status"; } |
+        awk -v log_file="$steps_log" '
+        function tell(text) { print "qemu-nested:   " text; fflush() }
+        /^exit [0-9]+$/ { status = $2; next }
+        log_file != "-" { print >>log_file }
+        match($0, /^\[[0-9]+\/[0-9]+\] /) {
+            split(substr($0, 2, RLENGTH - 3), step, "/")
+            if (step[1] % 250 == 0) {
+                tell(step[1] " of " step[2])
+            }
+            next
+        }
+        /^  (CC|AS) / && ++files % 250 == 0 { tell(files " files") }
+        log_file == "-" { print; fflush() }
+        END { exit status }'
+}
+
 # hash_files: one line that changes when any file named on stdin does
 hash_files() {
     xargs -r sha256sum | sha256sum | cut -c1-16

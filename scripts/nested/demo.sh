@@ -25,12 +25,12 @@ if [ -f "$build/configure.args" ]; then
 else
     ./configure --slim --build-dir="$build"
 fi
-ninja -C "$build/obj" -j "$jobs" --quiet qemu-system-x86_64 ||
+steps - ninja -C "$build/obj" -j "$jobs" qemu-system-x86_64 ||
     die "the emulator does not build"
 
 say "2 of 3: the lab: emulated host, Linux, this QEMU in it, Linux again"
 status=0
-lab/run --build="$build" --jobs="$jobs" vsva || status=$?
+lab/run --build="$build" --jobs="$jobs" --progress vsva || status=$?
 run=$build/lab/runs/vsva
 
 say "3 of 3: what happened"
