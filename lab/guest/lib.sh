@@ -73,6 +73,15 @@ iommu_pages() {
     awk '$1 == "nr_iommu_pages" { print $2 }' /proc/vmstat
 }
 
+# pages_return N: as many are in use as before, when the last are freed
+pages_return() {
+    pages_end=$(($(seconds) + 5))
+    until [ "$(iommu_pages)" = "$1" ] || [ "$(seconds)" -ge "$pages_end" ]; do
+        usleep 50000
+    done
+    is "pages of page tables" "$(iommu_pages)" "$1"
+}
+
 SVA_ENGINE=1234:11e9
 NVME=1b36:0010
 
@@ -82,6 +91,10 @@ L2_ACCEL=kvm
 # The deadline timer of the emulated SVM is late by seconds
 L2_CPU=host,tsc-deadline=off
 L2_IOMMU=intel-iommu,nested=on
+# What a reset does: shutdown ends a kernel that has panicked
+L2_REBOOT=shutdown
+# More words for L2's kernel
+L2_APPEND=
 # Patterns of trace events, for l1.qemu
 L2_TRACE=
 
@@ -106,7 +119,7 @@ l2_start() {
     : >/run/l2.story
     stage "L2 starts: $L2_IOMMU, accelerator $L2_ACCEL"
     qemu-system-x86_64 -L /usr/share/qemu -nodefaults -no-user-config \
-        -display none -no-reboot -no-shutdown \
+        -display none -action "reboot=$L2_REBOOT,shutdown=pause" \
         -msg timestamp=on -D /dev/vport0p4 \
         -M q35,kernel-irqchip=split -accel "$L2_ACCEL" -cpu "$L2_CPU" -m 256 \
         -object iommufd,id=iommufd0 -device "$L2_IOMMU" \
@@ -117,7 +130,7 @@ l2_start() {
         -mon chardev=qmp,mode=control \
         -kernel /lab/bzImage -initrd /lab/l2.cpio -append \
         "console=ttyS0 panic=-1 no_timer_check lab.level=l2 \
-lab.scenario=$lab_scenario lab.sum=${lab_sum:-}" \
+lab.scenario=$lab_scenario lab.sum=${lab_sum:-} $L2_APPEND" \
         "$@" 2>/run/l2.stderr &
     l2_pid=$!
     cat /run/qmp.out >/run/qmp.log &
@@ -147,6 +160,28 @@ answered() {
     grep -q '^{"return": \[' /run/qmp.log || l2_gone
 }
 
+# l2_ready N: N starts of L2 have said so
+l2_ready() {
+    [ "$(grep -c '^lab: ready' /run/l2.story)" = "$1" ]
+}
+
+# What QEMU of L2 printed, but for the base's note that it maps no BARs for
+# peer-to-peer DMA
+l2_stderr() {
+    grep -vE -e 'warning: IOMMU_IOAS_MAP failed: .*, PCI BAR\?$' \
+        -e 'PCI peer-to-peer transactions on BARs are not supported\.$' \
+        -e 'vfio_container_dma_map\(.*\) = -14 \(Bad address\)$' \
+        /run/l2.stderr
+}
+
+# l2_quit: QEMU ends when told, and was content
+l2_quit() {
+    qmp quit
+    wait_for 10 "the end of QEMU" l2_gone
+    exec 4>&-
+    ! l2_stderr || fail "QEMU of L2 printed something"
+}
+
 # l2_end SECONDS: L2 has switched itself off, and was content
 l2_end() {
     wait_for "$1" "the end of L2" l2_off
@@ -155,12 +190,6 @@ l2_end() {
     qmp x-query-nested-iommu
     wait_for 5 "an answer of QEMU" answered
     sed -n 's/^{"return": \[/NESTED-IOMMU &/p' /run/qmp.log
-    qmp quit
-    wait_for 10 "the end of QEMU" l2_gone
-    exec 4>&-
-    # The base maps no BARs for peer-to-peer DMA, and says so
-    ! grep -vE 'IOMMU_IOAS_MAP failed: .* PCI BAR|dma_map.*Bad address|peer' \
-        /run/l2.stderr ||
-        fail "QEMU of L2 printed something"
+    l2_quit
     l2_said '^lab: exit 0' || fail "L2 is not content"
 }

@@ -1,30 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=sh
 #
-# title: L2 is reset, idle and with DMA running, and starts again each time
-# timeout: 180
+# title: L2 is reset while DMA runs, and starts again each time
+# timeout: 240
 
 l1() {
     address=$(function_of $SVA_ENGINE)
     bind "$address" vfio-pci
+    L2_REBOOT=reset
     l2_start "$address"
     for round in 1 2 3; do
-        wait_for 60 "start $round of L2" l2_ready "$round"
+        wait_for 90 "start $round of L2" l2_ready "$round"
         stage "L2 has started $round times"
         [ "$round" = 3 ] || qmp system_reset
     done
-    qmp quit
-    wait_for 10 "the end of QEMU" l2_gone
+    l2_quit
     bind "$address" ''
-}
-
-l2_ready() {
-    [ "$(grep -c '^lab: ready' /run/l2.story)" = "$1" ]
+    stage "the engine works for L1"
+    vsva --faults 500
 }
 
 l2() {
-    vsva --faults 100
-    (while :; do vsva --faults 1000; done) >/dev/null &
+    # Nothing unbinds the engine: the stock driver warns of its interrupts then
+    vsva --faults 100 --only simple,faults
+    (while vsva --faults 1000 --only faults; do :; done) >/dev/null &
     sleep 1
     echo "lab: ready"
     sleep 1000

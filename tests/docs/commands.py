@@ -24,8 +24,8 @@ import host
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
-STARTS = ('make', './', 'build/obj/qemu', 'qemu-system', 'ninja', 'cc', 'gcc', 'cd',
-          'Q=', '$Q', 'IOMMUFD_MODEL', 'LD_PRELOAD', 'socat', 'echo',
+STARTS = ('make', './', 'lab/', 'build/obj/qemu', 'qemu-system', 'ninja',
+          'cc', 'gcc', 'cd', 'Q=', '$Q', 'IOMMUFD_MODEL', 'LD_PRELOAD', 'socat', 'echo',
           'driverctl', 'modprobe', 'valgrind', 'QTEST_')
 
 
@@ -141,6 +141,8 @@ class Runner:
             return True, ''
         if words[0] == 'make':
             return self.shell(command.replace('make', 'make -n', 1))
+        if words[0] == 'lab/run':
+            return self.shell(command.replace('run', 'run --dry-run', 1))
         if words[0] == 'ninja':
             return self.shell(f'ninja -C {self.obj} {words[-1]}')
         if words[0] in ('cc', 'gcc'):
