@@ -34,16 +34,22 @@ copy_base() {
         --exclude=./debian -cf - . | tar -C "$2" -xf -
 }
 
-cache_writable() {
-    mkdir -p "$cache" 2>/dev/null && tmp=$(mktemp -d "$cache/.tmp.XXXXXX" \
-        2>/dev/null) || die "cannot write to the cache directory '$cache':" \
-        "name another with --cache-dir=DIR or XDG_CACHE_HOME, or give the" \
-        "source with --qemu-src=PATH"
+# cache_tmp: $tmp, a directory in the cache that goes when this script ends
+cache_tmp() {
+    [ -z "${tmp:-}" ] || return 0
+    mkdir -p "$cache" 2>/dev/null &&
+        tmp=$(mktemp -d "$cache/.tmp.XXXXXX" 2>/dev/null) || return 1
     # shellcheck disable=SC2064
     trap "rm -rf '$tmp'" EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
+}
+
+cache_writable() {
+    cache_tmp || die "cannot write to the cache directory '$cache':" \
+        "name another with --cache-dir=DIR or XDG_CACHE_HOME, or give the" \
+        "source with --qemu-src=PATH"
 }
 
 # A killed run leaves its .tmp directory; an hour later it is nobody's
@@ -150,6 +156,39 @@ apt_reason() {
     reason=$(sed -n 's/^E: //p' "$apt_dir/log" 2>/dev/null |
         grep -v '^Some index files' | head -n 1)
     echo "${reason:-$1}"
+}
+
+# backports_get DIR PACKAGE...: what the release's backports have of these,
+# unpacked in DIR.  Nothing is installed.  On failure $backports_why says why.
+backports_get() {
+    backports_dir=$1
+    shift
+    # shellcheck disable=SC1091
+    release=$(. /etc/os-release 2>/dev/null; echo "${VERSION_CODENAME:-}")
+    release=${release:-sid}-backports
+    have apt-get && have dpkg-deb || {
+        backports_why="no apt-get and dpkg-deb on this machine"
+        return 1
+    }
+    private_apt_setup "$tmp/apt-backports" "deb $release main" || {
+        backports_why="apt has no Debian archive among its sources"
+        return 1
+    }
+    say "getting $* of $release"
+    mkdir -p "$tmp/backports" "$backports_dir"
+    for package; do
+        shift
+        set -- "$@" "$package/$release"
+    done
+    private_apt apt-get --error-on=any update &&
+        (cd "$tmp/backports" && private_apt apt-get download "$@") || {
+        backports_why=$(apt_reason "apt-get failed")
+        return 1
+    }
+    for deb in "$tmp"/backports/*.deb; do
+        dpkg-deb -x "$deb" "$backports_dir"
+        rm "$deb"
+    done
 }
 
 base_from_debian() {

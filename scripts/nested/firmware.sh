@@ -5,14 +5,42 @@
 # firmware images.  What Debian's seabios, ipxe-qemu, qemu-system-data and
 # qemu-efi-aarch64 packages install is linked to where an uninstalled QEMU
 # looks for it.
+#
+# SeaBIOS before 1.16.3 waits half a minute for each disk of an AHCI controller
+# of this QEMU, which reports the command that a disk does not know as a task
+# file error alone.  Where it is older, that of the release's backports is
+# kept in the cache.
 
 AAVMF=/usr/share/AAVMF
+SEABIOS_MIN=1.16.3
 FIRMWARE_DIRS='/usr/share/seabios /usr/lib/ipxe/qemu /usr/share/qemu'
+
+seabios_is_old() {
+    have dpkg-query || return 1
+    version=$(dpkg-query -W -f '${Version}' seabios 2>/dev/null) || return 1
+    dpkg --compare-versions "$version" lt "$SEABIOS_MIN"
+}
+
+# It can be done without: boots are slow then
+seabios_get() {
+    seabios=$cache/seabios-$SEABIOS_MIN
+    [ ! -d "$seabios" ] && [ "$offline" = no ] && seabios_is_old || return 0
+    backports_why="cannot write to the cache directory '$cache'"
+    if cache_tmp && backports_get "$tmp/firmware" seabios; then
+        mv "$tmp/firmware/usr/share/seabios" "$seabios"
+    else
+        say "note: seabios is older than $SEABIOS_MIN, machines with disks on" \
+            "AHCI start slowly; no newer one: $backports_why"
+    fi
+}
 
 firmware_link() {
     data=$build/obj/qemu-bundle/usr/local/share/qemu
     mkdir -p "$data"
-    for dir in $FIRMWARE_DIRS; do
+    # A tree that was configured before there was a newer one
+    [ ! -d "$seabios" ] ||
+        find "$data" -maxdepth 1 -lname '/usr/share/seabios/*' -delete
+    for dir in "$seabios" $FIRMWARE_DIRS; do
         for file in "$dir"/*.bin "$dir"/*.rom; do
             name=${file##*/}
             if [ -f "$file" ] && [ ! -e "$data/$name" ]; then

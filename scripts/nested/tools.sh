@@ -43,22 +43,9 @@ python_modules_fetch() {
     [ -d "$modules" ] && return 0
     what="meson >= 1.5 and pycotap are missing"
     [ "$offline" = no ] || die "$what, and --offline was given"
-    have apt-get || die "$what: install them for $python"
     cache_writable
-    # shellcheck disable=SC1091
-    release=$(. /etc/os-release 2>/dev/null; echo "${VERSION_CODENAME:-}")
-    private_apt_setup "$tmp/apt-tools" "deb ${release:-sid}-backports main" ||
-        die "$what, and apt has no Debian archive among its sources"
-    say "getting meson and pycotap of $release-backports"
-    private_apt apt-get --error-on=any update &&
-        (cd "$tmp" && private_apt apt-get download \
-            "meson/$release-backports" \
-            "python3-pycotap/$release-backports") ||
-        die "$what, and could not be fetched: $(apt_reason "apt-get failed")"
-    mkdir "$tmp/x"
-    for deb in "$tmp"/*.deb; do
-        dpkg-deb -x "$deb" "$tmp/x"
-    done
+    backports_get "$tmp/x" meson python3-pycotap ||
+        die "$what, and could not be fetched: $backports_why"
     rm -rf "$modules"
     mv "$tmp/x/usr/lib/python3/dist-packages" "$modules"
 }
