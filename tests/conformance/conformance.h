@@ -47,6 +47,7 @@ enum {
     CT_NO_PASID = 1 << 15,      /* a device without PASIDs */
     CT_NO_PRI   = 1 << 16,      /* a device without page requests */
     CT_VF_PRI   = 1 << 17,      /* a VF whose PF has page requests */
+    CT_MIG      = 1 << 18,      /* a device that can be migrated */
 };
 
 typedef struct CtScenario {
@@ -70,7 +71,7 @@ extern const CtGroup ct_group_abi, ct_group_ioas, ct_group_copy,
     ct_group_nest_smmu, ct_group_inval_vtd, ct_group_inval_smmu,
     ct_group_dirty, ct_group_fault, ct_group_pageresp, ct_group_viommu,
     ct_group_veventq, ct_group_vfio, ct_group_irq, ct_group_reset,
-    ct_group_lifetime, ct_group_dma;
+    ct_group_migration, ct_group_lifetime, ct_group_dma;
 
 /* What is known about a device before any scenario runs */
 typedef struct CtDevice {
@@ -87,7 +88,7 @@ typedef struct CtDevice {
         struct iommu_hw_info_arm_smmuv3 smmu;
     } info;
     bool pasid_table;           /* tables for PASIDs can be allocated */
-    bool nest, viommu, pri, pf_pri, reset, msix;
+    bool nest, viommu, pri, pf_pri, reset, msix, mig;
 } CtDevice;
 
 typedef struct CtConfig {

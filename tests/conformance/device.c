@@ -181,7 +181,8 @@ static bool device_has(const CtDevice *d, unsigned needs)
            (!(needs & CT_VF_PRI) || d->pf_pri) &&
            (!(needs & CT_DIRTY) || d->caps & IOMMU_HW_CAP_DIRTY_TRACKING) &&
            (!(needs & CT_RESET) || d->reset) &&
-           (!(needs & CT_MSIX) || d->msix);
+           (!(needs & CT_MSIX) || d->msix) &&
+           (!(needs & CT_MIG) || d->mig);
 }
 
 const CtDevice *ct_device(unsigned needs)
@@ -294,6 +295,19 @@ static void probe_faults(CtDevice *d, const CtBound *b, uint32_t ioas)
     ct_destroy(b->iommufd, hwpt);
 }
 
+static bool probe_migration(const CtBound *b)
+{
+    struct {
+        struct vfio_device_feature f;
+        uint64_t data;
+    } get = {
+        .f.argsz = sizeof(get),
+        .f.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION,
+    };
+
+    return !ct_ioctl(b->fd, VFIO_DEVICE_FEATURE, &get.f);
+}
+
 static void probe(CtDevice *d)
 {
     struct iommu_hw_info info = {
@@ -318,6 +332,7 @@ static void probe(CtDevice *d)
     if (!ct_ioctl(b.fd, VFIO_DEVICE_GET_IRQ_INFO, &irq)) {
         d->msix = irq.count >= 2;
     }
+    d->mig = probe_migration(&b);
     if (!RET(0, ct_hw_info(b.iommufd, b.id, &info)) ||
         ct_ioas_alloc(b.iommufd, &ioas)) {
         return;
@@ -386,7 +401,7 @@ static void find_combinations(void)
             }
         }
     }
-    for (unsigned need = CT_NEST; need <= CT_VF_PRI; need <<= 1) {
+    for (unsigned need = CT_NEST; need <= CT_MIG; need <<= 1) {
         if (need & (CT_MODEL | CT_RAWIO)) {
             continue;
         }
@@ -413,11 +428,12 @@ bool ct_discover(const char *const *names, unsigned nr)
         if (!ct_scenario_end()) {
             return false;
         }
-        ct_note("device %s %s group '%s' iommu '%s' pasid-bits %u%s%s%s%s%s",
+        ct_note("device %s %s group '%s' iommu '%s' pasid-bits %u"
+                "%s%s%s%s%s%s",
                 d->bdf, d->cdev, d->group, d->iommu, d->pasid_bits,
                 d->nest ? " nest" : "", d->viommu ? " viommu" : "",
                 d->pri ? " pri" : "", d->reset ? " reset" : "",
-                d->virtfn ? " vf" : "");
+                d->mig ? " migration" : "", d->virtfn ? " vf" : "");
     }
     if (ct.nr_dev) {
         ct.have |= CT_DEV;

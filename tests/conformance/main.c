@@ -21,7 +21,7 @@ static const CtGroup *const groups[] = {
     &ct_group_nest_smmu, &ct_group_inval_vtd, &ct_group_inval_smmu,
     &ct_group_dirty, &ct_group_fault, &ct_group_pageresp, &ct_group_viommu,
     &ct_group_veventq, &ct_group_vfio, &ct_group_irq, &ct_group_reset,
-    &ct_group_lifetime, &ct_group_dma,
+    &ct_group_migration, &ct_group_lifetime, &ct_group_dma,
 };
 
 static const struct {
@@ -47,6 +47,7 @@ static const struct {
     { CT_NO_PASID, "no-pasid", "every device has PASIDs" },
     { CT_NO_PRI, "no-pri", "every device has page requests" },
     { CT_VF_PRI, "vf-pri", "no VF of a device with page requests" },
+    { CT_MIG, "migration", "no device that can be migrated" },
 };
 
 static const char *missing(unsigned want)

@@ -332,6 +332,7 @@ static bool key_device_flag(Parser *p, const char *key, const char *value)
     } flags[] = {
         { "pri", &dev->pri }, { "ats", &dev->ats }, { "vf", &dev->vf },
         { "pf-pri", &dev->pf_pri }, { "reset", &dev->can_reset },
+        { "migration", &dev->migration },
     };
     size_t i;
 

@@ -190,7 +190,8 @@ static int cmd_state(const MdlJson *req, Reply *r)
         SAY(r, "%s{\"pasid\":%u,\"pt\":%u}", p == dev->pasids ? "" : ",",
             p->pasid, p->hwpt->obj.id);
     }
-    SAY(r, "],\"vdevice\":%u", dev->vdevice ? dev->vdevice->obj.id : 0);
+    SAY(r, "],\"vdevice\":%u,\"migration\":\"%s\"",
+        dev->vdevice ? dev->vdevice->obj.id : 0, mdl_migration_name(dev));
     return 0;
 }
 

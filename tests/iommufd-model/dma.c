@@ -127,6 +127,15 @@ static void dma_move(DmaOp *op)
 {
     uint32_t done, n;
 
+    if (mdl_migration_stopped(op->dev)) {
+        op->state = DMA_FAULT;
+        op->fault = (HwFault) {
+            .reason = HW_REASON_STOPPED,
+            .addr = op->addr,
+            .pasid = op->pasid,
+        };
+        return;
+    }
     op->state = DMA_DONE;
     for (done = 0; done < op->len; done += n) {
         n = dma_chunk(op, done);
@@ -169,7 +178,7 @@ static unsigned dma_missing(const DmaOp *op, MdlPageRequest *req)
 
 void dma_run(DmaOp *op)
 {
-    if (op->pri && pri_enabled(op->dev)) {
+    if (op->pri && pri_enabled(op->dev) && !mdl_migration_stopped(op->dev)) {
         MdlPageRequest *req = calloc(DMA_MAX_PAGES, sizeof(*req));
         unsigned nr;
 

@@ -416,6 +416,7 @@ void ep_init(MdlDevice *dev)
             ep->bar2_size *= 2;
         }
     }
+    mdl_migration_init(dev);
     cache_init(&ep->atc);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -428,10 +429,37 @@ void ep_init(MdlDevice *dev)
 void hw_device_reset(MdlDevice *dev)
 {
     /* Config space is vfio's copy: a reset leaves it as it was */
+    mdl_migration_reset(dev);
     pri_reset(dev);
     hw_atc_drop(dev, MDL_NO_PASID, 0, UINT64_MAX);
     ep_engine_reset(dev);
     mdl_journal("reset", "\"dev\":\"%s\"", dev->bdf);
+}
+
+/* In front of the state: which device it is of */
+#define STATE_MAGIC     0x31474d50454f49ull     /* "IOEPMG1" */
+#define STATE_SIZE      (16 + EP_REGS_SIZE + EP_BUF_SIZE)
+
+size_t hw_device_save(MdlDevice *dev, uint8_t *out)
+{
+    put64(out, STATE_MAGIC);
+    put32(out + 8, (uint32_t)dev->vendor << 16 | dev->device_id);
+    put32(out + 12, dev->revision);
+    memcpy(out + 16, dev->ep->regs, EP_REGS_SIZE);
+    memcpy(out + 16 + EP_REGS_SIZE, dev->ep->buf, EP_BUF_SIZE);
+    return STATE_SIZE;
+}
+
+int hw_device_load(MdlDevice *dev, const uint8_t *in, size_t len)
+{
+    if (len != STATE_SIZE || get64(in) != STATE_MAGIC ||
+        get32(in + 8) != ((uint32_t)dev->vendor << 16 | dev->device_id) ||
+        get32(in + 12) != dev->revision) {
+        return -EINVAL;
+    }
+    memcpy(dev->ep->regs, in + 16, EP_REGS_SIZE);
+    memcpy(dev->ep->buf, in + 16 + EP_REGS_SIZE, EP_BUF_SIZE);
+    return 0;
 }
 
 void hw_device_closed(MdlDevice *dev)

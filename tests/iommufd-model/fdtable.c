@@ -121,6 +121,9 @@ static void release(MdlFile *file)
     case MDL_FILE_VEVENTQ:
         mdl_queue_release(file);
         break;
+    case MDL_FILE_MIGRATION:
+        mdl_migration_release(file->migration);
+        break;
     }
     free(file);
 }

@@ -52,6 +52,7 @@ static const char *const reason_names[] = {
     [HW_REASON_PRI_REFUSED] = "page-request-refused",
     [HW_REASON_RESET] = "reset",
     [HW_REASON_BAD_REQUEST] = "bad-request",
+    [HW_REASON_STOPPED] = "stopped",
 };
 
 const char *hw_reason_name(HwReason reason)

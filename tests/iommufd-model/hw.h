@@ -34,6 +34,7 @@ typedef enum HwReason {
     HW_REASON_PRI_REFUSED,      /* page request answered INVALID */
     HW_REASON_RESET,            /* the device was reset meanwhile */
     HW_REASON_BAD_REQUEST,      /* BAR0: nonsense in its registers */
+    HW_REASON_STOPPED,          /* for migration */
 } HwReason;
 
 const char *hw_reason_name(HwReason reason);
@@ -87,6 +88,17 @@ void hw_invalidate_synced(MdlViommu *viommu);
 /* Device side */
 void hw_device_reset(MdlDevice *dev);   /* FLR: ATC, engine, control bits */
 void hw_device_closed(MdlDevice *dev);
+
+/*
+ * What vfio migrates of a device: registers and buffer of its engine. Saving
+ * returns the bytes written to @out; loading returns 0, or -EINVAL for what is
+ * not such a state of such a device.
+ */
+#define MDL_DEVICE_STATE_MAX 8192
+size_t hw_device_save(MdlDevice *dev, uint8_t *out);
+int hw_device_load(MdlDevice *dev, const uint8_t *in, size_t len);
+/* Has the device asked for pages and got no answer? */
+bool hw_device_waits(const MdlDevice *dev);
 
 /* Answer to mdl_fault_push(); @success false: INVALID or cancelled */
 void hw_group_response(MdlDevice *dev, void *cookie_priv, bool success);

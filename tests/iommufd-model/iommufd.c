@@ -564,6 +564,10 @@ static ssize_t file_rw(MdlFile *file, void *buf, size_t len, int64_t offset,
     case MDL_FILE_VEVENTQ:
         return positioned ? -ESPIPE :
                write ? -EINVAL : mdl_veventq_read(file->veventq, buf, len);
+    case MDL_FILE_MIGRATION:
+        return positioned ? -ESPIPE :
+               write ? mdl_migration_write(file->migration, buf, len) :
+                       mdl_migration_read(file->migration, buf, len);
     default:
         return -EINVAL;
     }
@@ -575,6 +579,7 @@ ssize_t mdl_rw(int fd, void *buf, size_t len, int64_t offset, bool positioned,
     static const char *const kinds[] = {
         [MDL_FILE_CTX] = "iommufd", [MDL_FILE_DEVICE] = "region",
         [MDL_FILE_FAULT] = "queue", [MDL_FILE_VEVENTQ] = "queue",
+        [MDL_FILE_MIGRATION] = "migration",
     };
     const char *call = write ? "write" : "read";
     MdlFaultPlan plan, kind_plan;

@@ -25,6 +25,7 @@ typedef struct MdlCtx MdlCtx;           /* one open of /dev/iommu */
 typedef struct MdlIommu MdlIommu;       /* one physical IOMMU */
 typedef struct MdlDevice MdlDevice;     /* one modelled PCI function */
 typedef struct MdlHw MdlHw;             /* hw.c: caches of one MdlIommu */
+typedef struct MdlMigStream MdlMigStream;
 typedef struct MdlEndpoint MdlEndpoint; /* endpoint.c: registers, ATC, IRQs */
 typedef struct MdlJson MdlJson;         /* json.c */
 
@@ -192,7 +193,7 @@ struct MdlDevice {
     uint32_t class_code;                /* 24 bits */
     uint8_t revision;
     unsigned pasid_bits;
-    bool pri, ats, vf, pf_pri, can_reset;
+    bool pri, ats, vf, pf_pri, can_reset, migration;
     uint64_t bar0_size;
     unsigned msix_vectors;
     MdlResv *reserved;
@@ -203,6 +204,8 @@ struct MdlDevice {
     MdlHwpt *hwpt;                      /* of the RID; NULL: DMA blocked */
     MdlPasidAttach *pasids;
     MdlVdevice *vdevice;
+    uint32_t mig_state;                 /* enum vfio_device_mig_state */
+    MdlMigStream *mig_stream;           /* of the session that is open */
     MdlEndpoint *ep;
 };
 
@@ -260,6 +263,12 @@ void mdl_veventq_push(MdlVeventq *q, const void *event, size_t len);
 
 /* mdl_veventq_lose: one event got lost as though the queue had been full */
 void mdl_veventq_lose(MdlVeventq *q);
+
+void mdl_migration_init(MdlDevice *dev);
+/* A reset ends a migration session, and the device runs again */
+void mdl_migration_reset(MdlDevice *dev);
+/* A stopped device does no DMA and asks for no pages */
+bool mdl_migration_stopped(const MdlDevice *dev);
 
 /* Accounting; @call as in the counters reply ("HWPT_INVALIDATE", "dma") */
 void mdl_count(const char *call, uint64_t entries, bool error);

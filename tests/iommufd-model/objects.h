@@ -78,6 +78,7 @@ typedef enum MdlFileKind {
     MDL_FILE_DEVICE,
     MDL_FILE_FAULT,
     MDL_FILE_VEVENTQ,
+    MDL_FILE_MIGRATION,
 } MdlFileKind;
 
 /* What a descriptor (and its duplicates) stands for */
@@ -92,6 +93,7 @@ typedef struct MdlFile {
     MdlDevice *dev;
     MdlFaultQueue *fault;
     MdlVeventq *veventq;
+    MdlMigStream *migration;
 } MdlFile;
 
 #define MDL_MAX_FDS (1 << 20)
@@ -208,6 +210,18 @@ ssize_t mdl_vfio_rw(MdlFile *file, void *buf, size_t len, int64_t offset,
                     bool write);
 int mdl_vfio_mmap(MdlFile *file, size_t len, int64_t offset);
 void mdl_vfio_release(MdlFile *file);
+
+/*
+ * Features of a device that can be migrated; @uptr is behind the header. Return
+ * 0 or -errno.
+ */
+int mdl_migration_flags(MdlDevice *dev, void *uptr);
+int mdl_migration_data_size(MdlDevice *dev, void *uptr);
+int mdl_migration_state(MdlDevice *dev, void *uptr, bool set);
+const char *mdl_migration_name(const MdlDevice *dev);   /* of the state */
+ssize_t mdl_migration_read(MdlMigStream *stream, void *buf, size_t len);
+ssize_t mdl_migration_write(MdlMigStream *stream, const void *buf, size_t len);
+void mdl_migration_release(MdlMigStream *stream);
 
 /* -------------------------------------------------- host (host.c) */
 

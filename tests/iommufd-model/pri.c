@@ -160,6 +160,16 @@ void pri_fini(MdlDevice *dev)
     }
 }
 
+bool hw_device_waits(const MdlDevice *dev)
+{
+    const HwGroup *g;
+
+    for (g = dev->ep->groups; g && g->answered; g = g->next) {
+        /* next */
+    }
+    return g;
+}
+
 /* -------------------------------------------------------------- host side */
 
 static bool pri_canonical(uint64_t addr)
@@ -300,6 +310,10 @@ int pri_command(const MdlJson *req, char *reply, size_t reply_len)
     if (!pri_enabled(dev)) {
         return hw_command_error(reply, reply_len, -EOPNOTSUPP,
                                 "dev: page requests are off");
+    }
+    if (mdl_migration_stopped(dev)) {
+        return hw_command_error(reply, reply_len, -EBUSY,
+                                "dev: is stopped");
     }
     if (!nr || !hw_command_pasid(req, dev, &r.pasid)) {
         return hw_command_error(reply, reply_len, -EINVAL,

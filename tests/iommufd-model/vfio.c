@@ -485,6 +485,37 @@ static int check_feature(uint32_t flags, size_t argsz, uint32_t can,
     return !ops || argsz < minsz ? -EINVAL : 1;
 }
 
+/* What only a device that can be migrated has */
+static int migration_feature(MdlFile *file, MdlCmd *cmd,
+                             const struct vfio_device_feature *hdr)
+{
+    const uint32_t get = VFIO_DEVICE_FEATURE_GET;
+    const uint32_t set = VFIO_DEVICE_FEATURE_SET;
+    uint32_t feature = hdr->flags & VFIO_DEVICE_FEATURE_MASK;
+    bool state = feature == VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
+    void *uptr = (char *)cmd->uptr + sizeof(*hdr);
+    int ret;
+
+    if (!file->dev->migration) {
+        return -ENOTTY;
+    }
+    /* All three have arguments of eight bytes */
+    ret = check_feature(hdr->flags, hdr->argsz - sizeof(*hdr),
+                        state ? get | set : get,
+                        sizeof(struct vfio_device_feature_mig_state));
+    if (ret != 1) {
+        return ret;
+    }
+    switch (feature) {
+    case VFIO_DEVICE_FEATURE_MIGRATION:
+        return mdl_migration_flags(file->dev, uptr);
+    case VFIO_DEVICE_FEATURE_MIG_DATA_SIZE:
+        return mdl_migration_data_size(file->dev, uptr);
+    default:
+        return mdl_migration_state(file->dev, uptr, hdr->flags & set);
+    }
+}
+
 static int device_feature(MdlFile *file, MdlCmd *cmd)
 {
     struct vfio_device_feature hdr;
@@ -513,8 +544,12 @@ static int device_feature(MdlFile *file, MdlCmd *cmd)
         return ret < 0 ? ret : 0;
     case MDL_VFIO_FEATURE_MIG_PRECOPY_INFO2:
         return -EINVAL;
+    case VFIO_DEVICE_FEATURE_MIGRATION:
+    case VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
+    case VFIO_DEVICE_FEATURE_MIG_DATA_SIZE:
+        return migration_feature(file, cmd, &hdr);
     default:
-        /* No migration, no dirty log of its own, no VF token */
+        /* No dirty log of its own, no VF token */
         return -ENOTTY;
     }
 }
