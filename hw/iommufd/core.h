@@ -211,6 +211,7 @@ struct IOMMUFDNested {
     bool running;
     bool refuse_all;            /* page requests: being quiesced */
     const IOMMUFDAtt *refuse;   /* page requests: being drained */
+    const IOMMUFDNestedDevice *refuse_device;   /* the same, all of them */
     IOMMUFDCounters count;
     uint64_t *commands;
     QLIST_ENTRY(IOMMUFDNested) next;

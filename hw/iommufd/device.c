@@ -296,6 +296,18 @@ static void device_answer_att(IOMMUFDAtt *att, void *arg)
     iommufd_fault_answer(att);
 }
 
+/* INVALID to all that @dev has asked, read or not */
+static void device_answer_all(IOMMUFDNestedDevice *dev)
+{
+    /* As in iommufd_nested_page_drain(): others' requests come along */
+    if (dev->n->running) {
+        dev->n->refuse_device = dev;
+        iommufd_fault_drain(dev->host);
+        dev->n->refuse_device = NULL;
+    }
+    iommufd_device_foreach_att(dev, device_answer_att, NULL);
+}
+
 void iommufd_nested_device_reset(HostIOMMUDevice *hiod, bool begin)
 {
     IOMMUFDNestedDevice *dev = hiod ? device_of(hiod) : NULL;
@@ -305,8 +317,19 @@ void iommufd_nested_device_reset(HostIOMMUDevice *hiod, bool begin)
     }
     trace_iommufd_nested_device_reset(iommufd_nested_device_name(dev), begin);
     if (begin) {
-        iommufd_device_foreach_att(dev, device_answer_att, NULL);
+        device_answer_all(dev);
     } else {
         iommufd_att_retry(dev->n);
     }
+}
+
+void iommufd_nested_device_stop(HostIOMMUDevice *hiod)
+{
+    IOMMUFDNestedDevice *dev = hiod ? device_of(hiod) : NULL;
+
+    if (!dev) {
+        return;
+    }
+    trace_iommufd_nested_device_stop(iommufd_nested_device_name(dev));
+    device_answer_all(dev);
 }

@@ -31,3 +31,7 @@ int iommufd_nested_vfio_skip_readonly(hwaddr iova, uint64_t size)
 void iommufd_nested_vfio_reset(VFIODevice *vbasedev, bool begin)
 {
 }
+
+void iommufd_nested_vfio_stop(VFIODevice *vbasedev)
+{
+}

@@ -97,3 +97,8 @@ void iommufd_nested_vfio_reset(VFIODevice *vbasedev, bool begin)
 {
     iommufd_nested_device_reset(vbasedev->hiod, begin);
 }
+
+void iommufd_nested_vfio_stop(VFIODevice *vbasedev)
+{
+    iommufd_nested_device_stop(vbasedev->hiod);
+}

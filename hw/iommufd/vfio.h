@@ -40,4 +40,7 @@ int iommufd_nested_vfio_skip_readonly(hwaddr iova, uint64_t size);
 /* vfio begins or ends a reset of @vbasedev */
 void iommufd_nested_vfio_reset(VFIODevice *vbasedev, bool begin);
 
+/* The VM has been stopped, and vfio is about to stop @vbasedev */
+void iommufd_nested_vfio_stop(VFIODevice *vbasedev);
+
 #endif

@@ -411,10 +411,21 @@ void iommufd_nested_foreach_device(IOMMUFDNested *n,
  * @begin: true before, false after
  *
  * The kernel refuses attaches with EBUSY in between (also for devices that
- * share the group). Pending page requests are answered INVALID at the
- * beginning; attaches that came too early are retried at the end.
+ * share the group). Pending page requests, read or not, are answered INVALID
+ * at the beginning; attaches that came too early are retried at the end.
  */
 void iommufd_nested_device_reset(HostIOMMUDevice *hiod, bool begin);
+
+/**
+ * iommufd_nested_device_stop() - vfio is about to stop a device
+ * @hiod: the device; one that no front end has is ignored
+ *
+ * For devices that can be migrated: their driver may not be able to stop them
+ * while page requests are outstanding, and the guest, which does not run any
+ * more, cannot answer. So what the host still has of them is read, and all of
+ * it is answered INVALID.
+ */
+void iommufd_nested_device_stop(HostIOMMUDevice *hiod);
 
 /* ------------------------------------------------------------------------ */
 /* Translations                                                              */

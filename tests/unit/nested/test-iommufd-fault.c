@@ -323,6 +323,58 @@ static void test_stopped(void)
     teardown(&t);
 }
 
+/* vfio stops or resets one of two devices that share a fault queue */
+static void test_one_of_two(gconstpointer opaque)
+{
+    bool stop = opaque != NULL;
+    IOMMUFDNestedDevice *first;
+    HostIOMMUDeviceIOMMUFD *idev;
+    Test t;
+
+    setup(&t, 0);
+    first = t.dev;
+    idev = fake_device("d1", t.idev->hwpt_id);
+    t.dev = iommufd_nested_device_add(t.n, idev, NULL, &error_abort);
+    bind_stage1(&t, 5, 0x2000);
+    ask(&t, 5, 1, 70, 1);
+    fake_push_group(t.fd, idev, 5, 1, 71, 1);
+    fake_readable(t.fd);
+    ask(&t, RID, 2, 72, 1);
+    fake_push_group(t.fd, idev, 5, 2, 73, 1);
+
+    if (stop) {
+        iommufd_nested_device_stop(HOST_IOMMU_DEVICE(t.idev));
+    } else {
+        iommufd_nested_device_reset(HOST_IOMMU_DEVICE(t.idev), true);
+    }
+    g_assert_cmpint(fake_answer(70), ==, INVALID);
+    g_assert_cmpint(fake_answer(72), ==, INVALID);
+    g_assert_cmpint(fake_answer(71), ==, NO_ANSWER);
+    g_assert_cmpint(fake_answer(73), ==, NO_ANSWER);
+    g_assert_cmpuint(front.groups, ==, 3);
+    g_assert_true(iommufd_nested_page_response(t.dev, 5, 1, true));
+    g_assert_true(iommufd_nested_page_response(t.dev, 5, 2, true));
+    g_assert_cmpint(fake_answer(71), ==, SUCCESS);
+    g_assert_cmpint(fake_answer(73), ==, SUCCESS);
+
+    /* The VM does not run: nothing is read that might be for the guest */
+    ask(&t, 5, 3, 74, 1);
+    fake_readable(t.fd);
+    iommufd_nested_set_running(t.n, false);
+    fake_push_group(t.fd, idev, 5, 3, 75, 1);
+    iommufd_nested_device_stop(HOST_IOMMU_DEVICE(t.idev));
+    g_assert_cmpint(fake_answer(74), ==, INVALID);
+    g_assert_cmpuint(front.groups, ==, 4);
+
+    /* Devices that nobody nests are none of its business */
+    iommufd_nested_device_stop(NULL);
+    iommufd_nested_device_remove(t.dev);
+    iommufd_nested_device_stop(HOST_IOMMU_DEVICE(idev));
+    fake_device_free(idev);
+    t.dev = first;
+    teardown(&t);
+}
+
 static void test_large_group(void)
 {
     Test t;
@@ -470,6 +522,10 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/fault/bounds", test_bounds);
     g_test_add_func("/iommufd/fault/detach", test_detach);
     g_test_add_func("/iommufd/fault/drain", test_drain);
+    g_test_add_data_func("/iommufd/fault/one-of-two/stop", "",
+                         test_one_of_two);
+    g_test_add_data_func("/iommufd/fault/one-of-two/reset", NULL,
+                         test_one_of_two);
     g_test_add_func("/iommufd/fault/stopped", test_stopped);
     g_test_add_func("/iommufd/fault/large-group", test_large_group);
     g_test_add_func("/iommufd/fault/write-fails", test_write_fails);
