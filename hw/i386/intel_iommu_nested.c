@@ -101,7 +101,11 @@ static void vtd_nested_machine_done(Notifier *notifier, void *data)
     vtd_nested_caps_freeze(n);
 }
 
-static void vtd_nested_vm_state(void *opaque, bool running, RunState state)
+/*
+ * Before vfio lets a device go that was migrated, which it does in the same
+ * phase, with a higher priority: its first DMA must not meet the stage 2.
+ */
+static void vtd_nested_vm_prepare(void *opaque, bool running, RunState state)
 {
     VTDNested *n = opaque;
 
@@ -109,6 +113,12 @@ static void vtd_nested_vm_state(void *opaque, bool running, RunState state)
         n->stale = false;
         vtd_nested_sync_all(n);
     }
+}
+
+static void vtd_nested_vm_state(void *opaque, bool running, RunState state)
+{
+    VTDNested *n = opaque;
+
     iommufd_nested_set_running(n->core, running);
 }
 
@@ -150,7 +160,8 @@ bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
     }
     /* The vIOMMU is not hot-pluggable and stays to the end: no counterpart */
     n->core = iommufd_nested_new(&config, &vtd_nested_ops, n);
-    n->vm_state = qemu_add_vm_change_state_handler(vtd_nested_vm_state, n);
+    n->vm_state = qemu_add_vm_change_state_handler_prio_full(
+        vtd_nested_vm_state, vtd_nested_vm_prepare, NULL, n, 0);
     /* Called before the firmware tables are built: the last one added first */
     n->machine_done.notify = vtd_nested_machine_done;
     qemu_add_machine_init_done_notifier(&n->machine_done);
