@@ -158,6 +158,9 @@ static void pri_setup(VFIOPCIDevice *vdev, bool writable)
     control_setup(vdev, pos + PCI_PRI_STATUS, 0);
     pci_set_word(pdev->config + pos + PCI_PRI_STATUS,
                  (status & PCI_PRI_STATUS_PASID) | PCI_PRI_STATUS_STOPPED);
+    /* Follows the enable bit: not what makes it another device (migration) */
+    pci_word_test_and_clear_mask(pdev->cmask + pos + PCI_PRI_STATUS,
+                                 PCI_PRI_STATUS_STOPPED);
     control_setup(vdev, pos + PCI_PRI_ALLOC_REQ, writable ? 0xffff : 0);
     control_setup(vdev, pos + PCI_PRI_ALLOC_REQ + 2, writable ? 0xffff : 0);
 }
