@@ -8,7 +8,7 @@
 #include "standard-headers/linux/pci_regs.h"
 #include "qobject/qdict.h"
 #include "qobject/qlist.h"
-#include "qobject/qstring.h"
+#include "vtd-migration-rig.h"
 #include "vtd-pri-rig.h"
 
 #define IOVA        0x4000000000ULL
@@ -23,115 +23,10 @@
 #define NEST_PARENT     1
 #define DIRTY_TRACKING  2
 
-static char *scratch_file(const char *name)
-{
-    g_autoptr(GError) err = NULL;
-    g_autofree char *dir = g_dir_make_tmp("vtd-nested-XXXXXX", &err);
-
-    g_assert_no_error(err);
-    return g_build_filename(dir, name, NULL);
-}
-
-static void scratch_remove(const char *file)
-{
-    g_autofree char *dir = g_path_get_dirname(file);
-
-    unlink(file);
-    g_assert_cmpint(rmdir(dir), ==, 0);
-}
-
-/* ------------------------------------------------------------- migration */
-
 static void set_mode(VtdRig *r, const char *mode)
 {
     qtest_qmp_assert_success(r->qts, "{ 'execute': 'migrate-set-parameters',"
                              "'arguments': { 'mode': %s } }", mode);
-}
-
-/* Wait for the end. Returns the reason of a failure, or NULL */
-static char *migration_end(VtdRig *r)
-{
-    for (unsigned i = 0; i < 6000; i++) {
-        QDict *info = qtest_qmp_assert_success_ref(r->qts,
-            "{ 'execute': 'query-migrate' }");
-        const char *status = qdict_get_try_str(info, "status");
-        const char *why = qdict_get_try_str(info, "error-desc");
-        g_autofree char *reason = g_strdup(why ?: "");
-        bool failed = !g_strcmp0(status, "failed");
-        bool done = !g_strcmp0(status, "completed");
-
-        qobject_unref(info);
-        if (failed) {
-            return g_steal_pointer(&reason);
-        }
-        if (done) {
-            return NULL;
-        }
-        g_usleep(10000);
-    }
-    g_assert_not_reached();
-}
-
-static void save_begin(VtdRig *r, const char *file)
-{
-    g_autofree char *uri = g_strdup_printf("file:%s", file);
-
-    qtest_qmp_assert_success(r->qts, "{ 'execute': 'migrate', 'arguments': {"
-                             "'uri': %s } }", uri);
-}
-
-static void save(VtdRig *r, const char *file)
-{
-    save_begin(r, file);
-    g_assert_null(migration_end(r));
-}
-
-static char *load(VtdRig *r, const char *file)
-{
-    g_autofree char *uri = g_strdup_printf("file:%s", file);
-
-    qtest_qmp_assert_success(r->qts, "{ 'execute': 'migrate-incoming',"
-                             "'arguments': { 'uri': %s, 'exit-on-error':"
-                             "false } }", uri);
-    return migration_end(r);
-}
-
-/* The builders of @from, on the memory of @to */
-static void take_over(VtdRig *to, const VtdRig *from)
-{
-    to->mem.next = from->mem.next;
-    to->t = from->t;
-    to->t.mem = &to->mem;
-    to->q = from->q;
-    to->q.mem = &to->mem;
-}
-
-/* Why 'migrate' is refused right away */
-static char *refusal(VtdRig *r)
-{
-    QDict *answer = qtest_qmp(r->qts, "{ 'execute': 'migrate', 'arguments': {"
-                              "'uri': 'exec:cat >/dev/null' } }");
-    QDict *error = qdict_get_qdict(answer, "error");
-    char *why = error ? g_strdup(qdict_get_str(error, "desc")) : NULL;
-
-    qobject_unref(answer);
-    return why;
-}
-
-/* What stands against a migration in the current mode; "" if nothing */
-static char *blockers(VtdRig *r)
-{
-    QDict *info = qtest_qmp_assert_success_ref(r->qts,
-                                               "{ 'execute':'query-migrate'}");
-    QList *list = qdict_get_qlist(info, "blocked-reasons");
-    GString *text = g_string_new("");
-    const QListEntry *e;
-
-    for (e = list ? qlist_first(list) : NULL; e; e = qlist_next(e)) {
-        g_string_append(text, qstring_get_str(qobject_to(QString, e->value)));
-    }
-    qobject_unref(info);
-    return g_string_free(text, false);
 }
 
 /* ------------------------------------------------------------------ tests */
@@ -174,7 +69,7 @@ static void expect_tables(VtdRig *r, uint16_t rid)
 static void test_hot_plug(void)
 {
     g_autofree char *host = vtd_rig_host(1, "", "");
-    g_autofree char *file = scratch_file("state");
+    g_autofree char *file = vtd_scratch_file("state");
     g_autofree char *why = NULL, *listed = NULL;
     VtdRig src, dst;
 
@@ -185,46 +80,46 @@ static void test_hot_plug(void)
     tables(&src, BEHIND(1));
     expect_tables(&src, BEHIND(1));
     tables(&src, BEHIND(1));
-    why = refusal(&src);
+    why = vtd_migration_refusal(&src);
     g_assert_nonnull(strstr(why, HOST_DEV0));
     g_assert_nonnull(strstr(why, "migration is not supported"));
-    listed = blockers(&src);
+    listed = vtd_migration_blockers(&src);
     g_assert_nonnull(strstr(listed, HOST_DEV0));
 
     vtd_rig_unplug(&src, 0, "hot");
-    save(&src, file);
+    vtd_migration_save(&src, file);
     vtd_rig_start(&dst, host, FEATURES, 0, VTD_RIG_SLOTS "-incoming defer");
-    take_over(&dst, &src);
-    g_assert_null(load(&dst, file));
+    vtd_rig_take_over(&dst, &src);
+    g_assert_null(vtd_migration_load(&dst, file));
     vtd_rig_plug(&dst, 0, "hot", HOST_DEV0);
     expect_tables(&dst, BEHIND(1));
     vtd_rig_stop(&dst);
     vtd_rig_stop(&src);
-    scratch_remove(file);
+    vtd_scratch_remove(file);
 }
 
 /* The device is on the destination's command line: there before the tables */
 static void test_cold_plug(void)
 {
     g_autofree char *host = vtd_rig_host(1, "", "");
-    g_autofree char *file = scratch_file("state");
+    g_autofree char *file = vtd_scratch_file("state");
     VtdRig src, dst;
 
     vtd_rig_start(&src, host, FEATURES, 0, "");
     vtd_rig_enable(&src);
     tables(&src, RID0);
     qtest_qmp_assert_success(src.qts, "{ 'execute': 'stop' }");
-    save(&src, file);
+    vtd_migration_save(&src, file);
     vtd_rig_start(&dst, host, FEATURES, 1, "-incoming defer");
-    take_over(&dst, &src);
-    g_assert_null(load(&dst, file));
+    vtd_rig_take_over(&dst, &src);
+    g_assert_null(vtd_migration_load(&dst, file));
     /* Not before the VM runs: bus numbers may still be on their way */
     iommufd_model_expect_fault(dst.m, HOST_DEV0, NULL, IOVA, false, 2, NULL);
     qtest_qmp_assert_success(dst.qts, "{ 'execute': 'cont' }");
     expect_tables(&dst, RID0);
     vtd_rig_stop(&dst);
     vtd_rig_stop(&src);
-    scratch_remove(file);
+    vtd_scratch_remove(file);
 }
 
 /* What was promised to the guest there is not what it is here */
@@ -243,8 +138,8 @@ static void test_differ(void)
     g_autofree char *host = vtd_rig_host(1, "", "");
 
     for (unsigned i = 0; i < ARRAY_SIZE(pairs); i++) {
-        g_autofree char *file = scratch_file("state");
-        g_autofree char *said = scratch_file("stderr");
+        g_autofree char *file = vtd_scratch_file("state");
+        g_autofree char *said = vtd_scratch_file("stderr");
         g_autofree char *there = g_strdup_printf("nested=on,%s",
                                                  pairs[i].there);
         g_autofree char *here = g_strdup_printf("nested=on,%s", pairs[i].here);
@@ -254,18 +149,18 @@ static void test_differ(void)
         VtdRig src, dst;
 
         vtd_rig_start(&src, host, there, 0, "");
-        save(&src, file);
+        vtd_migration_save(&src, file);
         vtd_rig_stop(&src);
         vtd_rig_start(&dst, host, here, 0, extra);
-        why = load(&dst, file);
+        why = vtd_migration_load(&dst, file);
         g_assert_nonnull(why);
         g_assert_nonnull(strstr(why, "iommu"));
         vtd_rig_stop(&dst);
         g_assert_true(g_file_get_contents(said, &text, NULL, NULL));
         g_test_message("%s", text);
         g_assert_nonnull(strstr(text, pairs[i].words));
-        scratch_remove(file);
-        scratch_remove(said);
+        vtd_scratch_remove(file);
+        vtd_scratch_remove(said);
     }
 }
 
@@ -324,14 +219,14 @@ static void test_cpr_process(void)
         g_autofree char *before = NULL, *with = NULL, *after = NULL;
 
         set_mode(&r, modes[i]);
-        before = blockers(&r);
+        before = vtd_migration_blockers(&r);
         g_assert_cmpstr(before, ==, "");
         vtd_rig_plug(&r, 0, "hot", HOST_DEV0);
-        with = blockers(&r);
+        with = vtd_migration_blockers(&r);
         g_assert_nonnull(strstr(with, HOST_DEV0 ": a device with nested "
                                 "translation"));
         vtd_rig_unplug(&r, 0, "hot");
-        after = blockers(&r);
+        after = vtd_migration_blockers(&r);
         g_assert_cmpstr(after, ==, "");
     }
     vtd_rig_stop(&r);
@@ -356,7 +251,7 @@ static void suspend(VtdRig *r)
 static void test_cpr_reboot(void)
 {
     g_autofree char *host = vtd_rig_host(1, "", "");
-    g_autofree char *file = scratch_file("state");
+    g_autofree char *file = vtd_scratch_file("state");
     g_autofree char *why = NULL;
     PriRig src;
     VtdRig dst;
@@ -368,24 +263,24 @@ static void test_cpr_reboot(void)
     index = pri_miss(&src, true, IOVA);
     pri_next(&src);
     set_mode(&src.v, "cpr-reboot");
-    save_begin(&src.v, file);
-    why = migration_end(&src.v);
+    vtd_migration_begin_file(&src.v, file);
+    why = vtd_migration_end(&src.v);
     g_assert_nonnull(strstr(why, "suspended"));
     g_assert_cmpint(pri_outcome_now(&src, index), ==, -2);
 
     suspend(&src.v);
-    save(&src.v, file);
+    vtd_migration_save(&src.v, file);
     g_assert_cmpint(pri_outcome(&src, index), ==, -1);
 
     vtd_rig_start(&dst, host, FEATURES, 1, "-incoming defer");
     set_mode(&dst, "cpr-reboot");
-    g_assert_null(load(&dst, file));
+    g_assert_null(vtd_migration_load(&dst, file));
     qtest_qmp_assert_success(dst.qts, "{ 'execute': 'system_wakeup' }");
     qtest_qmp_eventwait(dst.qts, "WAKEUP");
     iommufd_model_expect_data(dst.m, HOST_DEV0, NULL, DATA, 0xa5, 16);
     vtd_rig_stop(&dst);
     pri_stop(&src);
-    scratch_remove(file);
+    vtd_scratch_remove(file);
 }
 
 int main(int argc, char **argv)
