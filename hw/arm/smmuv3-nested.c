@@ -272,7 +272,7 @@ bool smmuv3_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
     if (!n || !n->active) {
         return true;
     }
-    why = smmuv3_nested_caps_unfit(info);
+    why = pci_nested_unfit(bus, devfn, NULL) ?: smmuv3_nested_caps_unfit(info);
     if (why) {
         return smmuv3_nested_caps_refuse(n, name, why, errp);
     }
@@ -283,19 +283,6 @@ bool smmuv3_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
     parent->flags = IOMMU_HWPT_ALLOC_NEST_PARENT;
     parent->no_dirty_tracking = true;
     return true;
-}
-
-/* Why a device cannot have a StreamID of its own behind the vSMMU */
-static const char *smmuv3_nested_unfit(PCIBus *bus, int devfn,
-                                       HostIOMMUDevice *hiod)
-{
-    if (!object_dynamic_cast(OBJECT(hiod), TYPE_HOST_IOMMU_DEVICE_IOMMUFD)) {
-        return "it has no iommufd= property";
-    }
-    if (hiod->aliased_bus != bus || hiod->aliased_devfn != devfn) {
-        return "it is behind a bridge to conventional PCI";
-    }
-    return NULL;
 }
 
 static bool smmuv3_nested_add(SMMUv3Nested *n, PCIBus *bus, int devfn,
@@ -338,7 +325,7 @@ bool smmuv3_nested_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
     if (!n || !n->active) {
         return true;
     }
-    why = smmuv3_nested_unfit(bus, devfn, hiod);
+    why = pci_nested_unfit(bus, devfn, hiod);
     if (why) {
         return smmuv3_nested_caps_refuse(n, hiod->name, why, errp);
     }

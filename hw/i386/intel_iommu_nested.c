@@ -227,18 +227,21 @@ bool vtd_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
     IntelIOMMUState *s = opaque;
     VTDNested *n = s->nested;
     const uint64_t needed = VTD_ECAP_SMTS | VTD_ECAP_FLTS | VTD_ECAP_NEST;
+    const char *why;
 
     if (!n || !n->active) {
         return true;
     }
-    if (info->type != IOMMU_HW_INFO_TYPE_INTEL_VTD) {
-        return vtd_nested_caps_refuse(n, name, "the host's IOMMU is not VT-d",
-                                      errp);
+    why = pci_nested_unfit(bus, devfn, NULL);
+    if (!why && info->type != IOMMU_HW_INFO_TYPE_INTEL_VTD) {
+        why = "the host's IOMMU is not VT-d";
     }
-    if ((info->vendor.vtd.ecap_reg & needed) != needed) {
-        return vtd_nested_caps_refuse(n, name, "the host's IOMMU lacks "
-                                      "scalable mode, first-stage or nested "
-                                      "translation", errp);
+    if (!why && (info->vendor.vtd.ecap_reg & needed) != needed) {
+        why = "the host's IOMMU lacks scalable mode, first-stage or nested "
+              "translation";
+    }
+    if (why) {
+        return vtd_nested_caps_refuse(n, name, why, errp);
     }
     if (!vtd_nested_caps_check(n, name, info, errp)) {
         return false;
@@ -252,19 +255,6 @@ bool vtd_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
     parent->no_readonly = info->vendor.vtd.flags &
                           IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17;
     return true;
-}
-
-/* Why a device cannot have a requester id of its own behind the vIOMMU */
-static const char *vtd_nested_unfit(PCIBus *bus, int devfn,
-                                    HostIOMMUDevice *hiod)
-{
-    if (!object_dynamic_cast(OBJECT(hiod), TYPE_HOST_IOMMU_DEVICE_IOMMUFD)) {
-        return "it has no iommufd= property";
-    }
-    if (hiod->aliased_bus != bus || hiod->aliased_devfn != devfn) {
-        return "it is behind a bridge to conventional PCI";
-    }
-    return NULL;
 }
 
 static bool vtd_nested_add(VTDNested *n, PCIBus *bus, int devfn,
@@ -306,7 +296,7 @@ bool vtd_nested_set_iommu_device(IntelIOMMUState *s, PCIBus *bus, int devfn,
     if (!n) {
         return true;
     }
-    why = n->active ? vtd_nested_unfit(bus, devfn, hiod) : NULL;
+    why = n->active ? pci_nested_unfit(bus, devfn, hiod) : NULL;
     if (why && !vtd_nested_caps_refuse(n, hiod->name, why, errp)) {
         return false;
     }

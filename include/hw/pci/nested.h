@@ -14,6 +14,8 @@
 #define HW_PCI_NESTED_H
 
 #include "hw/pci/pci.h"
+#include "hw/pci/pci_bus.h"
+#include "system/iommufd.h"
 
 /**
  * struct PCINestedFeatures - capabilities of an assigned device behind a
@@ -48,5 +50,25 @@ bool pci_device_nested_features(PCIDevice *dev, PCINestedFeatures *features);
  *                               of a bridge: to its secondary bus number
  */
 void pci_device_nested_changed(PCIDevice *dev);
+
+/**
+ * pci_nested_unfit() - why a nested vIOMMU cannot take a device at all
+ * @bus, @devfn: the device
+ * @hiod: as handed to set_iommu_device(); NULL before that, in get_nesting()
+ *
+ * Return: a reason for messages, or NULL.
+ */
+static inline const char *pci_nested_unfit(PCIBus *bus, int devfn,
+                                           HostIOMMUDevice *hiod)
+{
+    if (hiod && !object_dynamic_cast(OBJECT(hiod),
+                                     TYPE_HOST_IOMMU_DEVICE_IOMMUFD)) {
+        return "it has no iommufd= property";
+    }
+    if (!pci_device_has_own_rid(bus->devices[devfn])) {
+        return "it is behind a bridge to conventional PCI";
+    }
+    return NULL;
+}
 
 #endif

@@ -271,6 +271,120 @@ static void test_bypass(gconstpointer opaque)
     vtd_rig_stop(&r);
 }
 
+/* ------------------------------------------- devices that cannot be nested */
+
+/* The first device can be nested, the second one's IOMMU has no ECAP.NEST */
+static char *host_of_two_kinds(void)
+{
+    g_autofree char *line = g_strdup_printf("ecap=0x%llx\n",
+                                            HOST_ECAP_ALL & ~(1ULL << 26));
+
+    return host_with((unsigned[]) { 0, 1 }, 2, line);
+}
+
+#define FIRST   "-device vfio-pci,host=" HOST_DEV0 ",iommufd=iommufd0," \
+                "bus=pcie.0,addr=4 "
+#define SECOND  "-device vfio-pci,host=" HOST_DEV1 ",iommufd=iommufd0," \
+                "bus=pcie.0,addr=5 "
+#define BRIDGE  "-device pcie-pci-bridge,id=br,bus=pcie.0,addr=0x12 "
+#define BELOW   "-device vfio-pci,host=" HOST_DEV0 ",iommufd=iommufd0," \
+                "bus=br,addr=1 "
+
+/* Refused beside one that is nested, wherever it stands */
+static void test_unfit_refused(void)
+{
+    static const struct {
+        const char *mode, *devices, *who, *why;
+    } cases[] = {
+        { "nested=on", SECOND, HOST_DEV1, "nested translation" },
+        { "nested=on", FIRST SECOND, HOST_DEV1, "nested translation" },
+        { "nested=on", SECOND FIRST, HOST_DEV1, "nested translation" },
+        { "nested=auto", FIRST SECOND, HOST_DEV1, "nested translation" },
+        { "nested=on", BRIDGE BELOW, HOST_DEV0, "conventional PCI" },
+        { "nested=auto", BRIDGE "-device vfio-pci,host=" HOST_DEV2
+          ",iommufd=iommufd0,bus=pcie.0,addr=6 " BELOW, HOST_DEV0,
+          "conventional PCI" },
+    };
+    g_autofree char *two = host_of_two_kinds();
+    g_autofree char *host = g_strconcat(two, "[device " HOST_DEV2 "]\n"
+                                        "iommu=0\ngroup=3\n", NULL);
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *args = vtd_rig_args(cases[i].mode, 0,
+                                             cases[i].devices);
+
+        nested_rig_expect_refusal(host, args, cases[i].mode, cases[i].who,
+                                  cases[i].why, NULL);
+    }
+}
+
+/* nested=auto and it comes first: then nobody is nested */
+static void test_unfit_first(gconstpointer devices)
+{
+    g_autofree char *host = host_of_two_kinds();
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=auto", 0, devices);
+    g_assert_cmphex(r.regs.read64(r.regs.opaque, VTD_REG_ECAP) &
+                    VTD_ECAP_FSTS_BIT, ==, 0);
+    vtd_rig_fill(&r, 1, 0x11);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA + 4096, 0x11, 16);
+    iommufd_model_expect_data(r.m, HOST_DEV1, NULL, DATA + 4096, 0x11, 16);
+    vtd_rig_stop(&r);
+}
+
+/* Plugged later: refused, and the one that is nested does not notice */
+static void test_unfit_plugged(gconstpointer mode)
+{
+    g_autofree char *host = host_of_two_kinds();
+    const char *why;
+    QDict *answer;
+    VtdRig r;
+
+    vtd_rig_start(&r, host, mode, 1, VTD_RIG_SLOTS);
+    vtd_rig_enable(&r);
+    vtd_rig_fill(&r, 1, 0x11);
+    vtd_rig_first_stage(&r, RID0, DID, vtd_rig_s1(&r, IOVA, 1));
+    answer = qtest_qmp(r.qts, "{ 'execute': 'device_add', 'arguments': {"
+                       "'driver': 'vfio-pci', 'id': 'late', 'host': %s,"
+                       "'bus': 'rp0', 'iommufd': 'iommufd0' } }", HOST_DEV1);
+    why = qdict_get_str(qdict_get_qdict(answer, "error"), "desc");
+    g_assert_nonnull(strstr(why, mode));
+    g_assert_nonnull(strstr(why, HOST_DEV1));
+    g_assert_nonnull(strstr(why, "nested translation"));
+    qobject_unref(answer);
+    expect_page(&r, 1, 0x11);
+    g_assert_cmpuint(iommufd_model_live(r.m, "devices"), ==, 1);
+    g_assert_cmpuint(iommufd_model_live(r.m, "hwpt"), ==, 2);
+    vtd_rig_stop(&r);
+}
+
+/* Where the vIOMMU is bypassed it is welcome, before and after */
+static void test_unfit_bypass(gconstpointer opaque)
+{
+    bool plugged = opaque != NULL;
+    g_autofree char *host = host_of_two_kinds();
+    g_autofree char *extra = g_strconcat(
+        "-device pxb-pcie,id=pxb,bus_nr=64,bus=pcie.0,addr=0x18,"
+        "bypass_iommu=on -device pcie-root-port,id=rpx,bus=pxb,chassis=1 ",
+        plugged ? "" : "-device vfio-pci,host=" HOST_DEV1 ",iommufd=iommufd0,"
+        "bus=rpx", NULL);
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on", 1, extra);
+    vtd_rig_enable(&r);
+    vtd_rig_fill(&r, 1, 0x11);
+    vtd_rig_first_stage(&r, RID0, DID, vtd_rig_s1(&r, IOVA, 1));
+    if (plugged) {
+        qtest_qmp_assert_success(r.qts, "{ 'execute': 'device_add',"
+            "'arguments': { 'driver': 'vfio-pci', 'host': %s, 'bus': 'rpx',"
+            "'iommufd': 'iommufd0' } }", HOST_DEV1);
+    }
+    expect_page(&r, 1, 0x11);
+    iommufd_model_expect_data(r.m, HOST_DEV1, NULL, DATA + 4096, 0x11, 16);
+    vtd_rig_stop(&r);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -289,5 +403,18 @@ int main(int argc, char **argv)
     qtest_add_data_func("/vtd-nested/mixed/bypass/erratum", "", test_bypass);
     qtest_add_data_func("/vtd-nested/mixed/bypass/no-erratum", NULL,
                         test_bypass);
+    qtest_add_func("/vtd-nested/mixed/unfit/refused", test_unfit_refused);
+    qtest_add_data_func("/vtd-nested/mixed/unfit/first", SECOND FIRST,
+                        test_unfit_first);
+    qtest_add_data_func("/vtd-nested/mixed/unfit/first-below-bridge",
+                        BRIDGE BELOW SECOND, test_unfit_first);
+    qtest_add_data_func("/vtd-nested/mixed/unfit/plugged/on", "nested=on",
+                        test_unfit_plugged);
+    qtest_add_data_func("/vtd-nested/mixed/unfit/plugged/auto", "nested=auto",
+                        test_unfit_plugged);
+    qtest_add_data_func("/vtd-nested/mixed/unfit/bypass/there", NULL,
+                        test_unfit_bypass);
+    qtest_add_data_func("/vtd-nested/mixed/unfit/bypass/plugged", "",
+                        test_unfit_bypass);
     return g_test_run();
 }

@@ -17,21 +17,9 @@
 
 #define GCMD_KEEP       0x96ffffffu     /* GSTS bits that are not one-shot */
 
-static const char *const host_devices[] = {
-    HOST_DEV0, HOST_DEV1, HOST_DEV2, HOST_DEV3,
-};
-
 char *vtd_rig_host(unsigned num, const char *iommu, const char *device)
 {
-    GString *text = g_string_new("[host]\narch=vtd\n[iommu 0]\n");
-
-    g_assert_cmpuint(num, <=, ARRAY_SIZE(host_devices));
-    g_string_append(text, iommu);
-    for (unsigned i = 0; i < num; i++) {
-        g_string_append_printf(text, "[device %s]\niommu=0\ngroup=%u\n%s",
-                               host_devices[i], i + 1, device);
-    }
-    return g_string_free(text, false);
+    return nested_rig_host("vtd", num, iommu, device);
 }
 
 void vtd_rig_open_config(VtdRig *r)
@@ -43,23 +31,23 @@ void vtd_rig_open_config(VtdRig *r)
     qtest_outl(r->qts, 0xcfc, ECAM | 1);
 }
 
+char *vtd_rig_args(const char *iommu, unsigned num, const char *extra)
+{
+    g_autofree char *devices = nested_rig_devices(num, "pcie.0");
+
+    return g_strdup_printf("-machine q35 -m 128M -nodefaults "
+                           "-device intel-iommu,%s "
+                           "-object iommufd,id=iommufd0 %s%s", iommu, devices,
+                           extra);
+}
+
 void vtd_rig_start(VtdRig *r, const char *host, const char *iommu,
                    unsigned num, const char *extra)
 {
-    g_autoptr(GString) args = g_string_new(NULL);
-
-    g_string_printf(args, "-machine q35 -m 128M -nodefaults "
-                    "-device intel-iommu,%s -object iommufd,id=iommufd0 ",
-                    iommu);
-    for (unsigned i = 0; i < num; i++) {
-        g_string_append_printf(args, "-device vfio-pci,id=dev%u,host=%s,"
-                               "iommufd=iommufd0,bus=pcie.0,addr=%u ", i,
-                               host_devices[i], i + 4);
-    }
-    g_string_append(args, extra);
+    g_autofree char *args = vtd_rig_args(iommu, num, extra);
 
     *r = (VtdRig) { .m = iommufd_model_new(host) };
-    r->qts = iommufd_model_start(r->m, "%s", args->str);
+    r->qts = iommufd_model_start(r->m, "%s", args);
     iommu_mem_qtest(&r->mem, r->qts, TABLES, TABLES_SIZE);
     r->where = (QtestIommuRegs) { .qts = r->qts, .base = IOMMU_BASE };
     iommu_regs_qtest(&r->regs, &r->where);
@@ -169,20 +157,15 @@ unsigned vtd_rig_take_fault(VtdRig *r, uint16_t *sid)
     return (hi >> 32) & 0xff;
 }
 
-static uint64_t config_addr(uint16_t rid, unsigned reg)
-{
-    return ECAM + ((uint64_t)rid << 12) + reg;
-}
-
 uint32_t vtd_rig_config_read(VtdRig *r, uint16_t rid, unsigned reg)
 {
-    return qtest_readl(r->qts, config_addr(rid, reg));
+    return nested_rig_config_read(r->qts, ECAM, rid, reg);
 }
 
 void vtd_rig_config_write(VtdRig *r, uint16_t rid, unsigned reg,
                           uint32_t value)
 {
-    qtest_writel(r->qts, config_addr(rid, reg), value);
+    nested_rig_config_write(r->qts, ECAM, rid, reg, value);
 }
 
 unsigned vtd_rig_ext_cap(VtdRig *r, uint16_t rid, unsigned id)
@@ -209,7 +192,8 @@ static void enable_cap(VtdRig *r, uint16_t rid, unsigned id, unsigned reg,
 
     /* A word of its own: the other half may be a capability or status */
     if (pos) {
-        qtest_writew(r->qts, config_addr(rid, pos + reg), bits);
+        qtest_writew(r->qts, nested_rig_config_addr(ECAM, rid, pos + reg),
+                     bits);
     }
 }
 
@@ -224,19 +208,7 @@ void vtd_rig_enable_sva(VtdRig *r, uint16_t rid)
 int vtd_rig_peek(VtdRig *r, const char *dev, const IommufdDma *how,
                  uint64_t addr)
 {
-    g_autofree char *pasid = how && how->with_pasid ?
-        g_strdup_printf(",\"pasid\":%u", how->pasid) : g_strdup("");
-    QDict *answer = iommufd_model_command(r->m, "{\"cmd\":\"dma\","
-                                          "\"dev\":\"%s\",\"op\":\"read\","
-                                          "\"addr\":%" PRIu64 ",\"len\":1%s}",
-                                          dev, addr, pasid);
-    const char *data = qdict_get_try_str(answer, "data");
-    int value = data ? g_ascii_xdigit_value(data[0]) << 4 |
-                       g_ascii_xdigit_value(data[1]) : -1;
-
-    g_assert_true(qdict_get_try_bool(answer, "ok", false));
-    qobject_unref(answer);
-    return value;
+    return nested_rig_peek(r->m, dev, how, addr);
 }
 
 unsigned vtd_rig_pcie_cap(VtdRig *r, uint16_t rid)
@@ -261,8 +233,7 @@ static uint16_t slot_rid(unsigned slot)
 
 void vtd_rig_number_slot(VtdRig *r, unsigned slot, unsigned bus)
 {
-    vtd_rig_config_write(r, slot_rid(slot), PCI_PRIMARY_BUS,
-                         bus << 16 | bus << 8);
+    nested_rig_number(r->qts, ECAM, slot_rid(slot), bus);
 }
 
 static void slot_control(VtdRig *r, unsigned slot, uint32_t value)

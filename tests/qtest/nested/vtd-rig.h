@@ -8,15 +8,8 @@
 #define TESTS_QTEST_VTD_RIG_H
 
 #include "qemu/units.h"
-#include "../libqtest.h"
-#include "../libqos/iommufd-model.h"
 #include "../libqos/vtd-tables.h"
-
-/* Host devices; the guest has them at 00:04.0, 00:05.0, ... */
-#define HOST_DEV0   "0000:01:00.0"
-#define HOST_DEV1   "0000:02:00.0"
-#define HOST_DEV2   "0000:03:00.0"
-#define HOST_DEV3   "0000:04:00.0"
+#include "nested-rig.h"
 
 /* The model's ECAP of a host that can do everything */
 #define HOST_ECAP_ALL   0x1cd9ca4f000dfULL
@@ -71,6 +64,9 @@ typedef struct VtdRig {
 
 /* Sections of the model's configuration for a host with @num devices */
 char *vtd_rig_host(unsigned num, const char *iommu, const char *device);
+
+/* The arguments of vtd_rig_start() */
+char *vtd_rig_args(const char *iommu, unsigned num, const char *extra);
 
 /**
  * vtd_rig_start: a machine on the host @host.

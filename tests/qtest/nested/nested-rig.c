@@ -1,0 +1,110 @@
+/*
+ * Nested vIOMMUs under test: what the rigs of all architectures share
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "standard-headers/linux/pci_regs.h"
+#include "qobject/qdict.h"
+#include "nested-rig.h"
+
+static const char *const host_devices[] = {
+    HOST_DEV0, HOST_DEV1, HOST_DEV2, HOST_DEV3,
+};
+
+char *nested_rig_host(const char *arch, unsigned num, const char *iommu,
+                      const char *device)
+{
+    GString *text = g_string_new(NULL);
+
+    g_assert_cmpuint(num, <=, ARRAY_SIZE(host_devices));
+    g_string_printf(text, "[host]\narch=%s\n[iommu 0]\n%s", arch, iommu);
+    for (unsigned i = 0; i < num; i++) {
+        g_string_append_printf(text, "[device %s]\niommu=0\ngroup=%u\n%s",
+                               host_devices[i], i + 1, device);
+    }
+    return g_string_free(text, false);
+}
+
+char *nested_rig_devices(unsigned num, const char *bus)
+{
+    GString *text = g_string_new(NULL);
+
+    for (unsigned i = 0; i < num; i++) {
+        g_string_append_printf(text, "-device vfio-pci,id=dev%u,host=%s,"
+                               "iommufd=iommufd0,bus=%s,addr=%u ", i,
+                               host_devices[i], bus, i + 4);
+    }
+    return g_string_free(text, false);
+}
+
+void nested_rig_expect_refusal(const char *host, const char *args, ...)
+{
+    IommufdModel *m = iommufd_model_new(host);
+    g_autofree char *command = g_strdup_printf(
+        "exec env LD_PRELOAD='%s' IOMMUFD_MODEL='%s/config' %s -display none "
+        "-accel qtest %s", m->library, m->dir, qtest_qemu_binary(NULL), args);
+    char *argv[] = { (char *)"/bin/sh", (char *)"-c", command, NULL };
+    g_autofree char *text = NULL;
+    g_autoptr(GError) err = NULL;
+    const char *word;
+    int status;
+    va_list ap;
+
+    g_spawn_sync(NULL, argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &text,
+                 &status, &err);
+    g_assert_no_error(err);
+    g_test_message("%s", text);
+    g_assert_cmpint(status, !=, 0);
+    va_start(ap, args);
+    while ((word = va_arg(ap, const char *))) {
+        g_assert_nonnull(strstr(text, word));
+    }
+    va_end(ap);
+    iommufd_model_free(m);
+}
+
+int nested_rig_peek(IommufdModel *m, const char *dev, const IommufdDma *how,
+                    uint64_t addr)
+{
+    g_autofree char *pasid = how && how->with_pasid ?
+        g_strdup_printf(",\"pasid\":%u", how->pasid) : g_strdup("");
+    QDict *answer = iommufd_model_command(m, "{\"cmd\":\"dma\",\"dev\":\"%s\","
+                                          "\"op\":\"read\",\"addr\":%" PRIu64
+                                          ",\"len\":1,\"ats\":%s%s}", dev,
+                                          addr,
+                                          how && how->ats ? "true" : "false",
+                                          pasid);
+    const char *data = qdict_get_try_str(answer, "data");
+    int value = data ? g_ascii_xdigit_value(data[0]) << 4 |
+                       g_ascii_xdigit_value(data[1]) : -1;
+
+    g_assert_true(qdict_get_try_bool(answer, "ok", false));
+    qobject_unref(answer);
+    return value;
+}
+
+uint64_t nested_rig_config_addr(uint64_t ecam, uint16_t rid, unsigned reg)
+{
+    return ecam + ((uint64_t)rid << 12) + reg;
+}
+
+uint32_t nested_rig_config_read(QTestState *qts, uint64_t ecam, uint16_t rid,
+                                unsigned reg)
+{
+    return qtest_readl(qts, nested_rig_config_addr(ecam, rid, reg));
+}
+
+void nested_rig_config_write(QTestState *qts, uint64_t ecam, uint16_t rid,
+                             unsigned reg, uint32_t value)
+{
+    qtest_writel(qts, nested_rig_config_addr(ecam, rid, reg), value);
+}
+
+void nested_rig_number(QTestState *qts, uint64_t ecam, uint16_t rid,
+                       uint8_t bus)
+{
+    nested_rig_config_write(qts, ecam, rid, PCI_PRIMARY_BUS,
+                            bus << 16 | bus << 8);
+}

@@ -1,0 +1,50 @@
+/*
+ * Nested vIOMMUs under test: what the rigs of all architectures share
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef TESTS_QTEST_NESTED_RIG_H
+#define TESTS_QTEST_NESTED_RIG_H
+
+#include "../libqtest.h"
+#include "../libqos/iommufd-model.h"
+
+/* Host devices; the guest has them at 00:04.0, 00:05.0, ... */
+#define HOST_DEV0   "0000:01:00.0"
+#define HOST_DEV1   "0000:02:00.0"
+#define HOST_DEV2   "0000:03:00.0"
+#define HOST_DEV3   "0000:04:00.0"
+
+/* Sections of the model's configuration for a host with @num devices */
+char *nested_rig_host(const char *arch, unsigned num, const char *iommu,
+                      const char *device);
+
+/* Arguments that give the machine @num of them in root bus @bus */
+char *nested_rig_devices(unsigned num, const char *bus);
+
+/*
+ * QEMU has to end with a message that has all of the words, up to a NULL:
+ * @args are those of the machine and its devices
+ */
+void nested_rig_expect_refusal(const char *host, const char *args, ...)
+    G_GNUC_NULL_TERMINATED;
+
+/* The first byte that the device reads there, or -1 if it faults */
+int nested_rig_peek(IommufdModel *m, const char *dev, const IommufdDma *how,
+                    uint64_t addr);
+
+/*
+ * Configuration space by way of the ECAM window at @ecam; @rid on bus 0 or on
+ * a bus that has been numbered
+ */
+uint64_t nested_rig_config_addr(uint64_t ecam, uint16_t rid, unsigned reg);
+uint32_t nested_rig_config_read(QTestState *qts, uint64_t ecam, uint16_t rid,
+                                unsigned reg);
+void nested_rig_config_write(QTestState *qts, uint64_t ecam, uint16_t rid,
+                             unsigned reg, uint32_t value);
+/* Number the bus behind the root port @rid */
+void nested_rig_number(QTestState *qts, uint64_t ecam, uint16_t rid,
+                       uint8_t bus);
+
+#endif
