@@ -73,7 +73,7 @@ check-lab:
 	@scripts/nested/deps.sh install
 	@$(configured) --slim $(CONFIGURE_ARGS)
 	@$(ninja) qemu-system-x86_64
-	@lab/run --build=$(build) --jobs=$(JOBS)
+	@$(check) lab
 
 # A tree of its own: everything is compiled differently
 sanitizers := $(build)/sanitizers

@@ -35,6 +35,8 @@ SANITIZER_SLOWER = 6
 
 PARTS = ['style', 'build', 'docs', 'report', 'unit', 'model', 'qtest',
          'upstream']
+# Not in "make check": it builds kernels
+MORE_PARTS = ['lab']
 
 TAP_LINE = re.compile(r'^(not ok|ok)\b[ ]*\d*(.*)$')
 
@@ -166,9 +168,23 @@ def tap_script(args, part, command):
     return results.save()
 
 
+def lab(args):
+    """A run of half an hour: shown as it goes"""
+    results = Results(args.build, 'lab')
+    lines = []
+    with subprocess.Popen([os.path.join(TOP, 'lab/run'),
+                           '--build', args.build, '--jobs', str(args.jobs)],
+                          stdout=subprocess.PIPE, text=True) as run:
+        for line in run.stdout:
+            print(line, end='', flush=True)
+            lines.append(line)
+    results.add_tap('lab', ''.join(lines), run.returncode == 0)
+    return results.save()
+
+
 def load(build):
     found = []
-    for part in PARTS:
+    for part in PARTS + MORE_PARTS:
         path = os.path.join(build, 'results', part + '.json')
         if os.path.exists(path):
             with open(path, encoding='utf-8') as data:
@@ -196,7 +212,7 @@ def summary(args):
 
 
 def begin(args):
-    for part in PARTS:
+    for part in PARTS + MORE_PARTS:
         path = os.path.join(args.build, 'results', part + '.json')
         if os.path.exists(path):
             os.unlink(path)
@@ -212,7 +228,7 @@ def main():
     parser.add_argument('--parts', help='of "targets": what is to be run')
     parser.add_argument('part',
                         choices=['begin', 'targets', 'total', 'summary']
-                        + PARTS)
+                        + PARTS + MORE_PARTS)
     args = parser.parse_args()
 
     if args.part in SUITES:
@@ -236,7 +252,7 @@ def main():
         ok = results.save()
     else:
         ok = {'begin': begin, 'targets': targets, 'total': total,
-              'summary': summary}[args.part](args)
+              'summary': summary, 'lab': lab}[args.part](args)
     sys.exit(0 if ok else 1)
 
 
