@@ -19,18 +19,11 @@
 /* Interruptions in a row without one entry done */
 #define STALL_MAX 64
 
-/* Entries an idle target keeps room for */
+/* Entries a new target has room for, and those that an idle one keeps it for */
+#define START_CAP 4
 #define KEEP_CAP 64
 
 #define REASON "the host refused an invalidation"
-
-void iommufd_target_init(IOMMUFDTarget *t, IOMMUFDHost *host,
-                         IOMMUFDHwpt *hwpt)
-{
-    memset(t, 0, sizeof(*t));
-    t->host = host;
-    t->hwpt = hwpt;
-}
 
 static uint32_t target_id(const IOMMUFDTarget *t)
 {
@@ -47,6 +40,16 @@ static void target_resize(IOMMUFDTarget *t, uint32_t cap)
     t->cap = cap;
     t->entries = g_realloc_n(t->entries, cap, t->host->n->config.inv_len);
     t->tags = g_renew(struct IOMMUFDInvTag, t->tags, cap);
+}
+
+/* Room for a few entries from the start: an invalidation is no time for it */
+void iommufd_target_init(IOMMUFDTarget *t, IOMMUFDHost *host,
+                         IOMMUFDHwpt *hwpt)
+{
+    memset(t, 0, sizeof(*t));
+    t->host = host;
+    t->hwpt = hwpt;
+    target_resize(t, START_CAP);
 }
 
 /* Out of the batch, empty */
@@ -125,7 +128,7 @@ static void target_append(IOMMUFDTarget *t, const void *entry, uint64_t seq,
         return;
     }
     if (t->num == t->cap) {
-        target_resize(t, t->cap ? t->cap * 2 : 4);
+        target_resize(t, t->cap ? t->cap * 2 : START_CAP);
     }
     memcpy(target_entry(t, t->num), entry, n->config.inv_len);
     t->tags[t->num].seq = seq;
