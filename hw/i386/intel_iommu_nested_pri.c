@@ -84,7 +84,9 @@ vtd_nested_page_group(void *opaque, const IOMMUFDNestedPageGroup *group)
     uint64_t room = (head + bytes - tail - VTD_PQA_ENTRY_SIZE) % bytes /
                     VTD_PQA_ENTRY_SIZE;
 
-    if (!vtd_nested_prq_open(vdev)) {
+    /* What will never fit is not worth another try */
+    if (!vtd_nested_prq_open(vdev) ||
+        group->count >= bytes / VTD_PQA_ENTRY_SIZE) {
         trace_vtd_nested_page_group(vdev->sid, group->pasid, group->index,
                                     group->count, "refused");
         return IOMMUFD_NESTED_PAGE_REFUSED;

@@ -310,8 +310,11 @@ bool iommufd_nested_set(IOMMUFDNestedDevice *dev, uint32_t pasid,
         if (pasid != IOMMUFD_NESTED_RID) {
             return !att || att_remove(att, errp);
         }
+        if (!att_block(att, REASON_GUEST, errp)) {
+            return false;
+        }
         iommufd_index_clear(att);
-        return att_block(att, REASON_GUEST, errp);
+        return true;
     }
     if (!att) {
         att = att_new(dev, pasid, errp);
@@ -319,8 +322,11 @@ bool iommufd_nested_set(IOMMUFDNestedDevice *dev, uint32_t pasid,
             return false;
         }
     }
-    iommufd_index_set(att, t->domain, t->index_pasid);
     ok = att_set(att, t, errp);
+    /* What could not be detached is invalidated as it was before */
+    if (ok || att->attached != IOMMUFD_ATTACHED_HWPT) {
+        iommufd_index_set(att, t->domain, t->index_pasid);
+    }
     trace_iommufd_nested_set(iommufd_nested_device_name(dev), pasid, t->state,
                              t->domain, t->index_pasid, att->state,
                              att->waiting, ok);

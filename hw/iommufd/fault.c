@@ -175,8 +175,10 @@ group_judge(IOMMUFDHost *host, IOMMUFDAtt *att,
     g_autofree IOMMUFDNestedPageRequest *req = NULL;
     IOMMUFDNestedPageGroup group;
 
-    if (!att || n->refuse_all || att == n->refuse ||
-        att->dev == n->refuse_device || !n->ops->page_group) {
+    /* Only what has the queue in its HWPT can have asked */
+    if (!att || !att->hwpt || !att->hwpt->key.page_requests ||
+        n->refuse_all || att == n->refuse || att->dev == n->refuse_device ||
+        !n->ops->page_group) {
         return IOMMUFD_NESTED_PAGE_REFUSED;
     }
     if (n->num_groups >= n->config.max_groups) {

@@ -72,8 +72,19 @@ static bool pasid_place_is_free(VFIOPCIDevice *vdev, uint16_t pos)
 
 static uint16_t pasid_place(VFIOPCIDevice *vdev, Error **errp)
 {
+    PCIDevice *pdev = PCI_DEVICE(vdev);
     uint16_t given = vdev->vpasid_cap_offset;
 
+    if (!pci_get_long(pdev->config + PCI_CONFIG_SPACE_SIZE)) {
+        /* The chain is empty: it can start nowhere else */
+        if (given && given != PCI_CONFIG_SPACE_SIZE) {
+            error_setg(errp, "x-vpasid-cap-offset 0x%x: the first extended "
+                       "capability has to be at 0x%x", given,
+                       PCI_CONFIG_SPACE_SIZE);
+            return 0;
+        }
+        return PCI_CONFIG_SPACE_SIZE;
+    }
     if (given) {
         if (given < PCI_CONFIG_SPACE_SIZE || given > PASID_CAP_END ||
             given % 4 || !pasid_place_is_free(vdev, given)) {
@@ -105,14 +116,9 @@ static bool pasid_setup(VFIOPCIDevice *vdev, const PCINestedFeatures *features,
     if (!features->pasid_bits) {
         return true;
     }
-    if (!pci_get_long(pdev->config + PCI_CONFIG_SPACE_SIZE)) {
-        /* The chain is empty: it can start nowhere else */
-        pos = PCI_CONFIG_SPACE_SIZE;
-    } else {
-        pos = pasid_place(vdev, errp);
-        if (!pos) {
-            return false;
-        }
+    pos = pasid_place(vdev, errp);
+    if (!pos) {
+        return false;
     }
     pcie_pasid_init(pdev, pos, features->pasid_bits, features->pasid_exec,
                     features->pasid_priv);

@@ -278,6 +278,39 @@ static void test_capability_place(void)
     vtd_rig_stop(&r);
 }
 
+/* But not any */
+static void test_capability_no_place(void)
+{
+    static const struct {
+        const char *device, *offset, *why;
+    } cases[] = {
+        { "", "0x802", "0x802 is not a free" },
+        { "", "0xffc", "0xffc is not a free" },
+        { "", "0x80", "0x80 is not a free" },
+        { "", "0x1000", "0x1000 is not a free" },
+        { "", "0x110", "0x110 is not a free" },     /* PRI */
+        { "", "0x10c", "0x10c is not a free" },     /* and into it */
+        { "ats=off\npri=off\n", "0x800", "has to be at 0x100" },
+    };
+    g_autofree char *bare = vtd_rig_host(1, "", "ats=off\npri=off\n");
+    VtdRig r;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *host = vtd_rig_host(1, "", cases[i].device);
+        g_autofree char *extra = g_strdup_printf(
+            "-device vfio-pci,host=" HOST_DEV0 ",iommufd=iommufd0,bus=pcie.0,"
+            "addr=4,x-vpasid-cap-offset=%s", cases[i].offset);
+        g_autofree char *args = vtd_rig_args("nested=on", 0, extra);
+
+        nested_rig_expect_refusal(host, args, "x-vpasid-cap-offset",
+                                  cases[i].why, HOST_DEV0, NULL);
+    }
+    vtd_rig_start(&r, bare, "nested=on", 1, "");
+    g_assert_cmphex(vtd_rig_ext_cap(&r, RID0, PCI_EXT_CAP_ID_PASID), ==,
+                    0x100);
+    vtd_rig_stop(&r);
+}
+
 /* A narrower device than the vIOMMU */
 static void test_width(void)
 {
@@ -334,6 +367,8 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/pasid/capability", test_capability);
     qtest_add_func("/vtd-nested/pasid/capability-place",
                    test_capability_place);
+    qtest_add_func("/vtd-nested/pasid/capability-no-place",
+                   test_capability_no_place);
     qtest_add_func("/vtd-nested/pasid/width", test_width);
     qtest_add_func("/vtd-nested/pasid/no-capability", test_no_capability);
     qtest_add_func("/vtd-nested/pasid/drain", test_drain);

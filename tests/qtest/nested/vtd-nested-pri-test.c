@@ -136,6 +136,41 @@ static void test_overflow(void)
     pri_stop(&p);
 }
 
+/* A group that takes more than the whole queue is refused, not put off */
+static void test_too_large(void)
+{
+    GString *addrs = g_string_new(NULL);
+    uint64_t tail;
+    PriRig p;
+
+    pri_start(&p);
+    tail = pri_tail(&p);
+    /* The model takes 64 at once, and builds groups of several commands */
+    for (unsigned i = 0; i < p.entries; i++) {
+        bool last = i == p.entries - 1;
+
+        g_string_append_printf(addrs, "%s%llu", addrs->len ? "," : "",
+                               IOVA + i * 4096ULL);
+        if (i % 64 == 63 || last) {
+            iommufd_model_do(p.v.m, "{\"cmd\":\"page-request\",\"dev\":\""
+                             HOST_DEV0 "\",\"pasid\":7,\"addrs\":[%s],"
+                             "\"grpid\":3,\"last\":%s}", addrs->str,
+                             last ? "true" : "false");
+            g_string_truncate(addrs, 0);
+        }
+    }
+    g_string_free(addrs, true);
+    iommufd_model_do(p.v.m, "{\"cmd\":\"dma-wait\",\"dev\":\"" HOST_DEV0
+                     "\",\"grpid\":3,\"timeout-ms\":20000}");
+    g_assert_cmpuint(iommufd_model_journal(p.v.m, "\"ev\":\"prg-response\","
+                                           "\"dev\":\"" HOST_DEV0 "\","
+                                           "\"grpid\":3,\"success\":false"),
+                     ==, 1);
+    g_assert_cmphex(pri_tail(&p), ==, tail);
+    g_assert_cmphex(pri_status(&p), ==, 0);
+    pri_stop(&p);
+}
+
 /* The queue wraps */
 static void test_wrap(void)
 {
@@ -250,6 +285,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/pri/strange-responses",
                    test_strange_responses);
     qtest_add_func("/vtd-nested/pri/overflow", test_overflow);
+    qtest_add_func("/vtd-nested/pri/too-large", test_too_large);
     qtest_add_func("/vtd-nested/pri/wrap", test_wrap);
     qtest_add_func("/vtd-nested/pri/not-enabled", test_not_enabled);
     for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {

@@ -197,6 +197,13 @@ static void test_verdict(void)
     g_assert_cmpint(fake_answer(72), ==, INVALID);
     g_assert_cmpint(fake_answer(73), ==, INVALID);
     g_assert_cmpuint(front.groups, ==, 2);
+
+    /* Nor does what comes for a RID that is not in stage 1 any more */
+    g_assert_true(iommufd_nested_set(t.dev, RID, NULL, &error_abort));
+    ask(&t, RID, 1, 74, 1);
+    fake_readable(t.fd);
+    g_assert_cmpint(fake_answer(74), ==, INVALID);
+    g_assert_cmpuint(front.groups, ==, 2);
     teardown(&t);
 }
 

@@ -561,6 +561,40 @@ static void test_again_twice(void)
     teardown(&t);
 }
 
+/* A HWPT that cannot be detached is invalidated under the name it had */
+static void test_stuck(gconstpointer opaque)
+{
+    bool rid = opaque != NULL;
+    const IOMMUFDNestedTranslation none = {
+        .state = IOMMUFD_NESTED_BLOCKED,
+    };
+    uint32_t pasid = rid ? RID : 5, id;
+    uint64_t e = RANGE(1, 1);
+    Test t;
+
+    for (int gone = 0; gone <= 1; gone++) {
+        Error *err = NULL;
+
+        setup(&t, 0, 0, false);
+        id = bind_stage1(&t, 0, pasid, 0x1000, 7, 5);
+        fake.fail_at = fake.total + 1;
+        fake.fail_errno = EIO;
+        g_assert_false(iommufd_nested_set(t.dev[0], pasid,
+                                          gone ? NULL : &none, &err));
+        error_free(err);
+        g_assert_true(fake.failed == FAKE_DETACH);
+        inv(&t, 7, 5, e, 0, NULL);
+        flush_ok(&t);
+        expect(id, &e, 1);
+
+        g_assert_true(iommufd_nested_set(t.dev[0], pasid,
+                                         gone ? NULL : &none, &error_abort));
+        inv(&t, 7, 5, e, 0, NULL);
+        g_assert_false(iommufd_nested_inv_pending(t.n));
+        teardown(&t);
+    }
+}
+
 /*
  * Many PASIDs bound, one at a time invalidated. What a look-up costs in
  * instructions is counted by lookup-cost.sh.
@@ -602,6 +636,8 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/inv/viommu", test_viommu);
     g_test_add_func("/iommufd/inv/again-fails", test_again_fails);
     g_test_add_func("/iommufd/inv/again-twice", test_again_twice);
+    g_test_add_data_func("/iommufd/inv/stuck/pasid", NULL, test_stuck);
+    g_test_add_data_func("/iommufd/inv/stuck/rid", "", test_stuck);
     g_test_add_data_func("/iommufd/inv/many/1", GUINT_TO_POINTER(1),
                          test_many);
     g_test_add_data_func("/iommufd/inv/many/4096", GUINT_TO_POINTER(4096),
