@@ -387,7 +387,7 @@ static void att_try_wish(IOMMUFDAtt *att)
     IOMMUFDNested *n = att->dev->n;
     int ret;
 
-    if (!iommufd_device_want_vdevice(att->dev, NULL)) {
+    if (att->wish_hwpt && !iommufd_device_want_vdevice(att->dev, NULL)) {
         iommufd_att_block_and_tell(att, REASON_LABEL);
         return;
     }

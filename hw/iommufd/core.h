@@ -175,7 +175,7 @@ struct IOMMUFDNestedDevice {
     uint32_t seen;              /* label the front end last gave */
     uint32_t label;             /* the same, unless somebody else has it too */
     uint32_t next_label;        /* within iommufd_nested_relabel() */
-    bool suspended;             /* the same: had a vDEVICE to be replaced */
+    bool suspended;             /* the same: something waits for a vDEVICE */
     uint32_t vdevice_id;        /* 0: none */
     IOMMUFDAtt rid;
     GHashTable *pasids;         /* PASID -> IOMMUFDAtt */
@@ -192,6 +192,7 @@ struct IOMMUFDNested {
     uint32_t num_hwpts;
     uint32_t num_pasids;
     GHashTable *labels;         /* label -> IOMMUFDNestedDevice */
+    bool labels_stale;          /* to be assigned anew, changed or not */
     GHashTable *buckets;        /* (domain, PASID) -> IOMMUFDBucket */
     GHashTable *domains;        /* domain -> IOMMUFDDomain */
     /*

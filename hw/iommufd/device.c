@@ -98,6 +98,9 @@ void iommufd_nested_device_remove(IOMMUFDNestedDevice *dev)
     device_free_vdevice(dev);
     if (dev->label != IOMMUFD_NESTED_NO_LABEL) {
         g_hash_table_remove(n->labels, GUINT_TO_POINTER(dev->label));
+    } else {
+        /* Another one may have its label for itself now */
+        n->labels_stale = true;
     }
     QTAILQ_REMOVE(&n->devices, dev, next);
     g_hash_table_destroy(dev->pasids);
@@ -165,12 +168,15 @@ void iommufd_device_foreach_att(IOMMUFDNestedDevice *dev,
 
 static void device_suspend_att(IOMMUFDAtt *att, void *arg)
 {
+    bool *suspended = arg;
+
     iommufd_att_suspend(att);
+    *suspended |= att->waiting && att->wish_hwpt;
 }
 
 static void device_fail_att(IOMMUFDAtt *att, void *arg)
 {
-    if (att->waiting) {
+    if (att->waiting && att->wish_hwpt) {
         iommufd_att_block_and_tell(att, "the host has no vDEVICE for it");
     }
 }
@@ -178,8 +184,9 @@ static void device_fail_att(IOMMUFDAtt *att, void *arg)
 static bool labels_changed(IOMMUFDNested *n)
 {
     IOMMUFDNestedDevice *dev;
-    bool changed = false;
+    bool changed = n->labels_stale;
 
+    n->labels_stale = false;
     if (n->ops->label) {
         QTAILQ_FOREACH(dev, &n->devices, next) {
             uint32_t seen = n->ops->label(n->opaque, dev);
@@ -237,9 +244,9 @@ bool iommufd_nested_relabel(IOMMUFDNested *n, Error **errp)
     QTAILQ_FOREACH(dev, &n->devices, next) {
         dev->suspended = false;
         if (dev->label != dev->next_label && dev->vdevice_id) {
-            iommufd_device_foreach_att(dev, device_suspend_att, NULL);
+            iommufd_device_foreach_att(dev, device_suspend_att,
+                                       &dev->suspended);
             device_free_vdevice(dev);
-            dev->suspended = true;
         }
     }
     QTAILQ_FOREACH(dev, &n->devices, next) {

@@ -599,6 +599,50 @@ static void test_vdevice(void)
     g_assert_cmpuint(fake_attached(t.idev[0], RID), ==, 0);
     g_assert_cmpuint(fake_attached(t.idev[1], RID), ==, 0);
     g_assert_cmpuint(fake_label(t.idev[0]), ==, UINT32_MAX);
+
+    /* With one of them gone the other has the label for itself */
+    remove_dev(&t, 1);
+    g_assert_true(iommufd_nested_relabel(t.n, &error_abort));
+    g_assert_true(iommufd_nested_find(t.n, 0x100) == t.dev[0]);
+    stage1(t.dev[0], RID, 0x1000);
+    g_assert_cmpuint(fake_label(t.idev[0]), ==, 0x100);
+    teardown(&t);
+}
+
+/* Out of stage 1 nothing depends on a vDEVICE: to lose it is no failure */
+static void test_vdevice_unused(void)
+{
+    Test t;
+
+    setup(&t, &smmu_like);
+    for (int i = 0; i < DEVICES; i++) {
+        g_assert_true(add(&t, i, &error_abort));
+    }
+    g_assert_true(iommufd_nested_relabel(t.n, &error_abort));
+    for (int i = 0; i < 2; i++) {
+        stage1(t.dev[i], RID, 0x1000);
+        g_assert_true(set_state(t.dev[i], RID, IOMMUFD_NESTED_STAGE2,
+                                &error_abort));
+    }
+    t.front.label[0] = 0x101;
+    g_assert_true(iommufd_nested_relabel(t.n, &error_abort));
+    g_assert_cmpuint(t.front.blocked, ==, 0);
+    g_assert_cmpuint(fake_label(t.idev[0]), ==, UINT32_MAX);
+    g_assert_cmpint(iommufd_nested_get(t.dev[0], RID, NULL), ==,
+                    IOMMUFD_NESTED_STAGE2);
+
+    /* Nor does one that waits for a reset to end, to get there */
+    t.front.label[0] = 0x100;
+    g_assert_true(iommufd_nested_relabel(t.n, &error_abort));
+    stage1(t.dev[0], RID, 0x1000);
+    fake.busy = 1;
+    g_assert_true(set_state(t.dev[0], RID, IOMMUFD_NESTED_STAGE2,
+                            &error_abort));
+    t.front.label[0] = 0x101;
+    iommufd_nested_relabel(t.n, NULL);
+    fake_advance(false, 2000);
+    g_assert_cmpint(iommufd_nested_get(t.dev[0], RID, NULL), ==,
+                    IOMMUFD_NESTED_STAGE2);
     teardown(&t);
 }
 
@@ -711,6 +755,7 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/core/busy", test_busy);
     g_test_add_func("/iommufd/core/labels", test_labels);
     g_test_add_func("/iommufd/core/vdevice", test_vdevice);
+    g_test_add_func("/iommufd/core/vdevice-unused", test_vdevice_unused);
     g_test_add_func("/iommufd/core/bounds", test_bounds);
     g_test_add_func("/iommufd/core/reset", test_reset);
     g_test_add_func("/iommufd/core/no-parent", test_no_parent);
