@@ -113,17 +113,46 @@ static SMMUCmdError smmuv3_nested_to_all(SMMUv3Nested *n, const Cmd *cmd)
     return SMMU_CERROR_NONE;
 }
 
+/*
+ * An STE is invalidated with all CDs that were reached through it. Where the
+ * STE is attached anew the host sees to that.
+ */
+static SMMUCmdError smmuv3_nested_forget_cds(SMMUv3NestedDevice *ndev)
+{
+    const Cmd cmd = { .word = { SMMU_CMD_CFGI_CD_ALL, ndev->sid } };
+
+    return ndev->same ? smmuv3_nested_to_stream(ndev->n, ndev, &cmd) :
+                        SMMU_CERROR_NONE;
+}
+
 static SMMUCmdError smmuv3_nested_cfgi_ste(SMMUv3Nested *n, uint32_t first,
                                            uint32_t last)
 {
     /* An attach is not queued: what was said before has to be done before */
     SMMUCmdError error = smmuv3_nested_send(n);
+    SMMUv3NestedDevice *ndev;
+    GHashTableIter iter;
 
     if (error) {
         return error;
     }
-    return smmuv3_nested_sync_range(n, first, last) ? SMMU_CERROR_NONE :
-                                                      SMMU_CERROR_ILL;
+    if (!smmuv3_nested_sync_range(n, first, last)) {
+        return SMMU_CERROR_ILL;
+    }
+    if (first == last) {
+        ndev = smmuv3_nested_find(n, first);
+        return ndev ? smmuv3_nested_forget_cds(ndev) : SMMU_CERROR_NONE;
+    }
+    g_hash_table_iter_init(&iter, n->devices);
+    while (!error && g_hash_table_iter_next(&iter, NULL, (void **)&ndev)) {
+        uint16_t sid = smmuv3_nested_sid(ndev);
+
+        /* Others have not been read again: what they know may be old */
+        if (sid >= first && sid <= last) {
+            error = smmuv3_nested_forget_cds(ndev);
+        }
+    }
+    return error;
 }
 
 static SMMUCmdError smmuv3_nested_cfgi_range(SMMUv3Nested *n, const Cmd *cmd)

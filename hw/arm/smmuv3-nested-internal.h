@@ -95,6 +95,12 @@ typedef struct SMMUv3NestedDevice {
     IOMMUFDNestedHostInfo info;
     uint16_t sid;               /* StreamID that its STE was read under */
     bool ats;                   /* the STE in force has ATS on */
+    /*
+     * The STE that was last read with stage 1, as the host has it if that is
+     * what the core says; and whether it was in force before it was read
+     */
+    struct iommu_hwpt_arm_smmuv3 s1;
+    bool same;
     bool told;                  /* the user knows that the host refused */
 } SMMUv3NestedDevice;
 

@@ -185,6 +185,16 @@ static void smmuv3_nested_record(SMMUv3NestedDevice *ndev,
     }
 }
 
+/* Nothing will be attached, so the host will forget nothing by itself */
+static bool smmuv3_nested_same(const SMMUv3NestedDevice *ndev,
+                               const SMMUv3NestedEntry *entry)
+{
+    return entry->state == IOMMUFD_NESTED_STAGE1 &&
+           iommufd_nested_get(ndev->dev, IOMMUFD_NESTED_RID, NULL) ==
+           IOMMUFD_NESTED_STAGE1 &&
+           !memcmp(&ndev->s1, &entry->s1, sizeof(ndev->s1));
+}
+
 bool smmuv3_nested_sync_device(SMMUv3NestedDevice *ndev)
 {
     SMMUv3NestedEntry entry;
@@ -200,6 +210,8 @@ bool smmuv3_nested_sync_device(SMMUv3NestedDevice *ndev)
     if (entry.state == IOMMUFD_NESTED_BLOCKED) {
         smmuv3_nested_record(ndev, &entry);
     }
+    ndev->same = smmuv3_nested_same(ndev, &entry);
+    ndev->s1 = entry.s1;
     t.state = entry.state;
     t.reason = entry.why;
     trace_smmuv3_nested_set(iommufd_nested_device_name(ndev->dev), ndev->sid,

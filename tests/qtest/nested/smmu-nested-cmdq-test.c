@@ -110,6 +110,49 @@ static void test_tlbi(void)
     smmu_rig_stop(&r);
 }
 
+/*
+ * An STE is invalidated with the CDs that were reached through it, also where
+ * it is as it was, and the host has nothing to attach
+ */
+static void test_cfgi_ste(void)
+{
+    const SmmuCmd cmds[] = {
+        smmu_cfgi_ste(SID0, true), smmu_cfgi_ste(SID0, false),
+        smmu_cfgi_ste_all(),
+        { { SMMU_OP_CFGI_STE_RANGE | (uint64_t)SID1 << 32, 4 } },
+    };
+    SmmuS1 s1[2];
+    SmmuCdTable cds;
+    uint64_t calls;
+    SmmuRig r;
+
+    smmu_rig_start_simple(&r, 2);
+    smmu_rig_enable(&r, 4);
+    for (unsigned i = 0; i < 2; i++) {
+        smmu_rig_fill(&r, i, 0x10 + i);
+        s1[i] = smmu_rig_s1(&r, IOVA, i);
+    }
+    smmu_cdtab_init(&cds, &r.mem, SMMU_S1FMT_LINEAR, 0);
+    smmu_cd_set(&cds, 0, &s1[0], ASID);
+    calls = smmu_rig_ioctls(&r);
+    for (unsigned i = 0; i < 2; i++) {
+        smmu_rig_ste(&r, i ? SID1 : SID0,
+                     &(SmmuSte) { .cfg = SMMU_STE_S1, .cds = &cds });
+    }
+    /* A new STE is a new attachment, and that is enough */
+    g_assert_cmpuint(smmu_rig_ioctls(&r) - calls, ==, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(cmds); i++) {
+        expect(&r, HOST_DEV0, 0x10 + i % 2);
+        smmu_cd_set(&cds, 0, &s1[(i + 1) % 2], ASID + (i + 1) % 2);
+        calls = smmu_rig_ioctls(&r);
+        smmu_queue_push(&r.cmdq, cmds[i]);
+        smmu_rig_sync(&r);
+        g_assert_cmpuint(smmu_rig_ioctls(&r) - calls, ==, 1);
+        expect(&r, HOST_DEV0, 0x10 + (i + 1) % 2);
+    }
+    smmu_rig_stop(&r);
+}
+
 /* What is not the host's business is not sent there */
 static void test_emulated(void)
 {
@@ -301,6 +344,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/smmu-nested/cmdq/batch", test_batch);
     qtest_add_func("/smmu-nested/cmdq/tlbi", test_tlbi);
+    qtest_add_func("/smmu-nested/cmdq/cfgi-ste", test_cfgi_ste);
     qtest_add_func("/smmu-nested/cmdq/emulated", test_emulated);
     qtest_add_func("/smmu-nested/cmdq/no-device", test_no_device);
     qtest_add_func("/smmu-nested/cmdq/refused", test_refused);
