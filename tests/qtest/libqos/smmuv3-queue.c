@@ -152,8 +152,8 @@ void smmu_queue_pop(const SmmuQueue *q, uint32_t *index, uint64_t *dw)
 
 /* ------------------------------------------------------------- registers */
 
-void smmu_enable(const IommuRegs *regs, const SmmuTables *t,
-                 const SmmuQueue *cmdq, const SmmuQueue *evtq)
+void smmu_setup(const IommuRegs *regs, const SmmuTables *t,
+                const SmmuQueue *cmdq, const SmmuQueue *evtq)
 {
     void *o = regs->opaque;
 
@@ -171,7 +171,13 @@ void smmu_enable(const IommuRegs *regs, const SmmuTables *t,
     regs->write32(o, SMMU_REG_EVENTQ_CONS, evtq->index);
     /* Queues before translation (SMMUv3 6.3.9) */
     regs->write32(o, SMMU_REG_CR0, 1 << 3 | 1 << 2);
-    regs->write32(o, SMMU_REG_CR0, 1 << 3 | 1 << 2 | 1 << 0);
+}
+
+void smmu_enable(const IommuRegs *regs, const SmmuTables *t,
+                 const SmmuQueue *cmdq, const SmmuQueue *evtq)
+{
+    smmu_setup(regs, t, cmdq, evtq);
+    regs->write32(regs->opaque, SMMU_REG_CR0, 1 << 3 | 1 << 2 | 1 << 0);
 }
 
 int smmu_cmdq_sync(SmmuQueue *q, const IommuRegs *regs)

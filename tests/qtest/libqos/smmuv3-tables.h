@@ -221,7 +221,11 @@ enum {
     SMMU_REG_EVENTQ_CONS = 0x100ac,
 };
 
-/* Program tables and queues and turn the SMMU on */
+/* Program tables and queues; the queues are on then, the SMMU is off */
+void smmu_setup(const IommuRegs *regs, const SmmuTables *t,
+                const SmmuQueue *cmdq, const SmmuQueue *evtq);
+
+/* The same, and turn the SMMU on */
 void smmu_enable(const IommuRegs *regs, const SmmuTables *t,
                  const SmmuQueue *cmdq, const SmmuQueue *evtq);
 

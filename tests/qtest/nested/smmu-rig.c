@@ -106,11 +106,16 @@ void smmu_rig_stop(SmmuRig *r)
     iommufd_model_free(r->m);
 }
 
+void smmu_rig_queues(SmmuRig *r, unsigned events)
+{
+    smmu_queue_init(&r->cmdq, &r->mem, CMDQ_BITS, 16);
+    smmu_queue_init(&r->evtq, &r->mem, events, 32);
+}
+
 void smmu_rig_enable(SmmuRig *r, unsigned events)
 {
     smmu_tables_init(&r->t, &r->mem, 16, 8);
-    smmu_queue_init(&r->cmdq, &r->mem, CMDQ_BITS, 16);
-    smmu_queue_init(&r->evtq, &r->mem, events, 32);
+    smmu_rig_queues(r, events);
     smmu_enable(&r->regs, &r->t, &r->cmdq, &r->evtq);
 }
 
@@ -216,6 +221,56 @@ void smmu_rig_number(SmmuRig *r, unsigned slot, uint8_t bus)
 {
     smmu_rig_config_write(r, slot << 3, PCI_PRIMARY_BUS,
                           bus << 8 | bus << 16);
+}
+
+/* Offset of the PCI Express capability */
+static unsigned express_cap(SmmuRig *r, uint16_t rid)
+{
+    unsigned pos = smmu_rig_config_read(r, rid, PCI_CAPABILITY_LIST) & 0xfc;
+
+    while (pos) {
+        uint32_t head = smmu_rig_config_read(r, rid, pos);
+
+        if ((head & 0xff) == PCI_CAP_ID_EXP) {
+            return pos;
+        }
+        pos = (head >> 8) & 0xfc;
+    }
+    g_assert_not_reached();
+}
+
+static void slot_control(SmmuRig *r, unsigned slot, uint32_t value)
+{
+    smmu_rig_config_write(r, slot << 3, express_cap(r, slot << 3) +
+                          PCI_EXP_SLTCTL, value);
+}
+
+void smmu_rig_plug(SmmuRig *r, unsigned n, unsigned slot, const char *id,
+                   const char *dev)
+{
+    g_autofree char *bus = g_strdup_printf("rp%u", n);
+
+    qtest_qmp_assert_success(r->qts, "{ 'execute': 'device_add', "
+        "'arguments': { 'driver': 'vfio-pci', 'id': %s, 'host': %s, "
+        "'bus': %s, 'iommufd': 'iommufd0' } }", id, dev, bus);
+    slot_control(r, slot, PCI_EXP_SLTCTL_PWR_IND_ON);
+}
+
+void smmu_rig_unplug(SmmuRig *r, unsigned slot, const char *id)
+{
+    qtest_qmp_device_del_send(r->qts, id);
+    slot_control(r, slot, PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_PCC);
+    for (;;) {
+        QDict *event = qtest_qmp_eventwait_ref(r->qts, "DEVICE_DELETED");
+        const char *name = qdict_get_try_str(qdict_get_qdict(event, "data"),
+                                             "device");
+        bool done = name && !strcmp(name, id);
+
+        qobject_unref(event);
+        if (done) {
+            return;
+        }
+    }
 }
 
 int smmu_rig_peek(SmmuRig *r, const char *dev, const IommufdDma *how,

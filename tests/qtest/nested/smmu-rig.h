@@ -69,6 +69,9 @@ void smmu_rig_stop(SmmuRig *r);
 void smmu_rig_expect_refusal(const char *host, const char *props,
                              unsigned num, const char *text);
 
+/* Queues of 2^11 commands and 2^@events events */
+void smmu_rig_queues(SmmuRig *r, unsigned events);
+
 /* Fresh tables and queues of 2^11 commands and 2^@events events; SMMU on */
 void smmu_rig_enable(SmmuRig *r, unsigned events);
 
@@ -103,6 +106,11 @@ void smmu_rig_config_write(SmmuRig *r, uint16_t rid, unsigned reg,
                            uint32_t value);
 /* Number the bus behind the root port at 00:@slot.0 */
 void smmu_rig_number(SmmuRig *r, unsigned slot, uint8_t bus);
+
+/* Hot-plug and its reverse; the port "rp@n" is at 00:@slot.0 */
+void smmu_rig_plug(SmmuRig *r, unsigned n, unsigned slot, const char *id,
+                   const char *dev);
+void smmu_rig_unplug(SmmuRig *r, unsigned slot, const char *id);
 
 /* The first byte that the device reads there, or -1 if it faults */
 int smmu_rig_peek(SmmuRig *r, const char *dev, const IommufdDma *how,

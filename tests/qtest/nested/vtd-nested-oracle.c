@@ -7,63 +7,11 @@
  */
 
 #include "qemu/osdep.h"
-#include "qemu/cutils.h"
 #include "vtd-nested-oracle.h"
-
-#define PAGE            4096ULL
 
 const uint32_t vtd_oracle_pasids[ORACLE_KEYS] = {
     0, 1, 2, 63, 64, 200, 4095,
 };
-
-/* ------------------------------------------------------------------ memory */
-
-static uint8_t *copy_at(const VtdOracle *o, uint64_t gpa, size_t len)
-{
-    g_assert_cmphex(gpa, >=, o->first);
-    g_assert_cmphex(gpa + len, <=, o->first + o->size);
-    return o->copy + (gpa - o->first);
-}
-
-static void mem_read(void *opaque, uint64_t gpa, void *buf, size_t len)
-{
-    memcpy(buf, copy_at(opaque, gpa, len), len);
-}
-
-static void mem_write(void *opaque, uint64_t gpa, const void *buf, size_t len)
-{
-    VtdOracle *o = opaque;
-
-    memcpy(copy_at(o, gpa, len), buf, len);
-    if (len > 64 && buffer_is_zero(buf, len)) {
-        qtest_memset(o->qts, gpa, 0, len);
-    } else {
-        qtest_memwrite(o->qts, gpa, buf, len);
-    }
-}
-
-static uint64_t word(const VtdOracle *o, uint64_t gpa)
-{
-    return ldq_le_p(copy_at(o, gpa, 8));
-}
-
-bool vtd_oracle_memory_intact(const VtdOracle *o)
-{
-    const uint64_t ignored = cpu_to_le64(VTD_S1_A | VTD_S1_D);
-    g_autofree uint64_t *page = g_malloc(PAGE);
-
-    for (uint64_t gpa = o->first; gpa < o->mem.next; gpa += PAGE) {
-        const uint64_t *copy = (uint64_t *)copy_at(o, gpa, PAGE);
-
-        qtest_memread(o->qts, gpa, page, PAGE);
-        for (unsigned i = 0; i < PAGE / sizeof(*page); i++) {
-            if ((page[i] ^ copy[i]) & ~ignored) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
 
 /* -------------------------------------------------------------------- life */
 
@@ -91,13 +39,7 @@ static void forget_changes(VtdOracle *o)
 
 void vtd_oracle_forget(VtdOracle *o)
 {
-    o->mem = (IommuMem) {
-        .read = mem_read,
-        .write = mem_write,
-        .opaque = o,
-        .next = o->first,
-        .end = o->first + o->size,
-    };
+    nested_mirror_forget(&o->m);
     forget_changes(o);
 }
 
@@ -105,22 +47,18 @@ void vtd_oracle_init(VtdOracle *o, QTestState *qts, uint64_t ram,
                      uint64_t first, uint64_t size)
 {
     *o = (VtdOracle) {
-        .qts = qts,
         .ram = ram,
-        .first = first,
-        .size = size,
-        .copy = g_malloc0(size),
         .edits = g_ptr_array_new_with_free_func(edit_free),
         .changes = g_ptr_array_new_with_free_func(change_free),
     };
-    vtd_oracle_forget(o);
+    nested_mirror_init(&o->m, qts, first, size);
 }
 
 void vtd_oracle_free(VtdOracle *o)
 {
     g_ptr_array_free(o->edits, true);
     g_ptr_array_free(o->changes, true);
-    g_free(o->copy);
+    nested_mirror_free(&o->m);
 }
 
 void vtd_oracle_set_root(VtdOracle *o, uint64_t root)
@@ -154,17 +92,17 @@ static uint64_t walk(const VtdOracle *o, uint64_t s1, uint64_t iova,
     uint64_t table = s1;
 
     for (unsigned shift = 39; ; shift -= 9) {
-        uint64_t entry = word(o, table + (iova >> shift & 0x1ff) * 8);
+        uint64_t entry = nested_mirror_word(&o->m, table + (iova >> shift & 0x1ff) * 8);
 
         if (!(entry & VTD_S1_P) || !(entry & VTD_S1_US) ||
             (write && !(entry & VTD_S1_RW))) {
-            return ORACLE_FAULT;
+            return NESTED_FAULT;
         }
         table = entry & VTD_S1_ADDR;
         if (shift == 12 || (entry & VTD_S1_PS)) {
             uint64_t gpa = table + (iova & ((1ULL << shift) - 1));
 
-            return gpa < o->ram ? gpa : ORACLE_FAULT;
+            return gpa < o->ram ? gpa : NESTED_FAULT;
         }
     }
 }
@@ -179,21 +117,21 @@ static VtdOracleEntry pasid_entry(const VtdOracle *o, uint64_t context,
     if (pasid >> 6 >= dirs) {
         return entry;
     }
-    dir = word(o, (context & VTD_S1_ADDR) + (pasid >> 6) * 8);
+    dir = nested_mirror_word(&o->m, (context & VTD_S1_ADDR) + (pasid >> 6) * 8);
     if (!(dir & 1)) {
         return entry;
     }
     slot = (dir & VTD_S1_ADDR) + (pasid & 63) * 64;
-    first = word(o, slot);
+    first = nested_mirror_word(&o->m, slot);
     if (!(first & 1)) {
         return entry;
     }
     entry.present = true;
-    entry.did = word(o, slot + 8);
+    entry.did = nested_mirror_word(&o->m, slot + 8);
     switch (first >> 6 & 7) {
     case VTD_PGTT_FIRST:
         entry.kind = ORACLE_TABLES;
-        entry.s1 = word(o, slot + 16) & VTD_S1_ADDR;
+        entry.s1 = nested_mirror_word(&o->m, slot + 16) & VTD_S1_ADDR;
         break;
     case VTD_PGTT_PASSTHROUGH:
         entry.kind = ORACLE_IDENTITY;
@@ -209,7 +147,7 @@ static uint64_t context_entry(const VtdOracle *o, unsigned dev,
                               uint32_t *rid_pasid)
 {
     uint16_t rid = o->dev[dev].rid;
-    uint64_t half = word(o, (o->root & VTD_S1_ADDR) + (rid >> 8) * 16 +
+    uint64_t half = nested_mirror_word(&o->m, (o->root & VTD_S1_ADDR) + (rid >> 8) * 16 +
                             (rid & 0x80 ? 8 : 0));
     uint64_t slot, entry;
 
@@ -217,8 +155,8 @@ static uint64_t context_entry(const VtdOracle *o, unsigned dev,
         return 0;
     }
     slot = (half & VTD_S1_ADDR) + (rid & 0x7f) * 32;
-    entry = word(o, slot);
-    *rid_pasid = word(o, slot + 8) & 0xfffff;
+    entry = nested_mirror_word(&o->m, slot);
+    *rid_pasid = nested_mirror_word(&o->m, slot + 8) & 0xfffff;
     return entry & VTD_CTX_P ? entry : 0;
 }
 
@@ -514,11 +452,11 @@ static uint64_t outcome(const VtdOracle *o, const VtdOracleEntry *e,
 {
     switch (e->kind) {
     case ORACLE_IDENTITY:
-        return iova < o->ram ? iova : ORACLE_FAULT;
+        return iova < o->ram ? iova : NESTED_FAULT;
     case ORACLE_TABLES:
         return walk(o, e->s1, iova, write);
     default:
-        return ORACLE_FAULT;
+        return NESTED_FAULT;
     }
 }
 

@@ -16,7 +16,7 @@
 #ifndef TESTS_QTEST_VTD_NESTED_ORACLE_H
 #define TESTS_QTEST_VTD_NESTED_ORACLE_H
 
-#include "../libqtest.h"
+#include "nested-random.h"
 #include "../libqos/vtd-tables.h"
 
 #define ORACLE_DEVICES  4
@@ -25,8 +25,6 @@
 #define ORACLE_RID      0
 /* Pages that are looked at in each address space */
 #define ORACLE_PROBES   128
-
-#define ORACLE_FAULT    UINT64_MAX
 
 /* PASID of a key; that of ORACLE_RID means nothing */
 extern const uint32_t vtd_oracle_pasids[ORACLE_KEYS];
@@ -85,10 +83,7 @@ typedef struct VtdOracleCommand {
 } VtdOracleCommand;
 
 typedef struct VtdOracle {
-    IommuMem mem;               /* for the builders of tables */
-    QTestState *qts;
-    uint64_t first, size;
-    uint8_t *copy;
+    NestedMirror m;
     /* The state that is no table */
     uint64_t root;
     bool translation;
@@ -144,7 +139,7 @@ bool vtd_oracle_pending(const VtdOracle *o);
 
 /**
  * vtd_oracle_read: where a read of a probe may end.
- * @to: gpas or ORACLE_FAULT, each once; the first by what the tables say now
+ * @to: gpas or NESTED_FAULT, each once; the first by what the tables say now
  * @max: room in @to
  *
  * Returns: their number.
@@ -160,11 +155,8 @@ unsigned vtd_oracle_read(const VtdOracle *o, unsigned dev, unsigned key,
 bool vtd_oracle_certain(const VtdOracle *o, unsigned dev, unsigned key,
                         unsigned probe);
 
-/* Where a write goes that is certain: gpa or ORACLE_FAULT */
+/* Where a write goes that is certain: gpa or NESTED_FAULT */
 uint64_t vtd_oracle_write(const VtdOracle *o, unsigned dev, unsigned key,
                           unsigned probe);
-
-/* The tables are as they were written, but for accessed and dirty bits */
-bool vtd_oracle_memory_intact(const VtdOracle *o);
 
 #endif

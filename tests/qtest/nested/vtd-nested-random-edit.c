@@ -9,21 +9,13 @@
 
 void random_free_later(Random *t, uint64_t page)
 {
-    g_array_append_val(t->late, page);
+    nested_mirror_free_later(&t->o.m, page, PAGE);
 }
 
 void random_release(Random *t)
 {
-    IommuMem *mem = &t->o.mem;
-
-    if (vtd_oracle_pending(&t->o)) {
-        return;
-    }
-    g_array_append_vals(t->spare, t->late->data, t->late->len);
-    g_array_set_size(t->late, 0);
-    while (t->spare->len && mem->n_free < IOMMU_MEM_FREE) {
-        iommu_mem_free(mem, g_array_index(t->spare, uint64_t, 0), PAGE);
-        g_array_remove_index_fast(t->spare, 0);
+    if (!vtd_oracle_pending(&t->o)) {
+        nested_mirror_release(&t->o.m);
     }
 }
 
@@ -31,7 +23,7 @@ void random_release(Random *t)
 static void free_tables(Random *t, uint64_t table, unsigned level)
 {
     for (unsigned i = 0; level > 1 && i < 512; i++) {
-        uint64_t entry = iommu_mem_read64(&t->o.mem, table + i * 8);
+        uint64_t entry = iommu_mem_read64(&t->o.m.mem, table + i * 8);
 
         if ((entry & VTD_S1_P) && !(entry & VTD_S1_PS)) {
             free_tables(t, entry & VTD_S1_ADDR, level - 1);
@@ -57,7 +49,7 @@ void random_map(Random *t, uint64_t s1, uint64_t iova, unsigned level)
         0,
     };
 
-    vtd_s1_map(&t->o.mem, s1, 4, iova & ~((1ULL << shift) - 1),
+    vtd_s1_map(&t->o.m.mem, s1, 4, iova & ~((1ULL << shift) - 1),
                gpa[level - 1], 1ULL << shift, shift, rights(t));
 }
 
@@ -65,18 +57,18 @@ void random_map(Random *t, uint64_t s1, uint64_t iova, unsigned level)
 static void replace_table(Random *t, uint64_t slot, uint64_t entry,
                           unsigned level)
 {
-    uint64_t old = entry & VTD_S1_ADDR, fresh = vtd_s1_new(&t->o.mem);
+    uint64_t old = entry & VTD_S1_ADDR, fresh = vtd_s1_new(&t->o.m.mem);
 
     if (random_chance(t, 75)) {
         uint8_t page[PAGE];
 
-        t->o.mem.read(&t->o, old, page, PAGE);
-        t->o.mem.write(&t->o, fresh, page, PAGE);
+        t->o.m.mem.read(&t->o.m, old, page, PAGE);
+        t->o.m.mem.write(&t->o.m, fresh, page, PAGE);
         random_free_later(t, old);
     } else {
         free_tables(t, old, level - 1);
     }
-    iommu_mem_write64(&t->o.mem, slot, fresh | (entry & ~VTD_S1_ADDR));
+    iommu_mem_write64(&t->o.m.mem, slot, fresh | (entry & ~VTD_S1_ADDR));
 }
 
 typedef enum EditKind {
@@ -89,10 +81,10 @@ static void edit_present(Random *t, EditKind kind, uint64_t slot,
 {
     switch (kind) {
     case EDIT_CLEAR:
-        iommu_mem_write64(&t->o.mem, slot, 0);
+        iommu_mem_write64(&t->o.m.mem, slot, 0);
         break;
     case EDIT_RIGHTS:
-        iommu_mem_write64(&t->o.mem, slot, table ? entry ^ VTD_S1_RW :
+        iommu_mem_write64(&t->o.m.mem, slot, table ? entry ^ VTD_S1_RW :
                           (entry & (VTD_S1_ADDR | VTD_S1_PS)) | rights(t));
         break;
     case EDIT_REPLACE:
@@ -128,8 +120,8 @@ void random_edit_tables(Random *t)
         want = MIN(want, 3);
     }
     random_use_before(t, space, probe);
-    slot = vtd_s1_entry(&t->o.mem, s1, 4, iova, want, &level);
-    entry = iommu_mem_read64(&t->o.mem, slot);
+    slot = vtd_s1_entry(&t->o.m.mem, s1, 4, iova, want, &level);
+    entry = iommu_mem_read64(&t->o.m.mem, slot);
     mask = (1ULL << (12 + 9 * (level - 1))) - 1;
     was = entry & VTD_S1_P;
     table = was && level > 1 && !(entry & VTD_S1_PS);
@@ -151,7 +143,7 @@ void random_edit_tables(Random *t)
     }
     /* What was not present has not been cached (6.1) */
     if (was) {
-        entry = iommu_mem_read64(&t->o.mem, slot);
+        entry = iommu_mem_read64(&t->o.m.mem, slot);
         table |= (entry & VTD_S1_P) && level > 1 && !(entry & VTD_S1_PS);
         vtd_oracle_edited(&t->o, edit, iova & ~mask, iova | mask, table);
     } else {
@@ -207,7 +199,7 @@ static bool context_settled(Random *t, unsigned dev)
 static uint64_t context_word(Random *t, unsigned dev, uint64_t *slot)
 {
     *slot = vtd_context_entry(&t->r.t, t->o.dev[dev].rid);
-    return iommu_mem_read64(&t->o.mem, *slot);
+    return iommu_mem_read64(&t->o.m.mem, *slot);
 }
 
 /* Bind, unbind, bind to something else */
@@ -236,7 +228,7 @@ static void free_pasid_tables(Random *t, uint64_t context)
     uint64_t dir = context & VTD_S1_ADDR;
 
     for (unsigned i = 0; i < 512; i++) {
-        uint64_t entry = iommu_mem_read64(&t->o.mem, dir + i * 8);
+        uint64_t entry = iommu_mem_read64(&t->o.m.mem, dir + i * 8);
 
         if (entry & 1) {
             random_free_later(t, entry & VTD_S1_ADDR);
@@ -288,8 +280,8 @@ void random_edit_context(Random *t)
 
     change = vtd_oracle_change(&t->o, dev);
     if (how < 60 && (old & VTD_CTX_P)) {
-        iommu_mem_write64(&t->o.mem, slot + 8, rid_pasid(t));
-        iommu_mem_write64(&t->o.mem, slot, context_flags(t) |
+        iommu_mem_write64(&t->o.m.mem, slot + 8, rid_pasid(t));
+        iommu_mem_write64(&t->o.m.mem, slot, context_flags(t) |
                           (old & ~(VTD_CTX_PASIDE | VTD_CTX_DTE |
                                    VTD_CTX_PRE)));
     } else {

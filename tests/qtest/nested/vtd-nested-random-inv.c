@@ -34,7 +34,11 @@ static VtdDesc descriptor(const VtdOracleCommand *c)
 
 static void tell(Random *t, VtdOracleCommand cmd)
 {
-    vtd_queue_push(&t->r.q, descriptor(&cmd));
+    VtdDesc raw = descriptor(&cmd);
+
+    nested_random_note(&t->n, "descriptor 0x%016" PRIx64 " 0x%016" PRIx64,
+                       raw.qw[0], raw.qw[1]);
+    vtd_queue_push(&t->r.q, raw);
     vtd_oracle_told(&t->o, &cmd);
     t->queued++;
     t->commands++;

@@ -14,7 +14,6 @@
  */
 
 #include "qemu/osdep.h"
-#include "qemu/cutils.h"
 #include "vtd-nested-random.h"
 
 #define SEED            1
@@ -22,7 +21,6 @@
 
 #define RAM             (128 * MiB)
 #define TABLES_SIZE     (32 * MiB)
-#define WORDS           512
 
 /* More at once than that is not left without invalidation */
 #define EDITS_MAX       40
@@ -41,83 +39,24 @@ static const char *const ids[ORACLE_DEVICES] = {
     "dev0", "dev1", "dev2", "dev3",
 };
 
-/* Also when it is an assertion of somebody else that fails */
-static void say_where(void *opaque)
-{
-    const Random *t = opaque;
-
-    fprintf(stderr, "VTD_RANDOM_SEED=%u: failed in step %u\n", t->seed,
-            t->step);
-}
-
 /* --------------------------------------------------------------------- DMA */
-
-static uint64_t *data_at(Random *t, uint64_t gpa)
-{
-    g_assert_cmphex(gpa, >=, DATA);
-    g_assert_cmphex(gpa, <, DATA + DATA_PAGES * PAGE);
-    return &t->data[(gpa - DATA) / sizeof(uint64_t)];
-}
 
 typedef struct Access {
     unsigned dev, key, probe, offset;
 } Access;
 
-static G_NORETURN void wrong(const Access *a, const IommufdDmaOp *op,
-                             const uint64_t *to, unsigned num)
-{
-    fprintf(stderr, "device %u, %s %u, %s%s of 0x%" PRIx64 ": ", a->dev,
-            op->how.with_pasid ? "PASID" : "RID", op->how.pasid,
-            op->how.ats ? "ATS " : "", op->write ? "write" : "read",
-            op->addr);
-    if (op->fault) {
-        fprintf(stderr, "fault");
-    } else {
-        fprintf(stderr, "data 0x%" PRIx64, op->data);
-    }
-    for (unsigned i = 0; i < num; i++) {
-        fprintf(stderr, to[i] == ORACLE_FAULT ? "%s a fault" :
-                "%s 0x%" PRIx64, i ? " or" : ", where there should be",
-                to[i]);
-    }
-    fprintf(stderr, "\n");
-    abort();
-}
-
-static void check_read(Random *t, const Access *a, const IommufdDmaOp *op)
+static void check(Random *t, const Access *a, const IommufdDmaOp *op)
 {
     uint64_t to[ORACLE_PROBES];
-    unsigned num = vtd_oracle_read(&t->o, a->dev, a->key, a->probe, to,
-                                   ARRAY_SIZE(to));
+    unsigned num = 1;
 
-    t->reads++;
-    t->faults += op->fault;
-    t->unsure += num > 1;
-    for (unsigned i = 0; i < num; i++) {
-        if (to[i] == ORACLE_FAULT ? op->fault :
-            !op->fault && *data_at(t, to[i] + a->offset) == op->data) {
-            return;
-        }
+    if (op->write) {
+        to[0] = vtd_oracle_write(&t->o, a->dev, a->key, a->probe);
+    } else {
+        num = vtd_oracle_read(&t->o, a->dev, a->key, a->probe, to,
+                              ARRAY_SIZE(to));
     }
-    wrong(a, op, to, num);
-}
-
-static void check_write(Random *t, const Access *a, const IommufdDmaOp *op)
-{
-    uint64_t to = vtd_oracle_write(&t->o, a->dev, a->key, a->probe);
-
-    t->writes++;
-    t->faults += op->fault;
-    if (op->fault != (to == ORACLE_FAULT)) {
-        wrong(a, op, &to, 1);
-    }
-    if (!op->fault) {
-        *data_at(t, to + a->offset) = op->data;
-        /* It may have gone elsewhere */
-        if (iommu_mem_read64(&t->r.mem, to + a->offset) != op->data) {
-            wrong(a, op, &to, 1);
-        }
-    }
+    nested_random_check(&t->n, op, to, num, a->offset);
 }
 
 /*
@@ -143,15 +82,11 @@ static void dma(Random *t, const Access *list, unsigned num)
     if (random_chance(t, 50) &&
         vtd_oracle_certain(&t->o, last->dev, last->key, last->probe)) {
         op[num - 1].write = true;
-        op[num - 1].data = ++t->next_value;
+        op[num - 1].data = ++t->n.next_value;
     }
     iommufd_model_dma_batch(t->r.m, op, num);
     for (unsigned i = 0; i < num; i++) {
-        if (op[i].write) {
-            check_write(t, &list[i], &op[i]);
-        } else {
-            check_read(t, &list[i], &op[i]);
-        }
+        check(t, &list[i], &op[i]);
     }
 }
 
@@ -205,14 +140,14 @@ void random_use_before(Random *t, unsigned space, unsigned probe)
 /* Another root table, which does not have all of the contexts; SRTP */
 static void set_root(Random *t)
 {
-    uint64_t old = t->r.t.root, root = iommu_mem_alloc(&t->o.mem, PAGE, PAGE);
+    uint64_t old = t->r.t.root, root = iommu_mem_alloc(&t->o.m.mem, PAGE, PAGE);
 
     for (unsigned dev = 0; dev < ORACLE_DEVICES; dev++) {
         uint64_t bus = (t->o.dev[dev].rid >> 8) * 16;
 
         if (random_chance(t, 70)) {
-            iommu_mem_write64(&t->o.mem, root + bus,
-                              iommu_mem_read64(&t->o.mem, old + bus));
+            iommu_mem_write64(&t->o.m.mem, root + bus,
+                              iommu_mem_read64(&t->o.m.mem, old + bus));
         } else {
             random_drop_context(t, dev);
         }
@@ -250,8 +185,6 @@ static void unplug(Random *t, unsigned dev)
 static void boot(Random *t)
 {
     vtd_oracle_forget(&t->o);
-    g_array_set_size(t->late, 0);
-    g_array_set_size(t->spare, 0);
     vtd_rig_open_config(&t->r);
     for (unsigned dev = 0; dev < ORACLE_DEVICES; dev++) {
         vtd_rig_number_slot(&t->r, dev, dev + 1);
@@ -261,12 +194,12 @@ static void boot(Random *t)
         }
     }
     for (unsigned i = 0; i < SPACES; i++) {
-        t->space[i] = vtd_s1_new(&t->o.mem);
+        t->space[i] = vtd_s1_new(&t->o.m.mem);
         for (unsigned j = 0; j < ORACLE_PROBES; j++) {
             random_map(t, t->space[i], vtd_oracle_probe(j), 1);
         }
     }
-    vtd_tables_init(&t->r.t, &t->o.mem, true);
+    vtd_tables_init(&t->r.t, &t->o.m.mem, true);
     vtd_oracle_set_root(&t->o, t->r.t.root);
     for (unsigned dev = 0; dev < ORACLE_DEVICES; dev++) {
         random_new_context(t, dev);
@@ -277,12 +210,18 @@ static void boot(Random *t)
     t->o.translation = true;
 }
 
+/* The tables are as they were written, but for accessed and dirty bits */
+static bool memory_intact(Random *t)
+{
+    return nested_mirror_intact(&t->o.m, VTD_S1_A | VTD_S1_D);
+}
+
 static void reset(Random *t)
 {
     qtest_system_reset(t->r.qts);
     t->o.translation = false;
     some_dma(t);
-    g_assert_true(vtd_oracle_memory_intact(&t->o));
+    g_assert_true(memory_intact(t));
     boot(t);
 }
 
@@ -359,21 +298,6 @@ static void step(Random *t)
     }
 }
 
-/* No two words alike */
-static void fill_data(Random *t)
-{
-    t->data = g_new(uint64_t, DATA_PAGES * WORDS);
-    for (unsigned page = 0; page < DATA_PAGES; page++) {
-        uint64_t *data = &t->data[page * WORDS], le[WORDS];
-
-        for (unsigned i = 0; i < WORDS; i++) {
-            data[i] = ++t->next_value;
-            le[i] = cpu_to_le64(data[i]);
-        }
-        qtest_bufwrite(t->r.qts, DATA + page * PAGE, le, sizeof(le));
-    }
-}
-
 static void start(Random *t)
 {
     g_autofree char *host = vtd_rig_host(ORACLE_DEVICES, "", "");
@@ -385,9 +309,7 @@ static void start(Random *t)
     t->r.mem.end -= TABLES_SIZE;
     vtd_oracle_init(&t->o, t->r.qts, RAM, t->r.mem.end, TABLES_SIZE);
     vtd_queue_init(&t->r.q, &t->r.mem, 2, true);
-    t->late = g_array_new(false, false, sizeof(uint64_t));
-    t->spare = g_array_new(false, false, sizeof(uint64_t));
-    fill_data(t);
+    nested_random_fill(&t->n, t->r.qts, DATA, DATA_PAGES);
     boot(t);
     for (unsigned dev = 0; dev < ORACLE_DEVICES; dev++) {
         plug(t, dev);
@@ -399,7 +321,7 @@ static void stop(Random *t)
 {
     random_invalidate_all(t);
     some_dma(t);
-    g_assert_true(vtd_oracle_memory_intact(&t->o));
+    g_assert_true(memory_intact(t));
     for (unsigned dev = 0; dev < ORACLE_DEVICES; dev++) {
         if (t->o.dev[dev].plugged) {
             unplug(t, dev);
@@ -408,47 +330,23 @@ static void stop(Random *t)
     g_assert_cmpuint(iommufd_model_live(t->r.m, NULL), ==, 0);
     vtd_rig_stop(&t->r);
     vtd_oracle_free(&t->o);
-    g_array_free(t->late, true);
-    g_array_free(t->spare, true);
-    g_free(t->data);
-    g_rand_free(t->rng);
-}
-
-static unsigned number_from(const char *name, unsigned otherwise)
-{
-    const char *text = getenv(name);
-    unsigned value;
-
-    if (!text) {
-        return otherwise;
-    }
-    if (qemu_strtoui(text, NULL, 0, &value)) {
-        g_error("%s: '%s' is not a number", name, text);
-    }
-    return value;
 }
 
 static void test_random(void)
 {
-    unsigned steps = number_from("VTD_RANDOM_STEPS", STEPS);
-    Random t = { .seed = number_from("VTD_RANDOM_SEED", SEED) };
+    Random t = { };
 
-    while (!t.seed) {
-        t.seed = g_random_int();
-    }
-    t.rng = g_rand_new_with_seed(t.seed);
-    g_test_message("VTD_RANDOM_SEED=%u, %u steps", t.seed, steps);
-    qtest_add_abrt_handler(say_where, &t);
+    nested_random_begin(&t.n, "VTD", SEED, STEPS);
     start(&t);
-    for (t.step = 1; t.step <= steps; t.step++) {
+    for (t.n.step = 1; t.n.step <= t.n.steps; t.n.step++) {
         step(&t);
     }
     g_test_message("%" PRIu64 " reads (%" PRIu64 " of old or new), %" PRIu64
                    " writes, %" PRIu64 " faults, %" PRIu64 " descriptors, %"
-                   PRIu64 " waits", t.reads, t.unsure, t.writes, t.faults,
-                   t.commands, t.waits);
+                   PRIu64 " waits", t.n.reads, t.n.unsure, t.n.writes,
+                   t.n.faults, t.commands, t.waits);
     stop(&t);
-    qtest_remove_abrt_handler(&t);
+    nested_random_end(&t.n);
 }
 
 int main(int argc, char **argv)

@@ -10,7 +10,6 @@
 #include "vtd-rig.h"
 #include "vtd-nested-oracle.h"
 
-#define PAGE            4096ULL
 /* As many pages of data as three large pages have */
 #define DATA_PAGES      1536
 
@@ -19,34 +18,27 @@
 #define RECENT          8
 
 typedef struct Random {
+    NestedRandom n;
     VtdRig r;
     VtdOracle o;
-    GRand *rng;
-    uint32_t seed;
-    unsigned step;
     uint64_t space[SPACES];
-    /* Guest memory that DMA reads and writes, as it has to be */
-    uint64_t *data;
-    uint64_t next_value;
     /* Where something has changed lately */
     struct {
         unsigned space, probe;
     } recent[RECENT];
     unsigned next_recent;
     unsigned queued;            /* descriptors since the last wait */
-    /* Pages of tables that the hardware may still walk, and those it may not */
-    GArray *late, *spare;
-    uint64_t reads, writes, faults, unsure, waits, commands;
+    uint64_t waits, commands;
 } Random;
 
 static inline unsigned random_upto(Random *t, unsigned num)
 {
-    return g_rand_int_range(t->rng, 0, num);
+    return nested_random_upto(&t->n, num);
 }
 
 static inline bool random_chance(Random *t, unsigned percent)
 {
-    return random_upto(t, 100) < percent;
+    return nested_random_chance(&t->n, percent);
 }
 
 /* vtd-nested-random-test.c */
