@@ -186,14 +186,14 @@ def checksum_line(run):
             f'CPU; {size(test["verified"])} compared byte by byte')
 
 
-def latency_lines(run):
+def latencies(run):
+    """From a doorbell to its completion: [(which page, (min, median, max))]"""
     test = run.test('latency')
-    for name, text in (('untouched', 'never touched'),
-                       ('touched', 'known to the device')):
-        if name in test:
-            t = test[name]
-            yield (f'one page, {text}: {duration(t["min_ns"])} / '
-                   f'{duration(t["median_ns"])} / {duration(t["max_ns"])}')
+    return [(text, tuple(test[name][key] for key in
+                         ('min_ns', 'median_ns', 'max_ns')))
+            for name, text in (('untouched', 'never touched'),
+                               ('touched', 'known to the device'))
+            if name in test]
 
 
 HARDWARE = [
@@ -244,8 +244,8 @@ def tell_faults(run, out):
     out(f'  {duration(run.longest_ns):>10}  the longest of all')
     out('')
     out('How long it takes (time of L2, min / median / max)')
-    for line in latency_lines(run):
-        out('  ' + line)
+    for name, times in latencies(run):
+        out(f'  one page, {name}: ' + ' / '.join(map(duration, times)))
     out('')
 
 

@@ -2,6 +2,7 @@
 """The report of a run as one HTML file; no scripts, nothing from elsewhere"""
 
 import html
+import math
 
 STYLE = '''
 body { font: 15px/1.5 sans-serif; max-width: 960px; margin: 2em auto;
@@ -50,6 +51,18 @@ def svg(height, parts, label):
             '</svg>')
 
 
+def axis(x, y, seconds, scale):
+    """From 0, with some five ticks at round seconds"""
+    step = 10 ** math.floor(math.log10(max(seconds, 1e-3) / 2))
+    step *= next(n for n in (1, 2, 5, 10) if seconds / (step * n) <= 6)
+    parts = [line(x, y, x + seconds * scale, y)]
+    for i in range(int(seconds / step + 1e-9) + 1):
+        at = x + i * step * scale
+        parts += [line(at, y, at, y + 4),
+                  text(at, y + 18, f'{i * step:g} s', 'middle')]
+    return parts
+
+
 def timeline(run, tools):
     """Tests as bars over the time of L2; the page requests beside them"""
     start = min(t['start_us'] for t in run.tests)
@@ -73,7 +86,9 @@ def timeline(run, tools):
             parts.append(text(x - 6, y + 13, words, 'end'))
         else:
             parts.append(text(right, y + 13, words))
-    return svg(16 + len(run.tests) * ROW, parts, 'tests over time')
+    bottom = 10 + len(run.tests) * ROW
+    parts += axis(LEFT, bottom, (end - start) / 1e6, scale * 1e6)
+    return svg(bottom + 26, parts, 'tests over time')
 
 
 def journey(run, tools):
@@ -81,8 +96,8 @@ def journey(run, tools):
     stops = ['device', 'IOMMU', 'L1: iommufd', 'L1: QEMU', 'L2: IOMMU driver',
              'L2: page fault']
     steps = ['page requests', 'fault queue', 'fault file descriptor',
-             "guest's page request queue", 'handler of the address space']
-    back = ['response', 'answer', 'write of the answer', 'page group response',
+             "the guest's queue", 'fault handler']
+    back = ['response', 'answer', 'write of the answer', 'group response',
             'page is there']
     gap = (WIDTH - 120) / (len(stops) - 1)
     xs = [60 + i * gap for i in range(len(stops))]
@@ -112,13 +127,12 @@ def activity(run, tools):
     last = max(when for when, _ in groups) or 1e-9
     most = max(took for _, took in groups) or 1e-9
     step = max(len(groups) // 4000, 1)
-    parts = [line(LEFT, 170, WIDTH - 10, 170), line(LEFT, 10, LEFT, 170),
+    parts = [line(LEFT, 10, LEFT, 170),
              text(LEFT - 8, 20, tools.duration(most * 1e9), 'end'),
-             text(LEFT - 8, 174, '0', 'end'),
-             text(LEFT, 190, '0 s'),
-             text(WIDTH - 10, 190, f'{last:.1f} s', 'end')]
+             text(LEFT - 8, 174, '0', 'end')]
+    parts += axis(LEFT, 170, last, (WIDTH - LEFT - 20) / last)
     for when, took in groups[::step]:
-        x = LEFT + when / last * (WIDTH - LEFT - 10)
+        x = LEFT + when / last * (WIDTH - LEFT - 20)
         y = 170 - took / most * 160
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="1.5" '
                      'fill="#3b78c4" fill-opacity=".5"/>')
@@ -172,7 +186,7 @@ def page(run, tools):
         figures(run),
         '<p>' + html.escape(tools.checksum_line(run)) + '</p>',
         '<h2>What was started</h2>',
-        table(('where', 'at', 'what'),
+        table(('where', 'since its start', 'what'),
               [(level, f'{seconds:.2f} s', what)
                for level, seconds, what in run.stages]),
     ]
@@ -180,8 +194,12 @@ def page(run, tools):
         parts += ['<h2>What the process did</h2>', timeline(run, tools)]
     parts += ['<h2>The way of a page request</h2>', journey(run, tools),
               activity(run, tools)]
-    parts += ['<p>' + html.escape(words) + '</p>'
-              for words in tools.latency_lines(run)]
+    waits = tools.latencies(run)
+    if waits:
+        parts += ['<h2>How long one page takes a process</h2>',
+                  table(('the page was', 'shortest', 'median', 'longest'),
+                        [(name, *(tools.duration(ns) for ns in times))
+                         for name, times in waits])]
     if run.viommus:
         parts += ['<h2>What QEMU in L1 asked of its kernel</h2>',
                   table(('call', 'times', 'for'), [
