@@ -487,16 +487,37 @@ static void test_unrecoverable(void)
     host_free(h);
 }
 
-/* The dirty bit follows the permission asked for, not the one there is */
-static void test_dirty(void)
+/*
+ * Without a PASID the interrupt range is none of the tables' business: no
+ * translation of it is handed out. With one it is an address like any other.
+ */
+static void test_interrupt_range(void)
 {
+    const uint64_t range = 0xfee00000;
     Setup s = nested();
     Host *h = start_sva(&s, SVA_CONTEXT);
-    unsigned level;
-    uint64_t slot = vtd_s1_entry(&h->s1_mem, s.s1_root, 4, DATA_IOVA, 1,
-                                 &level);
+    uint64_t lo, hi;
 
-    /* The checksum of a page is a read */
+    vtd_s1_map(&h->s1_mem, s.s1_root, 4, range, DATA_GPA, 4096, 12,
+               VTD_S1_USER_RW);
+    check_fill(h, range, DATA_HPA, 0x77);
+
+    host_set_pasid(h, 0, &s);
+    host_invalidate_all(h);
+    engine_start(h, UINT32_MAX, RING_VA);
+    submit(h, range, 0x78);
+    qtest_clock_step(h->qts, 1000000);
+    g_assert_cmphex(host_take_fault(h, &lo, &hi), ==, 0x87);
+    g_assert_cmphex(hi >> 60 & 3, ==, 1);       /* translation request */
+    g_assert_cmphex(hi >> 31 & 1, ==, 0);
+    g_assert_cmphex(lo, ==, range);
+    g_assert_cmphex(host_read64(h, DATA_HPA), ==, 0x77);
+    host_free(h);
+}
+
+/* The checksum of a page is a read */
+static void read_page(Host *h)
+{
     const uint64_t desc[8] = {
         [SVA_DESC_OP / 8] = SVA_OP_CHECKSUM, [SVA_DESC_SRC / 8] = DATA_IOVA,
         [SVA_DESC_LEN / 8] = 4096, [SVA_DESC_COMPLETION / 8] = DONE_VA,
@@ -505,12 +526,38 @@ static void test_dirty(void)
     host_write64(h, DONE_HPA, 0);
     engine_submit(h, RING_HPA, desc);
     g_assert_cmphex(engine_wait(h, DONE_HPA), ==, SVA_CODE_OK);
-    g_assert_cmphex(iommu_mem_read64(&h->s1_mem, slot) &
-                    (VTD_S1_A | VTD_S1_D), ==, VTD_S1_A);
-    check_fill(h, DATA_IOVA, DATA_HPA, 3);
-    g_assert_cmphex(iommu_mem_read64(&h->s1_mem, slot) &
-                    (VTD_S1_A | VTD_S1_D), ==, VTD_S1_A | VTD_S1_D);
-    host_free(h);
+}
+
+static void check_dirty(Host *h, const Setup *s, bool written)
+{
+    unsigned level;
+    uint64_t s1 = vtd_s1_entry(&h->s1_mem, s->s1_root, 4, DATA_IOVA, 1,
+                               &level);
+    uint64_t s2 = vtd_s2_entry(&h->mem, s->s2_root, 4, DATA_GPA, 1);
+
+    g_assert_cmphex(iommu_mem_read64(&h->s1_mem, s1) & (VTD_S1_A | VTD_S1_D),
+                    ==, VTD_S1_A | (written ? VTD_S1_D : 0));
+    g_assert_cmphex(host_read64(h, s2) & (VTD_S2_A | VTD_S2_D), ==,
+                    s->ssade ? VTD_S2_A | (written ? VTD_S2_D : 0) : 0);
+}
+
+/* Dirty bits follow the permission asked for, not the one there is */
+static void test_dirty(void)
+{
+    unsigned ssade;
+
+    for (ssade = 0; ssade < 2; ssade++) {
+        Setup s = nested();
+        Host *h;
+
+        s.ssade = ssade;
+        h = start_sva(&s, SVA_CONTEXT);
+        read_page(h);
+        check_dirty(h, &s, false);
+        check_fill(h, DATA_IOVA, DATA_HPA, 3);
+        check_dirty(h, &s, true);
+        host_free(h);
+    }
 }
 
 int main(int argc, char **argv)
@@ -530,6 +577,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-twostage/page-request/drain", test_drain);
     qtest_add_func("/vtd-twostage/ats/refused", test_refused);
     qtest_add_func("/vtd-twostage/ats/unrecoverable", test_unrecoverable);
+    qtest_add_func("/vtd-twostage/ats/interrupt-range", test_interrupt_range);
     qtest_add_func("/vtd-twostage/ats/dirty", test_dirty);
     return g_test_run();
 }
