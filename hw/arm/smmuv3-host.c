@@ -1,38 +1,186 @@
 /*
- * SMMUv3 as the SMMU of an emulated host that can nest: what it advertises
+ * SMMUv3 as the SMMU of an emulated host that can nest: properties, IDRs,
+ * commands
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
+#include "qemu/lockable.h"
 #include "qapi/error.h"
+#include "migration/vmstate.h"
 #include "smmuv3-host.h"
+
+#define SSIDSIZE_MAX        20
+
+/* IDR5.OAS that the emulation can do */
+#define OAS_44              44
+#define OAS_48              48
+#define IDR5_OAS_48         5
+
+#define EATS_SPLIT          2
+
+static bool smmuv3_host_stage2_only(const SMMUv3State *s)
+{
+    return !g_strcmp0(s->stage, "2");
+}
+
+static bool smmuv3_host_has_stage2(const SMMUv3State *s)
+{
+    return smmuv3_host_stage2_only(s) || !g_strcmp0(s->stage, "nested");
+}
+
+/* Whether anything differs from what the emulation is without these */
+static bool smmuv3_host_used(const SMMUv3Host *host)
+{
+    return host->fwb || host->ats || host->ssidsize || host->oas != OAS_44;
+}
 
 bool smmuv3_host_realize(SMMUv3State *s, Error **errp)
 {
-    const SMMUv3Host *host = &s->host;
+    SMMUv3Host *host = &s->host;
 
-    if (host->fwb && s->nested_props.mode != ON_OFF_AUTO_OFF) {
-        error_setg(errp, "host-fwb plays the SMMU of a host, which nested=%s "
-                   "makes use of: give one or the other",
-                   OnOffAuto_str(s->nested_props.mode));
+    if (smmuv3_host_used(host) && s->nested_props.mode != ON_OFF_AUTO_OFF) {
+        error_setg(errp, "host-fwb, host-ats, host-ssidsize and host-oas play "
+                   "the SMMU of a host, which nested=%s makes use of: give "
+                   "one or the other", OnOffAuto_str(s->nested_props.mode));
         return false;
     }
-    if (host->fwb && g_strcmp0(s->stage, "2") &&
-        g_strcmp0(s->stage, "nested")) {
+    if (host->fwb && !smmuv3_host_has_stage2(s)) {
         error_setg(errp, "host-fwb=on is a feature of stage 2, but stage=%s "
                    "has none: use stage=nested or stage=2",
                    s->stage ? s->stage : "1");
         return false;
     }
+    if (host->ssidsize > SSIDSIZE_MAX) {
+        error_setg(errp, "host-ssidsize is %u, supported are 0 to %u",
+                   host->ssidsize, SSIDSIZE_MAX);
+        return false;
+    }
+    if (host->ssidsize && smmuv3_host_stage2_only(s)) {
+        error_setg(errp, "host-ssidsize=%u is a feature of stage 1, but "
+                   "stage=2 has none: use stage=nested or stage=1",
+                   host->ssidsize);
+        return false;
+    }
+    if (host->oas != OAS_44 && host->oas != OAS_48) {
+        error_setg(errp, "host-oas is %u, supported are %u and %u", host->oas,
+                   OAS_44, OAS_48);
+        return false;
+    }
+    host->configs = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free,
+                                          g_free);
     return true;
 }
 
-void smmuv3_host_idr(SMMUv3State *s)
+void smmuv3_host_reset(SMMUv3State *s)
 {
+    const SMMUv3Host *host = &s->host;
+
     /*
      * The emulation has no memory types, and nothing to do for STE.S2FWB:
      * with AArch64 tables the bit is never ILLEGAL (5.2).
      */
-    s->idr[3] = FIELD_DP32(s->idr[3], IDR3, FWB, s->host.fwb);
+    s->idr[3] = FIELD_DP32(s->idr[3], IDR3, FWB, host->fwb);
+    s->idr[1] = FIELD_DP32(s->idr[1], IDR1, SSIDSIZE, host->ssidsize);
+    s->idr[0] = FIELD_DP32(s->idr[0], IDR0, CD2L, host->ssidsize > 0);
+    s->idr[0] = FIELD_DP32(s->idr[0], IDR0, ATS, host->ats);
+    /* No split-stage ATS */
+    s->idr[0] = FIELD_DP32(s->idr[0], IDR0, NS1ATS, host->ats);
+    if (host->oas == OAS_48) {
+        s->idr[5] = FIELD_DP32(s->idr[5], IDR5, OAS, IDR5_OAS_48);
+    }
+    WITH_QEMU_LOCK_GUARD(&s->mutex) {
+        g_hash_table_remove_all(host->configs);
+    }
+}
+
+static bool smmuv3_host_needed(void *opaque)
+{
+    SMMUv3State *s = opaque;
+
+    return smmuv3_host_used(&s->host);
+}
+
+/* What is cached is read again from guest memory */
+const VMStateDescription vmstate_smmuv3_host = {
+    .name = "smmuv3/host",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = smmuv3_host_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT32_EQUAL(idr[0], SMMUv3State, "host-ats, host-ssidsize"),
+        VMSTATE_UINT32_EQUAL(idr[1], SMMUv3State, "host-ssidsize"),
+        VMSTATE_UINT32_EQUAL(idr[3], SMMUv3State, "host-fwb"),
+        VMSTATE_UINT32_EQUAL(idr[5], SMMUv3State, "host-oas"),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+SMMUDevice *smmuv3_host_sdev(PCIBus *bus, void *opaque, int devfn)
+{
+    SMMUState *bs = opaque;
+    SMMUPciBus *sbus = g_hash_table_lookup(bs->smmu_pcibus_by_busptr, bus);
+
+    return sbus ? sbus->pbdev[devfn] : NULL;
+}
+
+bool smmuv3_host_ste_illegal(SMMUv3State *s, const STE *ste)
+{
+    const SMMUv3Host *host = &s->host;
+
+    /* S1CDMax is IGNORED where there is no stage 1 */
+    if (host->ssidsize && STE_CFG_S1_ENABLED(STE_CONFIG(ste)) &&
+        STE_S1CDMAX(ste) > host->ssidsize) {
+        return true;
+    }
+    return host->ats && STE_EATS(ste) == EATS_SPLIT;
+}
+
+void smmuv3_host_event(const SMMUEventInfo *info, Evt *evt)
+{
+    switch (info->type) {
+    case SMMU_EVT_F_STREAM_DISABLED:
+    case SMMU_EVT_F_TRANS_FORBIDDEN:
+        break;
+    case SMMU_EVT_C_BAD_SUBSTREAMID:
+        /* Valid in any case, and without SSV (7.3.9) */
+        EVT_SET_SSID(evt, info->ssid);
+        break;
+    default:
+        EVT_SET_SSV(evt, info->ssv);
+        EVT_SET_SSID(evt, info->ssid);
+        break;
+    }
+}
+
+SMMUCmdError smmuv3_host_command(SMMUv3State *s, const Cmd *cmd)
+{
+    uint32_t sid = CMD_SID(cmd), last;
+
+    switch (CMD_TYPE(cmd)) {
+    case SMMU_CMD_CFGI_STE:
+    case SMMU_CMD_CFGI_CD_ALL:
+        WITH_QEMU_LOCK_GUARD(&s->mutex) {
+            smmuv3_substream_drop(s, sid, sid, SMMUV3_SUBSTREAM_ALL);
+        }
+        break;
+    case SMMU_CMD_CFGI_STE_RANGE:
+        last = sid | MAKE_64BIT_MASK(0, CMD_STE_RANGE(cmd) + 1);
+        sid &= ~MAKE_64BIT_MASK(0, CMD_STE_RANGE(cmd) + 1);
+        WITH_QEMU_LOCK_GUARD(&s->mutex) {
+            smmuv3_substream_drop(s, sid, last, SMMUV3_SUBSTREAM_ALL);
+        }
+        break;
+    case SMMU_CMD_CFGI_CD:
+        WITH_QEMU_LOCK_GUARD(&s->mutex) {
+            smmuv3_substream_drop(s, sid, sid, CMD_SSID(cmd));
+        }
+        break;
+    case SMMU_CMD_ATC_INV:
+        return smmuv3_ats_invalidate(s, cmd);
+    default:
+        break;
+    }
+    return SMMU_CERROR_NONE;
 }

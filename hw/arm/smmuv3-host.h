@@ -1,10 +1,15 @@
 /*
  * SMMUv3 as the SMMU of an emulated host that can nest
  *
- * The features that a Linux host wants of its SMMU before it nests a guest,
- * and that the emulation in smmuv3.c lacks. All of them are off by default.
- * This is the other end of smmuv3-nested.h, where the vSMMU of a guest makes
- * use of a host that has them.
+ * The features that a Linux host wants of its SMMU before it nests a guest or
+ * shares address spaces of processes with devices, and that the emulation in
+ * smmuv3.c lacks. All of them are off by default. This is the other end of
+ * smmuv3-nested.h, where the vSMMU of a guest makes use of a host that has
+ * them.
+ *
+ *   smmuv3-host.c        properties, IDRs, commands
+ *   smmuv3-substream.c   CD tables and cached configurations of substreams
+ *   smmuv3-ats.c         translation requests, translated transactions, ATCs
  *
  * Section numbers are those of the Arm SMMU architecture specification,
  * version 3 (IHI 0070).
@@ -16,7 +21,10 @@
 #define HW_ARM_SMMUV3_HOST_H
 
 #include "hw/arm/smmuv3.h"
+#include "hw/pci/pci.h"
 #include "smmuv3-internal.h"
+
+/* -------------------------------------------------------- smmuv3-host.c */
 
 /**
  * smmuv3_host_realize: check the properties host-* against each other, and
@@ -24,7 +32,81 @@
  */
 bool smmuv3_host_realize(SMMUv3State *s, Error **errp);
 
-/* At the end of smmuv3_init_regs(): adds to the IDRs */
-void smmuv3_host_idr(SMMUv3State *s);
+/* At the end of smmuv3_init_regs(): adds to the IDRs, forgets the rest */
+void smmuv3_host_reset(SMMUv3State *s);
+
+/* The IDRs, which the other side must have as well */
+extern const VMStateDescription vmstate_smmuv3_host;
+
+/* The endpoint that an operation of PCIIOMMUOps is about; NULL: none */
+SMMUDevice *smmuv3_host_sdev(PCIBus *bus, void *opaque, int devfn);
+
+/* Whether an STE with a stage of translation is ILLEGAL for what is here */
+bool smmuv3_host_ste_illegal(SMMUv3State *s, const STE *ste);
+
+/* Adds to an event record what is known of the request's substream */
+void smmuv3_host_event(const SMMUEventInfo *info, Evt *evt);
+
+/* Before the emulation carries out a command; with the BQL, without mutex */
+SMMUCmdError smmuv3_host_command(SMMUv3State *s, const Cmd *cmd);
+
+/* --------------------------------------------------- smmuv3-substream.c */
+
+/*
+ * Those that take an @event: it says whose request it is (sid, ssv, ssid) and
+ * is given its type when they return false. Called with the mutex held.
+ */
+
+/**
+ * smmuv3_substream_select: which stages a request uses, with a SubstreamID or
+ * without one where there are some (STE.S1DSS). Amends @cfg.
+ */
+bool smmuv3_substream_select(SMMUv3State *s, const STE *ste, SMMUTransCfg *cfg,
+                             SMMUEventInfo *event);
+
+/**
+ * smmuv3_substream_cd: find the context descriptor of a request.
+ * @addr: its address; an IPA where stage 2 is used as well
+ */
+bool smmuv3_substream_cd(SMMUv3State *s, const STE *ste, SMMUTransCfg *cfg,
+                         SMMUEventInfo *event, dma_addr_t *addr);
+
+/* Of PCIIOMMUOps; takes the mutex itself */
+bool smmuv3_substream_translate(PCIBus *bus, void *opaque, int devfn,
+                                uint32_t pasid, hwaddr addr, bool is_write,
+                                IOMMUTLBEntry *entry);
+
+/* The cached configuration of a substream; NULL: none */
+SMMUTransCfg *smmuv3_substream_find(SMMUDevice *sdev, uint32_t ssid);
+
+/* Take @cfg over, which is valid until the next call or invalidation */
+void smmuv3_substream_keep(SMMUDevice *sdev, uint32_t ssid, SMMUTransCfg *cfg);
+
+/* Substreams of the StreamIDs from @first to @last */
+#define SMMUV3_SUBSTREAM_ALL    UINT32_MAX
+void smmuv3_substream_drop(SMMUv3State *s, uint32_t first, uint32_t last,
+                           uint32_t ssid);
+
+/* --------------------------------------------------------- smmuv3-ats.c */
+
+/* Of PCIIOMMUOps; @opaque is the SMMUState. All with the BQL held. */
+void smmuv3_ats_get_info(void *opaque, uint8_t *addr_width,
+                         uint32_t *min_page_size);
+void smmuv3_ats_init_notifier(PCIBus *bus, void *opaque, int devfn,
+                              IOMMUNotifier *n, IOMMUNotify fn,
+                              void *user_opaque);
+/* Without host-ats @n stays out of any list */
+void smmuv3_ats_register_notifier(PCIBus *bus, void *opaque, int devfn,
+                                  uint32_t pasid, IOMMUNotifier *n);
+void smmuv3_ats_unregister_notifier(PCIBus *bus, void *opaque, int devfn,
+                                    uint32_t pasid, IOMMUNotifier *n);
+ssize_t smmuv3_ats_request(PCIBus *bus, void *opaque, int devfn,
+                           uint32_t pasid, bool priv_req, bool exec_req,
+                           hwaddr addr, size_t length, bool no_write,
+                           IOMMUTLBEntry *result, size_t result_length,
+                           uint32_t *err_count);
+
+/* CMD_ATC_INV */
+SMMUCmdError smmuv3_ats_invalidate(SMMUv3State *s, const Cmd *cmd);
 
 #endif

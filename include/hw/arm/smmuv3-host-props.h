@@ -12,6 +12,15 @@
 typedef struct SMMUv3Host {
     /* Properties, as given */
     bool fwb;
+    bool ats;
+    uint8_t ssidsize;           /* bits; 0: no substreams */
+    uint8_t oas;                /* bits */
+    /*
+     * What was made of STE and CD of a substream, by StreamID and SubstreamID:
+     * dropped by the guest's commands and nothing else, but for running full.
+     * Protected by SMMUv3State::mutex.
+     */
+    GHashTable *configs;
 } SMMUv3Host;
 
 #endif
