@@ -16,6 +16,26 @@
  */
 static const MemTxAttrs sva_attrs = { .memory = 1 };
 
+/* A request with the PASID, where there is no translation to be kept */
+static int sva_untranslated(SvaContext *ctx, uint64_t va, bool write,
+                            SvaTarget *target)
+{
+    IOMMUAccessFlags want = write ? IOMMU_WO : IOMMU_RO;
+    IOMMUTLBEntry entry;
+
+    if (pci_pasid_translate(PCI_DEVICE(ctx->engine), ctx->pasid, va, write,
+                            &entry)) {
+        return SVA_CODE_DISABLED;
+    }
+    if (!(entry.perm & want)) {
+        return SVA_CODE_BUS;
+    }
+    target->as = entry.target_as;
+    target->addr = (entry.translated_addr & ~entry.addr_mask) |
+                   (va & entry.addr_mask);
+    return SVA_DONE;
+}
+
 static int sva_reach(SvaChannel *c, uint64_t va, uint64_t ahead, bool write,
                      SvaTarget *target)
 {
@@ -30,7 +50,7 @@ static int sva_reach(SvaChannel *c, uint64_t va, uint64_t ahead, bool write,
     }
     if (ret == SVA_UNTRANSLATED) {
         if (c->ctx->pasid != PCI_NO_PASID) {
-            return SVA_CODE_DISABLED;
+            return sva_untranslated(c->ctx, va, write, target);
         }
         *target = (SvaTarget) { .addr = va };
         return SVA_DONE;
