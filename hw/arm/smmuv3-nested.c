@@ -282,6 +282,7 @@ bool smmuv3_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
     parent->as = &address_space_memory;
     parent->flags = IOMMU_HWPT_ALLOC_NEST_PARENT;
     parent->no_dirty_tracking = true;
+    parent->owner = n;
     return true;
 }
 

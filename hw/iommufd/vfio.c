@@ -45,6 +45,7 @@ bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
     vbasedev->nesting_flags = 0;
     vbasedev->nesting_no_readonly = false;
     vbasedev->nesting_no_dirty_tracking = false;
+    vbasedev->nesting_owner = NULL;
     if (vbasedev->type != VFIO_DEVICE_TYPE_PCI || vbasedev->mdev) {
         return true;
     }
@@ -74,6 +75,7 @@ bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
         vbasedev->nesting_flags = parent.flags | IOMMU_HWPT_ALLOC_NEST_PARENT;
         vbasedev->nesting_no_readonly = parent.no_readonly;
         vbasedev->nesting_no_dirty_tracking = parent.no_dirty_tracking;
+        vbasedev->nesting_owner = parent.owner;
     }
     return true;
 }
@@ -84,7 +86,10 @@ bool iommufd_nested_vfio_same_kind(VFIODevice *vbasedev,
     const uint32_t kind = IOMMU_HWPT_ALLOC_NEST_PARENT |
                           IOMMU_HWPT_ALLOC_PASID;
 
-    return !((hwpt->hwpt_flags ^ vbasedev->nesting_flags) & kind);
+    /* An HWPT has devices as long as it is there, all with one owner */
+    return !((hwpt->hwpt_flags ^ vbasedev->nesting_flags) & kind) &&
+           QLIST_FIRST(&hwpt->device_list)->nesting_owner ==
+           vbasedev->nesting_owner;
 }
 
 int iommufd_nested_vfio_skip_readonly(hwaddr iova, uint64_t size)

@@ -29,7 +29,7 @@ void iommufd_nested_vfio_release(VFIODevice *vbasedev);
  * iommufd_nested_vfio_same_kind() - whether a device may try an HWPT
  *
  * Nesting parents and other HWPTs live in the same container, but a device
- * must get the kind its vIOMMU asked for.
+ * must get the kind its vIOMMU asked for, and one of the same owner.
  */
 bool iommufd_nested_vfio_same_kind(VFIODevice *vbasedev,
                                    const VFIOIOASHwpt *hwpt);

@@ -113,12 +113,17 @@ bool iommufd_nested_host_info(HostIOMMUDeviceIOMMUFD *idev,
  *               memory then faults; guest ROM is no sensible DMA target.
  * @no_dirty_tracking: the host has dirty tracking for plain HWPTs only, and
  *                     refuses a parent with it (SMMUv3: EOPNOTSUPP)
+ * @owner: the parent is for devices with the same owner only. SMMUv3: two
+ *         vIOMMUs on one parent have its VMID, and the ASIDs of two guest
+ *         SMMUs would mean the same (kernel: arm_vsmmu_init()). NULL: for all
+ *         that have none
  */
 typedef struct IOMMUFDNestedParent {
     AddressSpace *as;
     uint32_t flags;
     bool no_readonly;
     bool no_dirty_tracking;
+    const void *owner;
 } IOMMUFDNestedParent;
 
 /* ------------------------------------------------------------------------ */

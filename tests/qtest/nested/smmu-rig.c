@@ -217,10 +217,15 @@ void smmu_rig_config_write(SmmuRig *r, uint16_t rid, unsigned reg,
     qtest_writel(r->qts, config_addr(rid, reg), value);
 }
 
+void smmu_rig_number_at(SmmuRig *r, uint16_t rid, uint8_t bus)
+{
+    smmu_rig_config_write(r, rid, PCI_PRIMARY_BUS,
+                          rid >> 8 | bus << 8 | bus << 16);
+}
+
 void smmu_rig_number(SmmuRig *r, unsigned slot, uint8_t bus)
 {
-    smmu_rig_config_write(r, slot << 3, PCI_PRIMARY_BUS,
-                          bus << 8 | bus << 16);
+    smmu_rig_number_at(r, slot << 3, bus);
 }
 
 /* Offset of the PCI Express capability */

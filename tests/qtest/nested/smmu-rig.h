@@ -104,8 +104,9 @@ uint64_t smmu_rig_entries(SmmuRig *r);
 uint32_t smmu_rig_config_read(SmmuRig *r, uint16_t rid, unsigned reg);
 void smmu_rig_config_write(SmmuRig *r, uint16_t rid, unsigned reg,
                            uint32_t value);
-/* Number the bus behind the root port at 00:@slot.0 */
+/* Number the bus behind the root port at 00:@slot.0, or at any other place */
 void smmu_rig_number(SmmuRig *r, unsigned slot, uint8_t bus);
+void smmu_rig_number_at(SmmuRig *r, uint16_t rid, uint8_t bus);
 
 /* Hot-plug and its reverse; the port "rp@n" is at 00:@slot.0 */
 void smmu_rig_plug(SmmuRig *r, unsigned n, unsigned slot, const char *id,
