@@ -143,7 +143,9 @@ static bool smmuv3_nested_parse_oas(SMMUv3Nested *n, Error **errp)
 
 static bool smmuv3_nested_refuse_props(SMMUv3State *s, Error **errp)
 {
-    bool given = s->nested_props.ssidsize || s->nested_props.oas;
+    bool given = s->nested_props.ssidsize || s->nested_props.oas ||
+                 s->nested_props.msi_window ||
+                 s->nested_props.stall != ON_OFF_AUTO_AUTO;
 
     for (size_t i = 0; i < ARRAY_SIZE(smmuv3_nested_features); i++) {
         given |= smmuv3_nested_switch(s, &smmuv3_nested_features[i]) !=
@@ -151,7 +153,8 @@ static bool smmuv3_nested_refuse_props(SMMUv3State *s, Error **errp)
     }
     if (given) {
         error_setg(errp, "ats, ril, asid16, cd2l, gran4k, gran16k, gran64k, "
-                   "ssidsize and oas need nested=on or nested=auto");
+                   "ssidsize, oas, stall and msi-window need nested=on or "
+                   "nested=auto");
     }
     return !given;
 }
@@ -168,6 +171,12 @@ bool smmuv3_nested_caps_realize(SMMUv3Nested *n, Error **errp)
                    OnOffAuto_str(s->nested_props.mode));
         return false;
     }
+    if (s->nested_props.stall == ON_OFF_AUTO_ON) {
+        error_setg(errp, "stall=on is not possible: what the host's SMMU has "
+                   "stalled goes on by CMD_RESUME, which iommufd cannot hand "
+                   "to it");
+        return false;
+    }
     for (size_t i = 0; i < ARRAY_SIZE(smmuv3_nested_features); i++) {
         OnOffAuto value = smmuv3_nested_switch(s, &smmuv3_nested_features[i]);
 
@@ -176,7 +185,8 @@ bool smmuv3_nested_caps_realize(SMMUv3Nested *n, Error **errp)
                                       smmuv3_nested_features[i].alone;
     }
     if (!smmuv3_nested_parse_ssidsize(n, errp) ||
-        !smmuv3_nested_parse_oas(n, errp)) {
+        !smmuv3_nested_parse_oas(n, errp) ||
+        !smmuv3_nested_window_realize(n, errp)) {
         return false;
     }
     n->active = true;
@@ -186,6 +196,9 @@ bool smmuv3_nested_caps_realize(SMMUv3Nested *n, Error **errp)
 
 void smmuv3_nested_caps_freeze(SMMUv3Nested *n)
 {
+    if (n->frozen) {
+        return;
+    }
     n->frozen = true;
     if (!n->decided) {
         n->decided = true;
@@ -196,6 +209,7 @@ void smmuv3_nested_caps_freeze(SMMUv3Nested *n)
                                    n->feature[SMMUV3_NESTED_RIL],
                                    n->feature[SMMUV3_NESTED_SSIDSIZE],
                                    n->host_seen);
+        smmuv3_nested_window_freeze(n);
     }
 }
 

@@ -6,6 +6,8 @@
  *   smmuv3-nested-ste.c    stream table to translations of the core
  *   smmuv3-nested-cmdq.c   commands to invalidation entries
  *   smmuv3-nested-event.c  events of the host to the guest's event queue
+ *   smmuv3-nested-window.c the window that interrupts go to
+ *   smmuv3-nested-fw.c     what firmware tables have to say
  *
  * Section numbers are those of the Arm SMMU architecture specification,
  * version 3 (IHI 0070).
@@ -21,6 +23,7 @@
 #include "smmuv3-nested.h"
 #include "hw/iommufd.h"
 #include "qemu/notify.h"
+#include "qemu/range.h"
 
 /*
  * Of <linux/iommufd.h> in Linux 7.3: the device cannot do ATS; TLBI and CFGI
@@ -74,6 +77,8 @@ struct SMMUv3Nested {
     uint8_t feature[SMMUV3_NESTED_FEATURE__MAX];
     bool given[SMMUV3_NESTED_FEATURE__MAX];
     uint8_t oas;                /* encoded as in IDR5 */
+    Range window;               /* empty: none */
+    bool window_chosen;         /* it was given, or a host has told it */
     /* What was last made of CR0.SMMUEN and GBPA.ABORT */
     bool enabled;
     bool abort;
@@ -108,6 +113,9 @@ typedef struct SMMUv3NestedDevice {
 /* One message is enough: what a guest can do once it can do without end */
 void smmuv3_nested_tell(bool *told, Error *err);
 uint16_t smmuv3_nested_sid(const SMMUv3NestedDevice *ndev);
+/* NULL: there is none, or @n is NULL */
+SMMUv3NestedDevice *smmuv3_nested_device(SMMUv3Nested *n, PCIBus *bus,
+                                         int devfn);
 
 /* smmuv3-nested-caps.c */
 bool smmuv3_nested_caps_realize(SMMUv3Nested *n, Error **errp);
@@ -138,6 +146,13 @@ bool smmuv3_nested_sync_range(SMMUv3Nested *n, uint32_t first, uint32_t last);
 SMMUv3NestedDevice *smmuv3_nested_find(SMMUv3Nested *n, uint32_t sid);
 /* The guest may have renumbered its buses */
 void smmuv3_nested_relabel(SMMUv3Nested *n);
+
+/* smmuv3-nested-window.c */
+bool smmuv3_nested_window_realize(SMMUv3Nested *n, Error **errp);
+/* Whether the host keeps the window for itself, as the guest will have to */
+bool smmuv3_nested_window_check(SMMUv3Nested *n, HostIOMMUDevice *hiod,
+                                Error **errp);
+void smmuv3_nested_window_freeze(SMMUv3Nested *n);
 
 /* smmuv3-nested-cmdq.c */
 extern const char *const smmuv3_nested_commands[SMMUV3_NESTED_CMD__MAX];

@@ -8,6 +8,7 @@
 #include "qapi/error.h"
 #include "migration/vmstate.h"
 #include "smmuv3-nested.h"
+#include "smmuv3-nested-fw.h"
 
 void smmuv3_nested_instance_init(Object *obj)
 {
@@ -54,6 +55,18 @@ const VMStateDescription vmstate_smmuv3_nested = {
     .post_load = smmuv3_nested_refuse,
     .fields = (const VMStateField[]) {
         VMSTATE_UINT32_ARRAY(nested_props.saved_idr, SMMUv3State, 6),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
+const VMStateDescription vmstate_smmuv3_nested_window = {
+    .name = "smmuv3/msi-window",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = smmuv3_nested_needed,
+    .post_load = smmuv3_nested_refuse,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT64_ARRAY(nested_props.saved_window, SMMUv3State, 2),
         VMSTATE_END_OF_LIST()
     }
 };
@@ -111,4 +124,19 @@ bool smmuv3_nested_substreams(SMMUv3State *s, const STE *ste,
 
 void smmuv3_nested_resume(SMMUv3State *s)
 {
+}
+
+SMMUv3NestedFirmware smmuv3_nested_firmware(SMMUv3State *s)
+{
+    return (SMMUv3NestedFirmware) { };
+}
+
+bool smmuv3_nested_assigned(SMMUv3State *s, PCIBus *bus, int devfn)
+{
+    return false;
+}
+
+SMMUv3State *smmuv3_nested_of_root(PCIBus *root)
+{
+    return NULL;
 }

@@ -37,8 +37,8 @@ static gboolean smmuv3_nested_device_equal(gconstpointer a, gconstpointer b)
     return da->bus == db->bus && da->devfn == db->devfn;
 }
 
-static SMMUv3NestedDevice *smmuv3_nested_device(SMMUv3Nested *n, PCIBus *bus,
-                                                int devfn)
+SMMUv3NestedDevice *smmuv3_nested_device(SMMUv3Nested *n, PCIBus *bus,
+                                         int devfn)
 {
     SMMUv3NestedDevice key = { .bus = bus, .devfn = devfn };
 
@@ -156,7 +156,6 @@ bool smmuv3_nested_realize(SMMUv3State *s, Error **errp)
     /* The vSMMU is not hot-pluggable and stays to the end: no counterpart */
     n->core = iommufd_nested_new(&config, &smmuv3_nested_ops, n);
     n->vm_state = qemu_add_vm_change_state_handler(smmuv3_nested_vm_state, n);
-    /* Called before the firmware tables are built: the last one added first */
     n->machine_done.notify = smmuv3_nested_machine_done;
     qemu_add_machine_init_done_notifier(&n->machine_done);
     return true;
@@ -332,6 +331,7 @@ bool smmuv3_nested_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
     }
     idev = HOST_IOMMU_DEVICE_IOMMUFD(hiod);
     return iommufd_nested_host_info(idev, &info, errp) &&
+           smmuv3_nested_window_check(n, hiod, errp) &&
            smmuv3_nested_add(n, bus, devfn, idev, &info, errp);
 }
 

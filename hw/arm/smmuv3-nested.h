@@ -39,6 +39,8 @@ int smmuv3_nested_pre_save(void *opaque);
 int smmuv3_nested_post_load(void *opaque, int version_id);
 /* The IDRs, which the other side must have as well */
 extern const VMStateDescription vmstate_smmuv3_nested;
+/* So is the window for interrupts, which is in the guest's tables */
+extern const VMStateDescription vmstate_smmuv3_nested_window;
 
 /* ---------------------------------------------------------- host devices */
 

@@ -19,10 +19,13 @@ typedef struct SMMUv3NestedProps {
     OnOffAuto gran4k;
     OnOffAuto gran16k;
     OnOffAuto gran64k;
+    OnOffAuto stall;
     char *ssidsize;             /* bits, or "auto" */
     char *oas;
-    /* No property: the IDRs, as they are in saved state */
+    char *msi_window;           /* FIRST-LAST, "off" or "auto" */
+    /* No properties: the IDRs and the window, as they are in saved state */
     uint32_t saved_idr[6];
+    uint64_t saved_window[2];
 } SMMUv3NestedProps;
 
 #endif

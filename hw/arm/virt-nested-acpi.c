@@ -1,0 +1,78 @@
+/*
+ * virt machine: ACPI tables that tell the guest about nested SMMUs
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "hw/acpi/aml-build.h"
+#include "virt-nested.h"
+
+/* The first revision of the IORT that has RMR nodes (DEN 0049E.d) */
+#define IORT_RMR_REVISION   5
+
+/* DEN 0049E.d, Reserved Memory Range node, and what it consists of */
+#define RMR_TYPE            6
+#define RMR_REVISION        3
+#define RMR_NODE_SIZE       28
+#define RMR_MAPPING_SIZE    20
+#define RMR_RANGE_SIZE      20
+
+/*
+ * Its flags: the guest may map something else there (a driver in user space
+ * that has the device to itself has other ideas of the address space); the
+ * attributes are those of a doorbell, Device-nGnRE.
+ */
+#define RMR_FLAG_REMAP      (1 << 0)
+#define RMR_ATTR_SHIFT      2
+#define RMR_ATTR_NGNRE      1
+
+static int virt_nested_has_window(Object *obj, void *opaque)
+{
+    SMMUv3State *s = (SMMUv3State *)object_dynamic_cast(obj, TYPE_ARM_SMMUV3);
+
+    return s && smmuv3_nested_firmware(s).msi_size;
+}
+
+int virt_nested_iort_revision(int revision)
+{
+    return object_child_foreach_recursive(object_get_root(),
+                                          virt_nested_has_window, NULL) ?
+           IORT_RMR_REVISION : revision;
+}
+
+void virt_nested_iort_rmr(GArray *table, uint32_t id,
+                          const SMMUv3NestedFirmware *fw, uint32_t first_rid,
+                          uint32_t num_rids, uint32_t smmu)
+{
+    build_append_int_noprefix(table, RMR_TYPE, 1);
+    build_append_int_noprefix(table, RMR_NODE_SIZE + RMR_MAPPING_SIZE +
+                              RMR_RANGE_SIZE, 2);
+    build_append_int_noprefix(table, RMR_REVISION, 1);
+    build_append_int_noprefix(table, id, 4);
+    build_append_int_noprefix(table, 1, 4); /* Number of ID mappings */
+    build_append_int_noprefix(table, RMR_NODE_SIZE, 4); /* Where they are */
+    build_append_int_noprefix(table, RMR_FLAG_REMAP |
+                              RMR_ATTR_NGNRE << RMR_ATTR_SHIFT, 4);
+    build_append_int_noprefix(table, 1, 4); /* Number of memory ranges */
+    build_append_int_noprefix(table, RMR_NODE_SIZE + RMR_MAPPING_SIZE, 4);
+
+    /* ID mapping */
+    build_append_int_noprefix(table, first_rid, 4); /* Input base */
+    build_append_int_noprefix(table, num_rids - 1, 4);
+    build_append_int_noprefix(table, first_rid, 4); /* Output base */
+    build_append_int_noprefix(table, smmu, 4);
+    build_append_int_noprefix(table, 0, 4); /* Flags */
+
+    /* Memory range */
+    build_append_int_noprefix(table, fw->msi_base, 8);
+    build_append_int_noprefix(table, fw->msi_size, 8);
+    build_append_int_noprefix(table, 0, 4); /* Reserved */
+}
+
+bool virt_nested_preserve_config(PCIBus *root)
+{
+    SMMUv3State *s = smmuv3_nested_of_root(root);
+
+    return s && smmuv3_nested_firmware(s).msi_size;
+}

@@ -1,0 +1,91 @@
+/*
+ * virt machine: tables that tell the guest about nested SMMUs
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_ARM_VIRT_NESTED_H
+#define HW_ARM_VIRT_NESTED_H
+
+#include "hw/arm/virt.h"
+#include "smmuv3-nested-fw.h"
+
+/* --------------------------------------------------------------- IORT, DSDT */
+
+/* IORT root complex: ATS is supported (DEN 0049, ATS Attribute) */
+#define VIRT_NESTED_IORT_ATS            1
+
+/* Revision of an IORT that has @revision, unless there are RMR nodes in it */
+int virt_nested_iort_revision(int revision);
+
+/**
+ * virt_nested_iort_rmr() - append an RMR node for the window for interrupts
+ * @table: the IORT, so far
+ * @id: identifier of the node
+ * @fw: of the SMMU; it has a window
+ * @first_rid: of the root bus; StreamIDs are the same
+ * @num_rids: how many follow each other from there on
+ * @smmu: where the SMMU's node is, in bytes from the start of the IORT
+ */
+void virt_nested_iort_rmr(GArray *table, uint32_t id,
+                          const SMMUv3NestedFirmware *fw, uint32_t first_rid,
+                          uint32_t num_rids, uint32_t smmu);
+
+/*
+ * Whether _DSM has to ask that the guest leave numbers of buses and addresses
+ * of the host bridge as firmware set them: Linux heeds RMR nodes, which have
+ * StreamIDs in them, only then.
+ */
+bool virt_nested_preserve_config(PCIBus *root);
+
+/* ------------------------------------------------------------- device tree */
+
+/**
+ * virt_nested_fdt() - tell of nested SMMUs in the device tree
+ * @vms: the machine; all of its devices are there, the tree is complete
+ *       otherwise and not yet in guest memory
+ */
+void virt_nested_fdt(VirtMachineState *vms);
+
+/**
+ * virt_nested_fdt_irq_map() - the map of interrupts of a bridge's node
+ * @path: the node
+ * @swizzle: what the slots on the way from the root bus to the bridge's
+ *           secondary bus, the bridge's own among them, add up to
+ *
+ * A bridge that has a node needs it: guests end their search for an interrupt
+ * there, and do not swizzle the pin any further.
+ */
+void virt_nested_fdt_irq_map(VirtMachineState *vms, const char *path,
+                             unsigned swizzle);
+
+/**
+ * virt_nested_fdt_smmu() - a node for an SMMU (in virt.c)
+ * @base: guest physical address of its registers
+ * @irq: the first of its SPIs
+ *
+ * Return: its phandle
+ */
+uint32_t virt_nested_fdt_smmu(VirtMachineState *vms, hwaddr base, int irq);
+
+/**
+ * virt_nested_pxb_buses() - expander bridges that are to be in the tree
+ *
+ * Return: root buses of type PCIBus, by number; none if there is a firmware,
+ * or no SMMU with nesting on one of them. Freed by the caller.
+ */
+GPtrArray *virt_nested_pxb_buses(VirtMachineState *vms);
+
+/**
+ * virt_nested_pxb_node() - a node for a host bridge
+ * @index: of its bus in @buses
+ *
+ * Return: its path, freed by the caller
+ */
+char *virt_nested_pxb_node(VirtMachineState *vms, GPtrArray *buses,
+                           unsigned index);
+
+/* Leave of the machine's own host bridge what others do not have */
+void virt_nested_pxb_main(VirtMachineState *vms, GPtrArray *buses);
+
+#endif
