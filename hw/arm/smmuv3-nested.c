@@ -90,7 +90,9 @@ static void smmuv3_nested_machine_done(Notifier *notifier, void *data)
     smmuv3_nested_caps_freeze(n);
 }
 
-static void smmuv3_nested_vm_state(void *opaque, bool running, RunState state)
+/* As for VT-d: before vfio lets a device go that was migrated */
+static void smmuv3_nested_vm_prepare(void *opaque, bool running,
+                                     RunState state)
 {
     SMMUv3Nested *n = opaque;
 
@@ -98,6 +100,12 @@ static void smmuv3_nested_vm_state(void *opaque, bool running, RunState state)
         n->stale = false;
         smmuv3_nested_sync_all(n);
     }
+}
+
+static void smmuv3_nested_vm_state(void *opaque, bool running, RunState state)
+{
+    SMMUv3Nested *n = opaque;
+
     iommufd_nested_set_running(n->core, running);
 }
 
@@ -155,7 +163,8 @@ bool smmuv3_nested_realize(SMMUv3State *s, Error **errp)
                                   smmuv3_nested_device_equal);
     /* The vSMMU is not hot-pluggable and stays to the end: no counterpart */
     n->core = iommufd_nested_new(&config, &smmuv3_nested_ops, n);
-    n->vm_state = qemu_add_vm_change_state_handler(smmuv3_nested_vm_state, n);
+    n->vm_state = qemu_add_vm_change_state_handler_prio_full(
+        smmuv3_nested_vm_state, smmuv3_nested_vm_prepare, NULL, n, 0);
     n->machine_done.notify = smmuv3_nested_machine_done;
     qemu_add_machine_init_done_notifier(&n->machine_done);
     return true;
