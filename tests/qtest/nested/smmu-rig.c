@@ -84,9 +84,10 @@ void smmu_rig_expect_refusal(const char *host, const char *props,
 {
     IommufdModel *m = iommufd_model_new(host);
     g_autofree char *args = rig_args(props, num, "");
+    /* One that is not refused would run for ever */
     g_autofree char *command = g_strdup_printf(
-        "exec env LD_PRELOAD='%s' IOMMUFD_MODEL='%s/config' %s -display none "
-        "-accel qtest %s", m->library, m->dir, qtest_qemu_binary(NULL), args);
+        "exec timeout 60 env LD_PRELOAD='%s' IOMMUFD_MODEL='%s/config' %s "
+        "-display none -accel qtest %s", m->library, m->dir, qtest_qemu_binary(NULL), args);
     char *argv[] = { (char *)"/bin/sh", (char *)"-c", command, NULL };
     g_autofree char *said = NULL;
     g_autoptr(GError) err = NULL;
