@@ -167,7 +167,8 @@ char *virt_nested_pxb_node(VirtMachineState *vms, GPtrArray *buses,
     qemu_fdt_setprop_string(fdt, node, "device_type", "pci");
     qemu_fdt_setprop_cell(fdt, node, "#address-cells", 3);
     qemu_fdt_setprop_cell(fdt, node, "#size-cells", 2);
-    qemu_fdt_setprop_cell(fdt, node, "linux,pci-domain", 0);
+    /* No two host bridges may have the same; 0 is the machine's own */
+    qemu_fdt_setprop_cell(fdt, node, "linux,pci-domain", index + 1);
     qemu_fdt_setprop(fdt, node, "dma-coherent", NULL, 0);
     virt_nested_pxb_set_share(vms, node, &share);
     virt_nested_fdt_irq_map(vms, node, 0);
