@@ -92,7 +92,8 @@ static uint64_t walk(const VtdOracle *o, uint64_t s1, uint64_t iova,
     uint64_t table = s1;
 
     for (unsigned shift = 39; ; shift -= 9) {
-        uint64_t entry = nested_mirror_word(&o->m, table + (iova >> shift & 0x1ff) * 8);
+        uint64_t slot = table + (iova >> shift & 0x1ff) * 8;
+        uint64_t entry = nested_mirror_word(&o->m, slot);
 
         if (!(entry & VTD_S1_P) || !(entry & VTD_S1_US) ||
             (write && !(entry & VTD_S1_RW))) {
@@ -147,8 +148,9 @@ static uint64_t context_entry(const VtdOracle *o, unsigned dev,
                               uint32_t *rid_pasid)
 {
     uint16_t rid = o->dev[dev].rid;
-    uint64_t half = nested_mirror_word(&o->m, (o->root & VTD_S1_ADDR) + (rid >> 8) * 16 +
-                            (rid & 0x80 ? 8 : 0));
+    uint64_t half = nested_mirror_word(&o->m, (o->root & VTD_S1_ADDR) +
+                                              (rid >> 8) * 16 +
+                                              (rid & 0x80 ? 8 : 0));
     uint64_t slot, entry;
 
     if (!(half & 1)) {
