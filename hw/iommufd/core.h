@@ -177,6 +177,7 @@ struct IOMMUFDNestedDevice {
     uint32_t next_label;        /* within iommufd_nested_relabel() */
     bool suspended;             /* the same: something waits for a vDEVICE */
     uint32_t vdevice_id;        /* 0: none */
+    bool vdevice_stale;         /* could not be destroyed; no label of ours */
     IOMMUFDAtt rid;
     GHashTable *pasids;         /* PASID -> IOMMUFDAtt */
     QTAILQ_ENTRY(IOMMUFDNestedDevice) next;
@@ -231,7 +232,7 @@ static inline int iommufd_host_fd(const IOMMUFDHost *host)
 IOMMUFDHost *iommufd_host_get(IOMMUFDNested *n, HostIOMMUDeviceIOMMUFD *idev,
                               Error **errp);
 void iommufd_host_put(IOMMUFDHost *host);
-void iommufd_nested_destroy(IOMMUFDHost *host, uint32_t id, const char *what);
+bool iommufd_nested_destroy(IOMMUFDHost *host, uint32_t id, const char *what);
 
 /* hwpt.c: get returns a user, to be put */
 IOMMUFDHwpt *iommufd_hwpt_get(const IOMMUFDAtt *att,

@@ -69,9 +69,33 @@ iommufd_nested_device_add(IOMMUFDNested *n, HostIOMMUDeviceIOMMUFD *idev,
 static void device_free_vdevice(IOMMUFDNestedDevice *dev)
 {
     if (dev->vdevice_id) {
-        iommufd_nested_destroy(dev->host, dev->vdevice_id, "vDEVICE");
-        dev->vdevice_id = 0;
+        dev->vdevice_stale = !iommufd_nested_destroy(dev->host,
+                                                     dev->vdevice_id,
+                                                     "vDEVICE");
+        dev->vdevice_id = dev->vdevice_stale ? dev->vdevice_id : 0;
     }
+}
+
+/* The kernel has one vDEVICE for a device: no other before this one is gone */
+static bool device_free_stale_vdevice(IOMMUFDNestedDevice *dev, Error **errp)
+{
+    int ret;
+
+    if (!dev->vdevice_stale) {
+        return true;
+    }
+    ret = iommufd_sys_destroy(iommufd_host_fd(dev->host), dev->vdevice_id);
+    trace_iommufd_nested_destroy(dev->n->config.name, "vDEVICE",
+                                 dev->vdevice_id, ret);
+    if (ret) {
+        dev->n->count.errors[IOMMUFD_ERR_DESTROY]++;
+        error_setg_errno(errp, -ret, "%s: cannot destroy vDEVICE %" PRIu32,
+                         iommufd_nested_device_name(dev), dev->vdevice_id);
+        return false;
+    }
+    dev->vdevice_stale = false;
+    dev->vdevice_id = 0;
+    return true;
 }
 
 static void device_clear_pasid(IOMMUFDNestedDevice *dev, uint32_t pasid,
@@ -119,7 +143,7 @@ bool iommufd_device_want_vdevice(IOMMUFDNestedDevice *dev, Error **errp)
     IOMMUFDNested *n = dev->n;
     int ret;
 
-    if (!n->config.vdevice || dev->vdevice_id) {
+    if (!n->config.vdevice || iommufd_nested_has_vdevice(dev)) {
         return true;
     }
     if (dev->label == IOMMUFD_NESTED_NO_LABEL) {
@@ -127,6 +151,9 @@ bool iommufd_device_want_vdevice(IOMMUFDNestedDevice *dev, Error **errp)
         error_setg(errp, "%s: no vDEVICE, because the guest has given no "
                    "label of its own to dev_id %" PRIu32,
                    iommufd_nested_device_name(dev), dev->idev->devid);
+        return false;
+    }
+    if (!device_free_stale_vdevice(dev, errp)) {
         return false;
     }
     ret = iommufd_sys_vdevice_alloc(iommufd_host_fd(dev->host),
@@ -150,7 +177,7 @@ bool iommufd_device_want_vdevice(IOMMUFDNestedDevice *dev, Error **errp)
 
 bool iommufd_nested_has_vdevice(const IOMMUFDNestedDevice *dev)
 {
-    return dev->vdevice_id;
+    return dev->vdevice_id && !dev->vdevice_stale;
 }
 
 /* @fn may free the attachment it is given, and no other */
@@ -243,7 +270,7 @@ bool iommufd_nested_relabel(IOMMUFDNested *n, Error **errp)
     /* All old vDEVICEs go before the first new one: labels may be swapped */
     QTAILQ_FOREACH(dev, &n->devices, next) {
         dev->suspended = false;
-        if (dev->label != dev->next_label && dev->vdevice_id) {
+        if (dev->label != dev->next_label && iommufd_nested_has_vdevice(dev)) {
             iommufd_device_foreach_att(dev, device_suspend_att,
                                        &dev->suspended);
             device_free_vdevice(dev);

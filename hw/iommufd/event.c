@@ -130,7 +130,9 @@ static bool event_read(IOMMUFDHost *host)
         error_report("%s: cannot read vEVENTQ %" PRIu32 ": %s",
                      n->config.name, host->veventq_id, strerror(-ret));
         n->count.errors[IOMMUFD_ERR_QUEUE]++;
+        /* Until the next reset nobody knows what is missed */
         iommufd_event_watch(host, false);
+        events_lost(n, 0);
     }
     if (ret <= 0) {
         return false;

@@ -110,7 +110,7 @@ static NestedIommuDevice *query_device(const IOMMUFDNestedDevice *dev)
     d->dev_id = dev->idev->devid;
     d->iommufd = iommufd_host_fd(dev->host);
     d->parent = dev->host->parent_id;
-    d->has_vdevice = dev->vdevice_id;
+    d->has_vdevice = iommufd_nested_has_vdevice(dev);
     d->vdevice = dev->vdevice_id;
     d->rid = query_att(&dev->rid);
     for (GList *l = atts; l; l = l->next) {

@@ -18,7 +18,7 @@ IOMMUFDNestedList iommufd_nested_list =
  * Destroying can only fail if the books here are wrong or the kernel still
  * uses the object after a detach it refused; closing the iommufd frees it.
  */
-void iommufd_nested_destroy(IOMMUFDHost *host, uint32_t id, const char *what)
+bool iommufd_nested_destroy(IOMMUFDHost *host, uint32_t id, const char *what)
 {
     int ret = iommufd_sys_destroy(iommufd_host_fd(host), id);
 
@@ -29,6 +29,7 @@ void iommufd_nested_destroy(IOMMUFDHost *host, uint32_t id, const char *what)
                      host->n->config.name, what, id, iommufd_host_fd(host),
                      strerror(-ret));
     }
+    return !ret;
 }
 
 static void host_free(IOMMUFDHost *host)
@@ -205,6 +206,8 @@ void iommufd_nested_reset(IOMMUFDNested *n)
     }
     /* After the detaches: until then an entry may still have had a use */
     reset_targets(n);
+    /* A queue that could not be read has another chance */
+    iommufd_nested_set_running(n, n->running);
 }
 
 void iommufd_nested_quiesce(IOMMUFDNested *n)

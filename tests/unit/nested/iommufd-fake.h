@@ -42,7 +42,7 @@ typedef struct Fake {
     int fail_errno;
     FakeCall failed;            /* which one it was */
     bool has_failed;
-    unsigned stuck;             /* not destroyed, because of a failed detach */
+    unsigned stuck;             /* not destroyed, because of a failure */
 
     /* Attaches fail with EBUSY while this is not 0; counts down */
     unsigned busy;
