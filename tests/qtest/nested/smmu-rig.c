@@ -251,6 +251,11 @@ static void slot_control(SmmuRig *r, unsigned slot, uint32_t value)
                           PCI_EXP_SLTCTL, value);
 }
 
+void smmu_rig_power(SmmuRig *r, unsigned slot)
+{
+    slot_control(r, slot, PCI_EXP_SLTCTL_PWR_IND_ON);
+}
+
 void smmu_rig_plug(SmmuRig *r, unsigned n, unsigned slot, const char *id,
                    const char *dev)
 {
@@ -259,7 +264,7 @@ void smmu_rig_plug(SmmuRig *r, unsigned n, unsigned slot, const char *id,
     qtest_qmp_assert_success(r->qts, "{ 'execute': 'device_add', "
         "'arguments': { 'driver': 'vfio-pci', 'id': %s, 'host': %s, "
         "'bus': %s, 'iommufd': 'iommufd0' } }", id, dev, bus);
-    slot_control(r, slot, PCI_EXP_SLTCTL_PWR_IND_ON);
+    smmu_rig_power(r, slot);
 }
 
 void smmu_rig_unplug(SmmuRig *r, unsigned slot, const char *id)

@@ -108,6 +108,9 @@ void smmu_rig_config_write(SmmuRig *r, uint16_t rid, unsigned reg,
 void smmu_rig_number(SmmuRig *r, unsigned slot, uint8_t bus);
 void smmu_rig_number_at(SmmuRig *r, uint16_t rid, uint8_t bus);
 
+/* The guest turns the slot of the port at 00:@slot.0 on */
+void smmu_rig_power(SmmuRig *r, unsigned slot);
+
 /* Hot-plug and its reverse; the port "rp@n" is at 00:@slot.0 */
 void smmu_rig_plug(SmmuRig *r, unsigned n, unsigned slot, const char *id,
                    const char *dev);
