@@ -178,6 +178,10 @@ SMMUCmdError smmuv3_nested_command(SMMUv3State *s, const Cmd *cmd)
     if (!n || !n->active) {
         return SMMU_CERROR_NONE;
     }
+    if (n->stuck) {
+        n->stuck = false;
+        return SMMU_CERROR_ILL;
+    }
     switch (CMD_TYPE(cmd)) {
     case SMMU_CMD_SYNC:
         smmuv3_nested_count(n, SMMUV3_NESTED_CMD_SYNC);
@@ -239,8 +243,10 @@ void smmuv3_nested_resume(SMMUv3State *s)
         return;
     }
     if (smmuv3_nested_to_all(n, &everything) || smmuv3_nested_send(n)) {
+        n->stuck = true;
         return;
     }
+    n->stuck = false;
     n->blocked = false;
     smmuv3_nested_sync_all(n);
 }

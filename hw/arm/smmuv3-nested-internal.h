@@ -85,6 +85,8 @@ struct SMMUv3Nested {
     /* The host refused something, and what that concerns is blocked */
     bool blocked;
     bool told;                  /* and the user knows */
+    /* It could not be given back: the queue stops before it goes on */
+    bool stuck;
     /* Loaded state: tables are read when bus numbers are loaded as well */
     bool stale;
     Notifier machine_done;

@@ -184,6 +184,7 @@ void smmuv3_nested_reset(SMMUv3State *s)
     n->abort = FIELD_EX32(s->gbpa, GBPA, ABORT);
     n->stale = false;
     n->blocked = false;
+    n->stuck = false;
     n->told = false;
     g_hash_table_iter_init(&iter, n->devices);
     while (g_hash_table_iter_next(&iter, NULL, (void **)&ndev)) {

@@ -145,6 +145,8 @@ static void test_skipped(void)
     smmu_rig_fill(&r, 1, 0x11);
     smmu_rig_fill(&r, 2, 0x22);
     s1 = smmu_rig_stage1(&r, SID0, ASID, IOVA, 1);
+    /* Somebody has to stay: the host empties the TLB behind the last one */
+    smmu_rig_ste(&r, SID1, &(SmmuSte) { .cfg = SMMU_STE_BYPASS });
     g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x11);
     iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
                      "\"HWPT_INVALIDATE:1:errno=ENOMEM\"}");
@@ -154,6 +156,40 @@ static void test_skipped(void)
     g_assert_cmpint(smmu_cmdq_sync(&r.cmdq, &r.regs), ==, CERROR_ILL);
     g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, -1);
     iommu_mem_write64(&r.mem, r.cmdq.base + at * 16, smmu_sync().dw[0]);
+    recover(&r);
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x22);
+    smmu_rig_stop(&r);
+}
+
+/* It fails again when the guest has acknowledged it: the guest knows that */
+static void test_again(void)
+{
+    SmmuS1 s1;
+    SmmuRig r;
+
+    smmu_rig_start_simple(&r, 2);
+    smmu_rig_enable(&r, 4);
+    smmu_rig_fill(&r, 1, 0x11);
+    smmu_rig_fill(&r, 2, 0x22);
+    s1 = smmu_rig_stage1(&r, SID0, ASID, IOVA, 1);
+    smmu_rig_ste(&r, SID1, &(SmmuSte) { .cfg = SMMU_STE_BYPASS });
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x11);
+    for (unsigned i = 1; i <= 3; i++) {
+        iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
+                         "\"HWPT_INVALIDATE:%u:errno=ENOMEM\"}", i);
+    }
+    smmu_s1_map(&s1, IOVA, DATA + 2 * 4096, 4096, 12, SMMU_PTE_USER_RW);
+    smmu_queue_push(&r.cmdq, smmu_tlbi_va(ASID, IOVA, true));
+    g_assert_cmpint(smmu_cmdq_sync(&r.cmdq, &r.regs), ==, CERROR_ILL);
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned at = smmu_rig_cons(&r);
+
+        g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, -1);
+        smmu_rig_ack(&r);
+        g_assert_cmphex((smmu_rig_read(&r, SMMU_REG_GERROR) ^
+                         smmu_rig_read(&r, SMMU_REG_GERRORN)) & 1, ==, 1);
+        g_assert_cmpuint(smmu_rig_cons(&r), ==, at);
+    }
     recover(&r);
     g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x22);
     smmu_rig_stop(&r);
@@ -195,6 +231,7 @@ int main(int argc, char **argv)
     qtest_add_data_func("/smmu-nested/fail/invalidate", "HWPT_INVALIDATE",
                         test_sweep);
     qtest_add_func("/smmu-nested/fail/skipped", test_skipped);
+    qtest_add_func("/smmu-nested/fail/again", test_again);
     qtest_add_func("/smmu-nested/fail/realize", test_realize);
     return g_test_run();
 }
