@@ -128,7 +128,7 @@ class Runner:
             return self.run_qemu(host.libvirt_command(output))
         if host.wanted(command):
             return host.run(command, self.work)
-        if command.startswith('QTEST_'):
+        if command.startswith(('QTEST_', '../src/')):
             return self.shell(command, cwd=self.obj)
         if re.search(r'qemu-system-.* \d<>', command):
             return self.run_with_files(command)

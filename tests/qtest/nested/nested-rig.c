@@ -106,5 +106,63 @@ void nested_rig_number(QTestState *qts, uint64_t ecam, uint16_t rid,
                        uint8_t bus)
 {
     nested_rig_config_write(qts, ecam, rid, PCI_PRIMARY_BUS,
-                            bus << 16 | bus << 8);
+                            bus << 16 | bus << 8 | rid >> 8);
+}
+
+unsigned nested_rig_pcie_cap(QTestState *qts, uint64_t ecam, uint16_t rid)
+{
+    unsigned pos = nested_rig_config_read(qts, ecam, rid,
+                                          PCI_CAPABILITY_LIST) & 0xfc;
+
+    while (pos) {
+        uint32_t head = nested_rig_config_read(qts, ecam, rid, pos);
+
+        if ((head & 0xff) == PCI_CAP_ID_EXP) {
+            return pos;
+        }
+        pos = (head >> 8) & 0xfc;
+    }
+    g_assert_not_reached();
+}
+
+static void slot_control(QTestState *qts, uint64_t ecam, uint16_t port,
+                         uint32_t value)
+{
+    nested_rig_config_write(qts, ecam, port,
+                            nested_rig_pcie_cap(qts, ecam, port) +
+                            PCI_EXP_SLTCTL, value);
+}
+
+void nested_rig_power(QTestState *qts, uint64_t ecam, uint16_t port)
+{
+    slot_control(qts, ecam, port, PCI_EXP_SLTCTL_PWR_IND_ON);
+}
+
+void nested_rig_plug(QTestState *qts, unsigned n, const char *id,
+                     const char *dev)
+{
+    g_autofree char *bus = g_strdup_printf("rp%u", n);
+
+    qtest_qmp_assert_success(qts, "{ 'execute': 'device_add', "
+        "'arguments': { 'driver': 'vfio-pci', 'id': %s, 'host': %s, "
+        "'bus': %s, 'iommufd': 'iommufd0' } }", id, dev, bus);
+}
+
+void nested_rig_unplug(QTestState *qts, uint64_t ecam, uint16_t port,
+                       const char *id)
+{
+    qtest_qmp_device_del_send(qts, id);
+    slot_control(qts, ecam, port, PCI_EXP_SLTCTL_PWR_IND_OFF |
+                                  PCI_EXP_SLTCTL_PCC);
+    for (;;) {
+        QDict *event = qtest_qmp_eventwait_ref(qts, "DEVICE_DELETED");
+        const char *name = qdict_get_try_str(qdict_get_qdict(event, "data"),
+                                             "device");
+        bool done = name && !strcmp(name, id);
+
+        qobject_unref(event);
+        if (done) {
+            return;
+        }
+    }
 }

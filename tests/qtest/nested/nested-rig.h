@@ -46,5 +46,18 @@ void nested_rig_config_write(QTestState *qts, uint64_t ecam, uint16_t rid,
 /* Number the bus behind the root port @rid */
 void nested_rig_number(QTestState *qts, uint64_t ecam, uint16_t rid,
                        uint8_t bus);
+/* Offset of the PCI Express capability */
+unsigned nested_rig_pcie_cap(QTestState *qts, uint64_t ecam, uint16_t rid);
+
+/*
+ * Native hot-plug into the root port "rp@n": the device appears, the guest
+ * powers the slot of the port with requester id @port, takes the power away
+ */
+void nested_rig_plug(QTestState *qts, unsigned n, const char *id,
+                     const char *dev);
+void nested_rig_power(QTestState *qts, uint64_t ecam, uint16_t port);
+/* The device is gone when this returns */
+void nested_rig_unplug(QTestState *qts, uint64_t ecam, uint16_t port,
+                       const char *id);
 
 #endif

@@ -5,7 +5,6 @@
  */
 
 #include "qemu/osdep.h"
-#include "standard-headers/linux/pci_regs.h"
 #include "standard-headers/linux/virtio_config.h"
 #include "standard-headers/linux/virtio_iommu.h"
 #include "standard-headers/linux/virtio_ring.h"
@@ -45,8 +44,7 @@ static void start(SmmuRig *r, const char *args)
     iommu_mem_qtest(&r->mem, r->qts, RAM + 16 * MiB, 64 * MiB);
     r->where = (QtestIommuRegs) { .qts = r->qts, .base = 0x0c000000 };
     iommu_regs_qtest(&r->regs, &r->where);
-    smmu_rig_config_write(r, PORT, PCI_PRIMARY_BUS,
-                          (BUS + 1) << 16 | (BUS + 1) << 8 | BUS);
+    smmu_rig_number_at(r, PORT, BUS + 1);
     smmu_rig_fill(r, 1, 0x11);
     smmu_rig_fill(r, 2, 0x22);
 }

@@ -8,15 +8,8 @@
 #define TESTS_QTEST_SMMU_RIG_H
 
 #include "qemu/units.h"
-#include "../libqtest.h"
-#include "../libqos/iommufd-model.h"
 #include "../libqos/smmuv3-tables.h"
-
-/* Host devices; the guest has them at 00:04.0, 00:05.0, ... */
-#define HOST_DEV0   "0000:01:00.0"
-#define HOST_DEV1   "0000:02:00.0"
-#define HOST_DEV2   "0000:03:00.0"
-#define HOST_DEV3   "0000:04:00.0"
+#include "nested-rig.h"
 
 /* StreamIDs of the first devices, and of nobody's */
 #define SID0        0x20

@@ -6,7 +6,6 @@
 
 #include "qemu/osdep.h"
 #include "standard-headers/linux/pci_regs.h"
-#include "qobject/qdict.h"
 #include "vtd-rig.h"
 
 #define IOMMU_BASE      0xfed90000
@@ -213,17 +212,7 @@ int vtd_rig_peek(VtdRig *r, const char *dev, const IommufdDma *how,
 
 unsigned vtd_rig_pcie_cap(VtdRig *r, uint16_t rid)
 {
-    unsigned pos = vtd_rig_config_read(r, rid, PCI_CAPABILITY_LIST) & 0xfc;
-
-    while (pos) {
-        uint32_t head = vtd_rig_config_read(r, rid, pos);
-
-        if ((head & 0xff) == PCI_CAP_ID_EXP) {
-            return pos;
-        }
-        pos = (head >> 8) & 0xfc;
-    }
-    g_assert_not_reached();
+    return nested_rig_pcie_cap(r->qts, ECAM, rid);
 }
 
 static uint16_t slot_rid(unsigned slot)
@@ -236,42 +225,18 @@ void vtd_rig_number_slot(VtdRig *r, unsigned slot, unsigned bus)
     nested_rig_number(r->qts, ECAM, slot_rid(slot), bus);
 }
 
-static void slot_control(VtdRig *r, unsigned slot, uint32_t value)
-{
-    uint16_t rid = slot_rid(slot);
-
-    vtd_rig_config_write(r, rid, vtd_rig_pcie_cap(r, rid) + PCI_EXP_SLTCTL,
-                         value);
-}
-
 void vtd_rig_power_slot(VtdRig *r, unsigned slot)
 {
-    slot_control(r, slot, PCI_EXP_SLTCTL_PWR_IND_ON);
+    nested_rig_power(r->qts, ECAM, slot_rid(slot));
 }
 
 void vtd_rig_plug(VtdRig *r, unsigned slot, const char *id, const char *dev)
 {
-    g_autofree char *bus = g_strdup_printf("rp%u", slot);
-
-    qtest_qmp_assert_success(r->qts, "{ 'execute': 'device_add', "
-        "'arguments': { 'driver': 'vfio-pci', 'id': %s, 'host': %s, "
-        "'bus': %s, 'iommufd': 'iommufd0' } }", id, dev, bus);
+    nested_rig_plug(r->qts, slot, id, dev);
     vtd_rig_power_slot(r, slot);
 }
 
 void vtd_rig_unplug(VtdRig *r, unsigned slot, const char *id)
 {
-    qtest_qmp_device_del_send(r->qts, id);
-    slot_control(r, slot, PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_PCC);
-    for (;;) {
-        QDict *event = qtest_qmp_eventwait_ref(r->qts, "DEVICE_DELETED");
-        const char *name = qdict_get_try_str(qdict_get_qdict(event, "data"),
-                                             "device");
-        bool done = name && !strcmp(name, id);
-
-        qobject_unref(event);
-        if (done) {
-            return;
-        }
-    }
+    nested_rig_unplug(r->qts, ECAM, slot_rid(slot), id);
 }
