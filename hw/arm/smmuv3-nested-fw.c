@@ -12,7 +12,7 @@
 SMMUv3NestedFirmware smmuv3_nested_firmware(SMMUv3State *s)
 {
     SMMUv3Nested *n = s->nested;
-    SMMUv3NestedFirmware fw = { };
+    SMMUv3NestedFirmware fw = { .ats = s->host.ats };
 
     if (!n) {
         return fw;

@@ -28,7 +28,8 @@ typedef struct SMMUv3NestedFirmware {
 
 /**
  * smmuv3_nested_firmware() - what tables have to say about an SMMU
- * @s: any SMMUv3; about one that does not nest there is nothing to say
+ * @s: any SMMUv3; about one that does not nest there is nothing to say, but
+ *     for host-ats
  *
  * Freezes the features of the SMMU, if they are not yet: to be called when
  * all devices of the command line are there. The answer stays the same.

@@ -128,7 +128,7 @@ void smmuv3_nested_resume(SMMUv3State *s)
 
 SMMUv3NestedFirmware smmuv3_nested_firmware(SMMUv3State *s)
 {
-    return (SMMUv3NestedFirmware) { };
+    return (SMMUv3NestedFirmware) { .ats = s->host.ats };
 }
 
 bool smmuv3_nested_assigned(SMMUv3State *s, PCIBus *bus, int devfn)
