@@ -160,13 +160,23 @@ static void test_permissions(void)
     host_stop(h);
 }
 
-/* Write permission that was not asked for is not given */
+/*
+ * Write permission that was not asked for is not given. The endpoint would not
+ * use it: the answer is in the trace.
+ */
 static void test_no_write(void)
 {
-    Host *h = start();
+    g_autofree char *file = g_strdup_printf("%s/smmu-host-%u.trace",
+                                            g_get_tmp_dir(), getpid());
+    g_autofree char *engine = g_strdup_printf(
+        "queues=4 -trace smmuv3_ats_request -D %s", file);
+    Host *h = host_start(HOST_ALL, engine, 4);
+    g_autoptr(GError) err = NULL;
+    g_autofree char *trace = NULL;
     uint64_t asked;
     SmmuS1 rid;
 
+    host_endpoint(h, true);
     setup_both(h, CONFIG_S1, &rid);
     g_assert_cmphex(host_read(h, HOST_VA), ==, SVA_CODE_OK);
     asked = counter(h, SVA_CNT_ATS_REQUESTS);
@@ -175,6 +185,12 @@ static void test_no_write(void)
     g_assert_cmphex(host_write(h, HOST_VA), ==, SVA_CODE_OK);
     g_assert_cmpuint(counter(h, SVA_CNT_ATS_REQUESTS), ==, asked + 1);
     host_stop(h);
+    g_file_get_contents(file, &trace, NULL, &err);
+    g_assert_no_error(err);
+    unlink(file);
+    g_assert_nonnull(strstr(trace, "write 0: perm 1 "));
+    g_assert_nonnull(strstr(trace, "write 1: perm 3 "));
+    g_assert_null(strstr(trace, "write 0: perm 3 "));
 }
 
 /* ----------------------------------------------------------------- refusals */

@@ -8,6 +8,9 @@
  */
 
 #include "qemu/osdep.h"
+#include <libfdt.h>
+#include "qobject/qdict.h"
+#include "smmu-fw.h"
 #include "smmu-host-rig.h"
 
 #define OTHER_IPA       0x500000000ULL
@@ -69,34 +72,26 @@ static void check_refused(const char *device, const char *text)
     g_assert_nonnull(strstr(said, text));
 }
 
-/* Linux looks for this before it enables ATS */
-static void test_device_tree(void)
+/* Linux looks for it before it enables ATS; it boots by either */
+static void test_firmware(void)
 {
-    static const char *const props[] = {
-        "-M virt,iommu=smmuv3,dumpdtb=%s -global arm-smmuv3.host-ats=%s",
-        "-M virt,dumpdtb=%s -device arm-smmuv3,primary-bus=pcie.0,host-ats=%s",
-    };
+    for (unsigned on = 0; on < 2; on++) {
+        Host *h = host_start(on ? "host-ats=on" : "", "", 4);
+        SmmuRig r = { .qts = h->rig.qts };
+        g_autofree void *fdt = smmu_fw_fdt(&r);
+        const IortNode *rc;
+        Iort iort;
+        int node;
 
-    for (unsigned i = 0; i < 2 * ARRAY_SIZE(props); i++) {
-        g_autofree char *file = g_strdup_printf("%s/smmu-host-%u.dtb",
-                                                g_get_tmp_dir(), getpid());
-        g_autofree char *args = g_strdup_printf(props[i / 2], file,
-                                                i % 2 ? "on" : "off");
-        g_autofree char *command = g_strdup_printf(
-            "%s -display none -accel qtest -nodefaults %s",
-            qtest_qemu_binary(NULL), args);
-        g_autofree char *dtb = NULL;
-        g_autoptr(GError) err = NULL;
-        gsize len;
-
-        g_spawn_command_line_sync(command, NULL, NULL, NULL, &err);
-        g_assert_no_error(err);
-        g_file_get_contents(file, &dtb, &len, &err);
-        g_assert_no_error(err);
-        unlink(file);
-        g_assert_nonnull(memmem(dtb, len, "iommu-map", 9));
-        g_assert_cmpint(memmem(dtb, len, "ats-supported", 13) != NULL, ==,
-                        i % 2);
+        smmu_fw_iort(&r, &iort);
+        rc = smmu_fw_node(&iort, IORT_RC, 0);
+        g_assert_cmphex(rc->ats, ==, on);
+        node = fdt_path_offset(fdt, "/pcie@10000000");
+        g_assert_cmpint(node, >=, 0);
+        g_assert_nonnull(fdt_getprop(fdt, node, "iommu-map", NULL));
+        g_assert_cmpint(fdt_getprop(fdt, node, "ats-supported", NULL) != NULL,
+                        ==, on);
+        host_stop(h);
     }
 }
 
@@ -189,6 +184,30 @@ static void check_fault(Host *h, unsigned type, bool rnw, bool s2,
         g_assert_cmphex(e.ipa, ==, ipa);
     }
     host_no_event(h);
+}
+
+/* A block of stage 1 in pages of stage 2 is invalidated by one command */
+static void test_block(void)
+{
+    const uint64_t va = HOST_VA & ~0x1fffffULL, far = 0x1f0000;
+    Host *h = host_start("", "", 4);
+    SmmuS1 s1;
+
+    host_setup(h, &(HostSetup) { .config = CONFIG_NESTED });
+    s1 = host_space(h, 0, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t ipa = OTHER_IPA + i * 0x200000;
+        SmmuCmd cmd = smmu_tlbi_va(h->asid, va, true);
+
+        smmu_s1_map(&s1, va, ipa, 0x200000, 21, SMMU_PTE_USER_RW);
+        cmd.dw[0] |= (uint64_t)HOST_VMID << 32;
+        host_command(h, cmd);
+        host_map_s2(h, ipa, HOST_PA(2 * i), HOST_S2_RW);
+        host_map_s2(h, ipa + far, HOST_PA(2 * i + 1), HOST_S2_RW);
+        check_dma(h, va, 2 * i);
+        check_dma(h, va + far, 2 * i + 1);
+    }
+    host_stop(h);
 }
 
 /* Which stage, and what for, a fault of a nested walk is */
@@ -311,6 +330,27 @@ static void test_hostile(void)
     host_stop(h);
 }
 
+/* A guest that changes to a linear stream table, and one too large by far */
+static void test_stream_table(void)
+{
+    Host *h = host_start("", "", 4);
+
+    host_setup(h, &(HostSetup) { .config = CONFIG_BYPASS });
+    check_dma(h, HOST_PA(0), 0);
+    smmu_tables_init(&h->tables, &h->mem, 6, 0);
+    smmu_enable(&h->regs, &h->tables, &h->cmdq, &h->evtq);
+    host_setup(h, &(HostSetup) { .config = CONFIG_S1 });
+    host_space(h, 0, 1);
+    check_dma(h, HOST_VA, 1);
+    for (unsigned levels = 1; levels <= 2; levels++) {
+        host_set_reg(h, SMMU_REG_STRTAB_BASE_CFG, (levels - 1) << 16 | 63);
+        host_flush(h);
+        host_read(h, HOST_VA);
+    }
+    g_assert_cmphex(host_reg(h, SMMU_REG_GERROR), ==, 0);
+    host_stop(h);
+}
+
 static void number_bus(Host *h, unsigned slot, uint8_t bus)
 {
     qtest_writel(h->rig.qts, h->rig.ecam + (slot << 15) + PCI_PRIMARY_BUS,
@@ -326,6 +366,7 @@ static void test_bus_numbers(void)
     Host *h = host_start("", "pasid=off -device pcie-root-port,bus=pcie.0,"
                          "addr=5,chassis=1,id=a -device pcie-root-port,"
                          "bus=pcie.0,addr=6,chassis=2,id=b "
+                         "-device sva-engine,bus=a,addr=0,pri=off "
                          "-device sva-engine,bus=b,addr=0,pri=off", 4);
     Rig *r = &h->rig;
     uint64_t ecam = r->ecam;
@@ -415,18 +456,84 @@ static void test_overflow(void)
     host_stop(h);
 }
 
+/* --------------------------------------------------------------- migration */
+
+#define MACHINE "-M virt,iommu=smmuv3 -cpu max -m 128M -nodefaults "
+
+static bool migrated(QTestState *qts)
+{
+    for (;;) {
+        QDict *info = qtest_qmp_assert_success_ref(qts,
+            "{ 'execute': 'query-migrate' }");
+        g_autofree char *status = g_strdup(qdict_get_try_str(info, "status"));
+
+        qobject_unref(info);
+        if (!g_strcmp0(status, "completed") || !g_strcmp0(status, "failed")) {
+            return !g_strcmp0(status, "completed");
+        }
+        g_usleep(10000);
+    }
+}
+
+static void check_migration(const char *from, const char *to, bool section,
+                            bool works)
+{
+    g_autofree char *file = g_strdup_printf("%s/smmu-host-%u.state",
+                                            g_get_tmp_dir(), getpid());
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    g_autofree char *state = NULL;
+    g_autoptr(GError) err = NULL;
+    QTestState *qts;
+    gsize len;
+
+    qts = qtest_initf(MACHINE "%s", from);
+    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate', 'arguments': "
+                             "{ 'uri': %s } }", uri);
+    g_assert_true(migrated(qts));
+    qtest_quit(qts);
+    g_file_get_contents(file, &state, &len, &err);
+    g_assert_no_error(err);
+    g_assert_cmpint(memmem(state, len, "smmuv3/host", 11) != NULL, ==,
+                    section);
+
+    qts = qtest_initf(MACHINE "%s -incoming defer", to);
+    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate-incoming', "
+                             "'arguments': { 'uri': %s, "
+                             "'exit-on-error': false } }", uri);
+    g_assert_cmpint(migrated(qts), ==, works);
+    qtest_quit(qts);
+    unlink(file);
+}
+
+/* Without the properties the stream is the base's; with them, both agree */
+static void test_migration(void)
+{
+    const char *fwb = "-global arm-smmuv3.host-fwb=on";
+    const char *ssid = "-global arm-smmuv3.host-ssidsize=16 "
+                       "-global arm-smmuv3.host-ats=on";
+
+    check_migration("", "", false, true);
+    check_migration(fwb, fwb, true, true);
+    check_migration(fwb, "", true, false);
+    check_migration(ssid, ssid, true, true);
+    check_migration(ssid, fwb, true, false);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/smmu-host/idr", test_idr);
     qtest_add_func("/smmu-host/refused", test_refused);
-    qtest_add_func("/smmu-host/device-tree", test_device_tree);
+    qtest_add_func("/smmu-host/firmware", test_firmware);
     qtest_add_func("/smmu-host/fwb", test_fwb);
     qtest_add_func("/smmu-host/walk/granules", test_granules);
+    qtest_add_func("/smmu-host/walk/block", test_block);
     qtest_add_func("/smmu-host/walk/nested-faults", test_nested_faults);
     qtest_add_func("/smmu-host/walk/permissions", test_permissions);
     qtest_add_func("/smmu-host/hostile/sizes", test_hostile);
+    qtest_add_func("/smmu-host/hostile/stream-table", test_stream_table);
     qtest_add_func("/smmu-host/hostile/bus-numbers", test_bus_numbers);
     qtest_add_func("/smmu-host/events/overflow", test_overflow);
+    qtest_add_func("/smmu-host/migration", test_migration);
     return g_test_run();
 }
