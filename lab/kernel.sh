@@ -114,12 +114,22 @@ What to do: check the network, or give a tarball with LAB_LINUX_SRC=PATH"
 }
 
 # Of what no option here turns on, only the Kconfig files are wanted
+UNUSED='sound samples drivers/accel drivers/comedi drivers/crypto drivers/gpu
+drivers/hid drivers/hwmon drivers/iio drivers/infiniband drivers/media
+drivers/mtd drivers/net drivers/s390 drivers/scsi drivers/staging fs/btrfs
+fs/ceph fs/nfs fs/ocfs2 fs/smb fs/xfs net/bluetooth net/mac80211
+net/netfilter net/wireless'
+
 unpack() {
+    set --
+    for dir in $UNUSED; do
+        set -- "$@" --exclude="*/$dir/*.[ch]"
+    done
     mkdir "$tmp/linux"
-    tar -C "$tmp/linux" --strip-components=1 \
-        --exclude='*/drivers/gpu/drm/*.[ch]' --exclude='*/sound/*.[ch]' \
-        --exclude='*/drivers/net/*/*.[ch]' --exclude='*/drivers/media/*.[ch]' \
-        --exclude='*/drivers/staging/*.[ch]' -xf "$source"
+    tar -C "$tmp/linux" --strip-components=1 "$@" \
+        --exclude='*/arch/*/boot/dts/*/*' --exclude='*/Documentation/*.*' \
+        --exclude='*/tools/perf/*' --exclude='*/tools/testing/*/*/*/*' \
+        -xf "$source"
 }
 
 kmake() {

@@ -22,6 +22,8 @@ HARMLESS = [
         r'tsc: Unable to calibrate|TSC calibration failed'
         r'|APIC timer disabled|Could not switch to high resolution'
         r'|Clockevents: could not switch|APIC calibration not consistent',
+        # A kernel without networks
+        r'ACPI: Failed to create genetlink family',
         # An interrupt of the firmware's time
         r'APIC: Stale IRR',
         # The clock as KVM reads it before and after the kernel refines it, and
