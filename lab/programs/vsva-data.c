@@ -5,6 +5,7 @@
  */
 
 #define _GNU_SOURCE
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -31,22 +32,54 @@ uint32_t random_below(Test *t, uint32_t limit)
     return (random64(t) >> 32) * limit >> 32;
 }
 
-uint32_t crc32c(const void *data, size_t len)
+static uint64_t load64(const uint8_t *p)
 {
-    static uint32_t table[256];
-    const uint8_t *p = data;
-    uint32_t crc = ~0u;
+    uint64_t word;
 
-    for (unsigned i = 0; !table[255] && i < 256; i++) {
+    memcpy(&word, p, sizeof(word));
+    return le64toh(word);
+}
+
+/* Table n: what a byte does to the checksum with n more bytes behind it */
+static uint32_t crc_table[8][256];
+
+static void crc_prepare(void)
+{
+    for (unsigned i = 0; i < 256; i++) {
         uint32_t c = i;
 
         for (int bit = 0; bit < 8; bit++) {
             c = (c >> 1) ^ (c & 1 ? CRC32C_REFLECTED : 0);
         }
-        table[i] = c;
+        crc_table[0][i] = c;
+    }
+    for (unsigned n = 1; n < 8; n++) {
+        for (unsigned i = 0; i < 256; i++) {
+            uint32_t c = crc_table[n - 1][i];
+
+            crc_table[n][i] = crc_table[0][c & 0xff] ^ (c >> 8);
+        }
+    }
+}
+
+uint32_t crc32c(const void *data, size_t len)
+{
+    const uint8_t *p = data;
+    uint32_t crc = ~0u;
+
+    if (!crc_table[0][1]) {
+        crc_prepare();
+    }
+    for (; len >= 8; p += 8, len -= 8) {
+        uint64_t word = load64(p) ^ crc;
+
+        crc = 0;
+        for (int i = 0; i < 8; i++) {
+            crc ^= crc_table[7 - i][word >> (8 * i) & 0xff];
+        }
     }
     while (len--) {
-        crc = table[(crc ^ *p++) & 0xff] ^ (crc >> 8);
+        crc = crc_table[0][(crc ^ *p++) & 0xff] ^ (crc >> 8);
     }
     return ~crc;
 }
@@ -85,8 +118,14 @@ bool scribbled(const void *data, size_t len, uint64_t seed)
 bool filled(const void *data, size_t len, uint64_t pattern)
 {
     const uint8_t *p = data;
+    size_t i = 0;
 
-    for (size_t i = 0; i < len; i++) {
+    for (; len - i >= 8; i += 8) {
+        if (load64(p + i) != pattern) {
+            return false;
+        }
+    }
+    for (; i < len; i++) {
         if (p[i] != (uint8_t)(pattern >> (8 * (i % 8)))) {
             return false;
         }
