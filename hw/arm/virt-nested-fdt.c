@@ -68,8 +68,9 @@ static char *virt_nested_fdt_function(void *fdt, const char *parent,
 static void virt_nested_fdt_endpoint(VirtNestedRoot *root, const char *parent,
                                      int devfn)
 {
-    g_autofree char *path = virt_nested_fdt_function(root->fdt, parent,
-                                                     "endpoint", devfn);
+    /* Not "endpoint", which has a meaning in device trees (graph bindings) */
+    g_autofree char *path = virt_nested_fdt_function(root->fdt, parent, "dev",
+                                                     devfn);
     VirtNestedWindow *window = root->window;
     uint32_t phandle = qemu_fdt_alloc_phandle(root->fdt);
     uint64_t last = window->base + window->size - 1;

@@ -207,6 +207,25 @@ bool smmu_fw_dsm(SmmuRig *r, const char *name, uint8_t *functions)
     return find(p, end, keep, sizeof(keep));
 }
 
+/* Where there is a device tree compiler: whether it takes the tree */
+static void check_fdt(const char *file)
+{
+    g_autofree char *dtc = g_find_program_in_path("dtc");
+    const char *argv[] = { dtc, "-q", "-I", "dtb", "-O", "dtb", "-o",
+                           "/dev/null", file, NULL };
+    g_autoptr(GError) err = NULL;
+    int status;
+
+    if (!dtc) {
+        g_test_message("no dtc here to check the device tree");
+        return;
+    }
+    g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL,
+                 NULL, &status, &err);
+    g_assert_no_error(err);
+    g_assert_cmpint(status, ==, 0);
+}
+
 void *smmu_fw_fdt(SmmuRig *r)
 {
     g_autofree char *file = g_strdup_printf("%s/smmu-fdt-%d", g_get_tmp_dir(),
@@ -219,6 +238,7 @@ void *smmu_fw_fdt(SmmuRig *r)
                              "'arguments': { 'filename': %s } }", file);
     g_file_get_contents(file, &fdt, &len, &err);
     g_assert_no_error(err);
+    check_fdt(file);
     unlink(file);
     g_assert_cmpint(fdt_check_full(fdt, len), ==, 0);
     return fdt;

@@ -241,6 +241,25 @@ static void test_ats(void)
     expect_ats_both(poor, "nested=on", false);
 }
 
+/* An emulated host, without nesting: ATS is all there is to say */
+static void test_host_ats(void)
+{
+    g_autofree char *host = smmu_rig_host(1, "", "");
+    g_autofree void *fdt = NULL;
+    SmmuRig r;
+    Iort iort;
+
+    smmu_rig_start(&r, host, "nested=off,stage=nested,host-ats=on", 0, PORT);
+    smmu_fw_iort(&r, &iort);
+    expect_no_rmr(&iort);
+    expect_ats(&iort, true);
+    expect_dsm(&r, "PCI0", DSM_NONE);
+    fdt = smmu_fw_fdt(&r);
+    expect_fdt_ats(fdt, true);
+    g_assert_cmpint(fdt_path_offset(fdt, "/reserved-memory"), <, 0);
+    smmu_rig_stop(&r);
+}
+
 /* The machine's own SMMU has all root buses but those that bypass it */
 static void test_own(void)
 {
@@ -636,6 +655,7 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/fw/one", test_one);
     qtest_add_func("/smmu-nested/fw/bus-numbers", test_bus_numbers);
     qtest_add_func("/smmu-nested/fw/ats", test_ats);
+    qtest_add_func("/smmu-nested/fw/host-ats", test_host_ats);
     qtest_add_func("/smmu-nested/fw/own", test_own);
     qtest_add_func("/smmu-nested/fw/several", test_several);
     qtest_add_func("/smmu-nested/fw/no-window", test_no_window);
