@@ -24,6 +24,11 @@
     "-device vfio-pci,id=dev1,host=" HOST_DEV1 ",iommufd=iommufd0," \
     "bus=pcie.0,addr=4 "
 
+/* Mapped from the start, and not touched before the log is on */
+#define LATE        (IOVA + 4096)
+#define LATE_PAGE   5
+#define PTE_A_D     (3ULL << 5)
+
 /* Bytes of the model's state of a device */
 #define STATE_SIZE  (16 + 4096)
 
@@ -181,6 +186,8 @@ static void guest_tables(PriRig *p)
 
     vtd_s1_map(&r->mem, p->s1, 4, IOVA, DATA + 2 * 4096, 4096, 12,
                VTD_S1_USER_RW);
+    vtd_s1_map(&r->mem, p->s1, 4, LATE, DATA + LATE_PAGE * 4096, 4096, 12,
+               VTD_S1_USER_RW);
     vtd_context_scalable(&r->t, BEHIND(1), 12,
                          VTD_CTX_PASIDE | VTD_CTX_DTE | VTD_CTX_PRE, 0);
     table(r, BEHIND(1), 0, vtd_rig_s1(r, IOVA, 1));
@@ -240,6 +247,24 @@ static void expect_pages(VtdRig *r, uint8_t value)
         qtest_memread(r->qts, DATA + page * 4096, data, sizeof(data));
         g_assert_cmpmem(data, sizeof(data), wanted, sizeof(wanted));
     }
+}
+
+static uint64_t late_entry(PriRig *p)
+{
+    unsigned level;
+
+    return iommu_mem_read64(&p->v.mem,
+                            vtd_s1_entry(&p->v.mem, p->s1, 4, LATE, 1,
+                                         &level));
+}
+
+/* What the IOMMU itself wrote: accessed and dirty, in the guest's table */
+static void expect_late(PriRig *src, PriRig *dst, uint8_t value)
+{
+    g_assert_cmphex(late_entry(src) & PTE_A_D, ==, PTE_A_D);
+    g_assert_cmphex(late_entry(dst), ==, late_entry(src));
+    g_assert_cmphex(qtest_readb(dst->v.qts, DATA + LATE_PAGE * 4096), ==,
+                    value);
 }
 
 static void expect_attached(VtdRig *r, uint8_t value)
@@ -320,6 +345,8 @@ static void test_live(void)
     wait_pass(&src.v);
     g_assert_true(parent_logs(&src.v));
     dirty_pages(&src.v, 0x20);
+    g_assert_cmphex(late_entry(&src) & PTE_A_D, ==, 0);
+    dma_write(&src.v, HOST_DEV0, &with_pasid, LATE, 0x55);
     wait_pass(&src.v);
     dirty_pages(&src.v, 0x30);
     pending = pri_miss(&src, true, MISSING);
@@ -343,6 +370,7 @@ static void test_live(void)
     g_assert_cmpuint(iommufd_model_counter(dst.v.m, "migration-write",
                                            "entries"), ==, 2 * STATE_SIZE);
     expect_pages(&dst.v, 0x30);
+    expect_late(&src, &dst, 0x55);
     expect_attached(&dst.v, 0x30);
     expect_order(&dst.v);
 
