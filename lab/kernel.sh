@@ -165,6 +165,7 @@ build_kernel() {
     need flex flex
     need bison bison
     need bc bc
+    need lz4 lz4
     log=$lab/kernel.log
     : >"$log"
     say "unpacking ${source##*/}"

@@ -18,7 +18,7 @@ ninja-build pkg-config python3 python3-venv
 libglib2.0-dev libpixman-1-dev libfdt-dev zlib1g-dev
 seabios ipxe-qemu qemu-system-data qemu-efi-aarch64
 util-linux ccache valgrind
-flex bison bc libelf-dev libcap-dev busybox-static
+flex bison bc lz4 libelf-dev libcap-dev busybox-static
 '
 
 missing() {
