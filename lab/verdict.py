@@ -4,13 +4,16 @@
 import os
 import re
 
+# A line of dmesg: facility and level, time, text
+LOGGED = re.compile(r'lab: kernel <(\d+)>\[ *[0-9.]+\] *(.*)')
+WARNING = 4
 # Lines of a kernel's console that no scenario may cause unless it says so
 BAD = re.compile(
     r'WARNING: |BUG: |\bOops\b|Call Trace:|general protection|Kernel panic'
     r'|possible (circular|recursive)|inconsistent lock|suspicious RCU'
     r'|INFO: task .* blocked|rcu: INFO|soft lockup|hung_task'
     r'|DMAR: .*([Ff]ault|error|time-?out|[Ii]nvalidation)'
-    r'|QI |vfio.*(fail|error|timed? ?out)|AER: |page request|leak'
+    r'|QI |vfio.*(fail|error|timed? ?out)|AER: (?!enabled)|page request|leak'
     r'|I/O error|nvme.*(timeout|abort)')
 # The same, and every message of level warning or worse, but for these: what
 # the emulated machine lacks, each with its reason
@@ -78,10 +81,12 @@ def judge(folder, allow):
                 printed.add(re.sub(r'^\[ *[0-9.]+\] *', '', line))
                 suspect(level + ' kernel', line)
         for line in read(folder, level + '.story'):
-            if line.startswith('lab: kernel '):
-                text = re.sub(r'^lab: kernel <\d+>\[ *[0-9.]+\] *', '', line)
-                if text not in printed:
-                    suspect(level + ' kernel', text.strip())
+            message = LOGGED.match(line)
+            if message:
+                urgency, text = message.groups()
+                if text not in printed and \
+                        (int(urgency) <= WARNING or BAD.search(text)):
+                    suspect(level + ' kernel', text)
             elif line.startswith('lab: fail '):
                 problems.append(f'{level}: {line[len("lab: fail "):]}')
     story = read(folder, 'l1.story')

@@ -17,7 +17,7 @@ l1() {
     l2_quit
     bind "$address" ''
     stage "the engine works for L1"
-    vsva --faults 500
+    vsva --faults 500 --only simple,faults,unmap,nothing
 }
 
 l2() {

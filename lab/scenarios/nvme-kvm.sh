@@ -13,5 +13,5 @@ l1() {
 
 l2() {
     . /lab/nvme.sh
-    nvme_l2
+    nvme_l2 "$lab_sum"
 }

@@ -10,10 +10,10 @@ l1() {
     address=$(function_of $NVME)
     bind "$address" vfio-pci
     l2_start "$address"
-    l2_end 200
+    l2_end 400
 }
 
 l2() {
     . /lab/nvme.sh
-    nvme_l2
+    nvme_l2 "$lab_sum1" 1
 }
