@@ -21,7 +21,7 @@
 
 #define TARGET_PAGES    128
 #define TARGET_LEN      (TARGET_PAGES * PAGE)
-#define DESCS           12
+#define DESCS           5
 #define ROUNDS          20
 
 typedef struct Target {

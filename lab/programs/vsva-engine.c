@@ -21,6 +21,8 @@
 
 #define PCI_DEVICES     "/sys/bus/pci/devices"
 #define PCI_DRIVERS     "/sys/bus/pci/drivers"
+#define SPIN_NS         5000000ULL
+#define NAP_NS          1000000
 #define WAIT_NS         30000000000ULL
 #define OPEN_TRIES      200     /* of 10 ms: devtmpfs makes the node */
 
@@ -356,14 +358,20 @@ Completion queue_wait(Queue *q, unsigned slot)
 {
     uint8_t *record = q->records + (size_t)slot * SVA_COMP_SIZE;
     uint32_t *first = (uint32_t *)(record + SVA_COMP_CODE);
-    uint64_t limit = now_ns() + WAIT_NS;
+    uint64_t start = now_ns(), waited;
     uint32_t code, tag;
 
     while (!(code = le32toh(__atomic_load_n(first, __ATOMIC_ACQUIRE)))) {
-        if (now_ns() > limit) {
+        waited = now_ns() - start;
+        if (waited > WAIT_NS) {
             return (Completion) { };
         }
-        sched_yield();
+        /* What takes long must not keep a CPU from those who work on it */
+        if (waited < SPIN_NS) {
+            sched_yield();
+        } else {
+            nanosleep(&(struct timespec) { .tv_nsec = NAP_NS }, NULL);
+        }
     }
     memcpy(&tag, record + SVA_COMP_TAG, sizeof(tag));
     return (Completion) {
