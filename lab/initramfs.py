@@ -5,8 +5,8 @@ initramfs.py BUILD
 
 Makes BUILD/lab/{l2,l1}.cpio.  The one of L2 has busybox, the programs of the
 lab and the scripts.  The one of L1 has that as well, and our QEMU with its
-libraries and firmware, the kernel and the initramfs of L2, the conformance
-program and the kernel's own selftests.
+libraries and firmware, the kernel and the initramfs of L2, and the kernel's
+own selftests.
 """
 
 import glob
@@ -23,7 +23,6 @@ PROGRAMS = {
     'vsva': ['lab/programs/vsva*.c'],
     'iommufd-conformance': ['tests/conformance/*.c'],
 }
-ONLY_L1 = {'iommufd-conformance'}
 
 
 class Cpio:
@@ -100,6 +99,8 @@ def base_system(cpio, build):
         glob.glob(os.path.join(TOP, 'lab/guest/*.sh'))
     for path in sorted(scripts):
         cpio.file('lab/' + os.path.basename(path), path)
+    for name in sorted(PROGRAMS):
+        cpio.file('bin/' + name, program(build, name))
 
 
 def libraries(binary):
@@ -111,8 +112,6 @@ def make_l2(build):
     path = os.path.join(build, 'lab/l2.cpio')
     cpio = Cpio(path)
     base_system(cpio, build)
-    for name in sorted(set(PROGRAMS) - ONLY_L1):
-        cpio.file('bin/' + name, program(build, name))
     cpio.close()
     return path
 
@@ -125,8 +124,6 @@ def make_l1(build, l2):
 
     cpio = Cpio(os.path.join(build, 'lab/l1.cpio'))
     base_system(cpio, build)
-    for name in sorted(PROGRAMS):
-        cpio.file('bin/' + name, program(build, name))
     cpio.file('bin/qemu-system-x86_64', stripped)
     for path in libraries(qemu):
         cpio.file(path.lstrip('/'), path)
