@@ -67,8 +67,13 @@ static void test_commands(void)
         vtd_inv_piotlb(DID, 0, IOVA, 0, false),
         vtd_inv_piotlb(DID, 0, IOVA, 0, true),
         vtd_inv_piotlb(DID, 0, IOVA, 9, false),
+        /* Bits of the address below the size do not count */
+        vtd_inv_piotlb(DID, 0, IOVA + 5 * 4096, 3, false),
+        /* The largest size that is not everything, and beyond */
+        vtd_inv_piotlb(DID, 0, 0, 35, false),
+        vtd_inv_piotlb(DID, 0, 0, 36, false),
         vtd_inv_piotlb(DID, 0, 0, 40, false),
-        vtd_inv_piotlb(DID, 0, 0, 63, false),
+        vtd_inv_piotlb(DID, 0, UINT64_MAX, 63, false),
         vtd_inv_piotlb_all(DID, 0),
         vtd_inv_iotlb(VTD_INV_GLOBAL, 0, 0, 0, false),
         vtd_inv_iotlb(VTD_INV_DOMAIN, DID, 0, 0, false),
@@ -91,11 +96,33 @@ static void test_commands(void)
     vtd_rig_stop(&r);
 }
 
+/* A page does not make what is larger than 64 bits can say redundant */
+static void test_overflow(void)
+{
+    static const unsigned order[] = { 35, 36, 51, 52, 63 };
+    VtdRig r;
+    uint64_t s1 = start_mapped(&r, 1, 1);
+
+    for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
+        bool odd = i & 1;
+
+        vtd_s1_map(&r.mem, s1, 4, IOVA, DATA + (odd ? 0 : 4096), 4096, 12,
+                   VTD_S1_USER_RW);
+        vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, 0, 0, false));
+        vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, 0, order[i], false));
+        vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, 0, 0, false));
+        vtd_rig_sync(&r);
+        expect_page(&r, 0, odd ? 1 : 0x80);
+    }
+    vtd_rig_stop(&r);
+}
+
 /* Those that concern something else do not */
 static void test_other_targets(void)
 {
     const VtdDesc command[] = {
         vtd_inv_piotlb(DID, 0, IOVA + 4096, 0, false),
+        vtd_inv_piotlb(DID, 0, IOVA + 8 * 4096, 3, false),
         vtd_inv_piotlb(DID + 1, 0, IOVA, 0, false),
         vtd_inv_piotlb(DID, 1, IOVA, 0, false),
         vtd_inv_piotlb_all(DID + 1, 0),
@@ -319,6 +346,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/vtd-nested/inv/commands", test_commands);
+    qtest_add_func("/vtd-nested/inv/overflow", test_overflow);
     qtest_add_func("/vtd-nested/inv/other-targets", test_other_targets);
     qtest_add_func("/vtd-nested/inv/leaf-hint", test_leaf_hint);
     qtest_add_data_func("/vtd-nested/inv/batch/1", GUINT_TO_POINTER(1),
