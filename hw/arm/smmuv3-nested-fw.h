@@ -39,11 +39,4 @@ SMMUv3NestedFirmware smmuv3_nested_firmware(SMMUv3State *s);
 /* Whether a host device that is nested is there */
 bool smmuv3_nested_assigned(SMMUv3State *s, PCIBus *bus, int devfn);
 
-/**
- * smmuv3_nested_of_root() - the SMMU that a root bus is behind
- *
- * Return: NULL if it is behind none.
- */
-SMMUv3State *smmuv3_nested_of_root(PCIBus *root);
-
 #endif

@@ -135,8 +135,3 @@ bool smmuv3_nested_assigned(SMMUv3State *s, PCIBus *bus, int devfn)
 {
     return false;
 }
-
-SMMUv3State *smmuv3_nested_of_root(PCIBus *root)
-{
-    return NULL;
-}

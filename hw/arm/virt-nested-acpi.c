@@ -72,7 +72,7 @@ void virt_nested_iort_rmr(GArray *table, uint32_t id,
 
 bool virt_nested_preserve_config(PCIBus *root)
 {
-    SMMUv3State *s = smmuv3_nested_of_root(root);
+    SMMUv3State *s = virt_nested_smmu(root);
 
     return s && smmuv3_nested_firmware(s).msi_size;
 }

@@ -43,6 +43,35 @@ typedef struct VirtNestedRoot {
     VirtNestedWindow *window;
 } VirtNestedRoot;
 
+typedef struct VirtNestedSearch {
+    PCIBus *root;
+    SMMUv3State *found;
+} VirtNestedSearch;
+
+static int virt_nested_search(Object *obj, void *opaque)
+{
+    SMMUv3State *s = (SMMUv3State *)object_dynamic_cast(obj, TYPE_ARM_SMMUV3);
+    VirtNestedSearch *search = opaque;
+
+    /* The machine's own SMMU has all root buses */
+    if (s && (!s->smmu_state.smmu_per_bus ||
+              s->smmu_state.primary_bus == search->root)) {
+        search->found = s;
+    }
+    return search->found != NULL;
+}
+
+SMMUv3State *virt_nested_smmu(PCIBus *root)
+{
+    VirtNestedSearch search = { .root = root };
+
+    if (!pci_bus_bypass_iommu(root)) {
+        object_child_foreach_recursive(object_get_root(), virt_nested_search,
+                                       &search);
+    }
+    return search.found;
+}
+
 static void virt_nested_fdt_cells(GArray *cells, const uint32_t *values,
                                   unsigned num)
 {
@@ -54,23 +83,25 @@ static void virt_nested_fdt_cells(GArray *cells, const uint32_t *values,
 }
 
 static char *virt_nested_fdt_function(void *fdt, const char *parent,
-                                      const char *name, int devfn)
+                                      const char *name, PCIBus *bus, int devfn)
 {
+    /* Other buses are the guest's to number */
+    int num = pci_bus_is_root(bus) ? pci_bus_num(bus) : 0;
     char *path = g_strdup_printf("%s/%s@%x,%x", parent, name, PCI_SLOT(devfn),
                                  PCI_FUNC(devfn));
 
     qemu_fdt_add_subnode(fdt, path);
-    /* The guest numbers the buses: nobody can say which it is on */
-    qemu_fdt_setprop_cells(fdt, path, "reg", devfn << 8, 0, 0, 0, 0);
+    qemu_fdt_setprop_cells(fdt, path, "reg", num << 16 | devfn << 8, 0, 0, 0,
+                           0);
     return path;
 }
 
 static void virt_nested_fdt_endpoint(VirtNestedRoot *root, const char *parent,
-                                     int devfn)
+                                     PCIBus *bus, int devfn)
 {
     /* Not "endpoint", which has a meaning in device trees (graph bindings) */
     g_autofree char *path = virt_nested_fdt_function(root->fdt, parent, "dev",
-                                                     devfn);
+                                                     bus, devfn);
     VirtNestedWindow *window = root->window;
     uint32_t phandle = qemu_fdt_alloc_phandle(root->fdt);
     uint64_t last = window->base + window->size - 1;
@@ -160,10 +191,10 @@ static void virt_nested_fdt_bus(VirtNestedRoot *root, PCIBus *bus,
 
         if (smmuv3_nested_assigned(root->smmu, bus, devfn) ||
             (empty && PCI_SLOT(devfn) == 0)) {
-            virt_nested_fdt_endpoint(root, path, devfn);
+            virt_nested_fdt_endpoint(root, path, bus, devfn);
         } else if (behind && virt_nested_fdt_wanted(root->smmu, behind)) {
-            g_autofree char *node = virt_nested_fdt_function(root->fdt, path,
-                                                             "pci", devfn);
+            g_autofree char *node = virt_nested_fdt_function(
+                root->fdt, path, "pci", bus, devfn);
             unsigned next = swizzle + PCI_SLOT(devfn);
 
             qemu_fdt_setprop_string(root->fdt, node, "device_type", "pci");
@@ -242,7 +273,7 @@ static VirtNestedWindow *virt_nested_fdt_find(void *fdt, GPtrArray *windows,
 static void virt_nested_fdt_root(VirtMachineState *vms, PCIBus *bus,
                                  const char *node, GPtrArray *windows)
 {
-    SMMUv3State *smmu = smmuv3_nested_of_root(bus);
+    SMMUv3State *smmu = virt_nested_smmu(bus);
     void *fdt = MACHINE(vms)->fdt;
     SMMUv3NestedFirmware fw;
 

@@ -45,7 +45,7 @@ GPtrArray *virt_nested_pxb_buses(VirtMachineState *vms)
     PCIBus *bus;
 
     QLIST_FOREACH(bus, &vms->bus->child, sibling) {
-        SMMUv3State *smmu = smmuv3_nested_of_root(bus);
+        SMMUv3State *smmu = virt_nested_smmu(bus);
 
         if (!pci_bus_is_root(bus) || pci_bus_is_cxl(bus) ||
             !pci_bus_is_express(bus) ||
@@ -137,7 +137,7 @@ static void virt_nested_pxb_set_share(VirtMachineState *vms, const char *node,
 /* The SMMU that has just this bus; the machine's own has a node */
 static uint32_t virt_nested_pxb_smmu(VirtMachineState *vms, PCIBus *bus)
 {
-    SMMUv3State *smmu = smmuv3_nested_of_root(bus);
+    SMMUv3State *smmu = virt_nested_smmu(bus);
     PlatformBusDevice *pbus = PLATFORM_BUS_DEVICE(vms->platform_bus_dev);
     SysBusDevice *sbdev = SYS_BUS_DEVICE(smmu);
 

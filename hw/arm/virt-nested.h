@@ -10,6 +10,9 @@
 #include "hw/arm/virt.h"
 #include "smmuv3-nested-fw.h"
 
+/* The SMMU, nested or not, that a root bus is behind; NULL: none */
+SMMUv3State *virt_nested_smmu(PCIBus *root);
+
 /* --------------------------------------------------------------- IORT, DSDT */
 
 /* IORT root complex: ATS is supported (DEN 0049, ATS Attribute) */

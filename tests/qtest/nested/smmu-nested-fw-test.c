@@ -532,6 +532,10 @@ static void test_fdt_several(void)
     bus = function(fdt, node[2], SLOT(1));
     expect_irq_map(fdt, bus, 1);
     expect_fdt_window(fdt, function(fdt, bus, SLOT(0)));
+    /* The number of a root bus is fixed, others are not */
+    g_assert_cmphex(cells(fdt, bus, "reg", 0, 1), ==, 96 << 16 | SLOT(1) << 8);
+    g_assert_cmphex(cells(fdt, function(fdt, bus, SLOT(0)), "reg", 0, 1), ==,
+                    0);
     g_assert_cmpint(fdt_first_subnode(fdt, node[1]), <, 0);
     g_assert_cmpint(fdt_first_subnode(fdt, node[3]), <, 0);
     /* One range for both of them */
