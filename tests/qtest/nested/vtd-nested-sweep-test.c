@@ -2,25 +2,16 @@
  * VT-d nesting: a guest's whole life, and every host call of it fails once
  *
  * Two host devices are plugged, bound with and without PASIDs, ask for pages,
- * are invalidated, reset, unbound and unplugged. A first run counts the host's
- * calls; then one call of one run fails. Whatever it is:
- *
- *  - a plug succeeds, or fails with a message and leaves nothing behind;
- *  - a device reads what the guest's tables say or nothing, never what they
- *    said before. (Unless the host refuses to detach: then it is only until
- *    the guest, who has been told, does what it does about errors.);
- *  - a guest that does not have what it asked for has been told: by a queue
- *    that stopped, or by a recorded fault. Only a device that is busy being
- *    reset has to have it without the guest's doing;
- *  - what a guest does about an error gives it everything;
- *  - after all has been unplugged the host has no object left.
+ * are invalidated, reset, unbound and unplugged. What has to hold when one
+ * call on the host fails is in nested-sweep.h. The guest is told by a queue
+ * that stops, or by a recorded fault.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
 #include "standard-headers/linux/pci_regs.h"
-#include "qobject/qdict.h"
+#include "nested-sweep.h"
 #include "vtd-pri-rig.h"
 
 #define IOVA        0x4000000000ULL
@@ -30,7 +21,7 @@
 #define PASID       PRI_PASID   /* of both devices, with the same table */
 #define PASID_OWN   9           /* of the first device alone */
 #define BATCH       5
-#define DEVS        2
+#define DEVS        SWEEP_DEVS
 #define FSTS_CLEAR  (VTD_FSTS_IQE_BIT | 1)      /* IQE and PFO */
 
 static const char *const devs[DEVS] = { HOST_DEV0, HOST_DEV1 };
@@ -54,41 +45,22 @@ enum {
 };
 
 typedef struct Sweep {
+    NestedSweep s;
     PriRig p;
     IommuMem fresh;             /* no table in it yet */
-    const char *call;           /* that fails in this run; NULL: none */
-    const char *err;
-    uint64_t failures;          /* of that call, before */
     uint64_t s1_rid, s1_pasid;
-    int want[DEVS][NUM_AT];     /* first byte; -1: a fault */
-    int was[DEVS][NUM_AT];
     unsigned batch_call;        /* HWPT_INVALIDATE of this number has BATCH */
     int unanswered;             /* group whose response was lost, or -1 */
 } Sweep;
 
 static bool is_call(const Sweep *s, const char *call)
 {
-    return s->call && !strcmp(s->call, call);
-}
-
-/* Read-only memory is not mapped, and unmapped all the same: ENOENT */
-static bool fails_anyway(const Sweep *s)
-{
-    return is_call(s, "IOAS_UNMAP");
-}
-
-/* The journal knows best, but takes long when it is long */
-static uint64_t failures(Sweep *s)
-{
-    return !s->call ? 0 :
-           fails_anyway(s) ?
-           iommufd_model_journal(s->p.v.m, "\"ev\":\"injected\"") :
-           iommufd_model_counter(s->p.v.m, s->call, "errors");
+    return nested_sweep_is(&s->s, call);
 }
 
 static bool injected(Sweep *s)
 {
-    return failures(s) != s->failures;
+    return nested_sweep_injected(&s->s);
 }
 
 /* ------------------------------------------------------ what devices read */
@@ -108,45 +80,14 @@ static IommufdDmaOp look(unsigned dev, unsigned at)
     return op;
 }
 
-/* @value is not what the guest wants, which has to have a reason */
-static void check_wrong(Sweep *s, unsigned dev, unsigned at, int value)
-{
-    if (!injected(s)) {
-        g_error("%s at %u: read %d, not %d", devs[dev], at, value,
-                s->want[dev][at]);
-    }
-    if (!is_call(s, "DETACH_IOMMUFD_PT") || value != s->was[dev][at]) {
-        g_assert_cmpint(value, ==, -1);
-    }
-}
-
-/* Returns whether everything is as without a failure; nothing may be wrong */
 static bool check(Sweep *s)
 {
-    IommufdDmaOp op[DEVS * NUM_AT];
-    bool all = true;
-
-    for (unsigned i = 0; i < ARRAY_SIZE(op); i++) {
-        op[i] = look(i / NUM_AT, i % NUM_AT);
-    }
-    iommufd_model_dma_batch(s->p.v.m, op, ARRAY_SIZE(op));
-    for (unsigned i = 0; i < ARRAY_SIZE(op); i++) {
-        int value = op[i].fault ? -1 : op[i].data & 0xff;
-
-        if (value != s->want[i / NUM_AT][i % NUM_AT]) {
-            check_wrong(s, i / NUM_AT, i % NUM_AT, value);
-            all = false;
-        }
-    }
-    if (all) {
-        memcpy(s->was, s->want, sizeof(s->was));
-    }
-    return all;
+    return nested_sweep_check(&s->s);
 }
 
 static void want(Sweep *s, unsigned dev, unsigned at, int value)
 {
-    s->want[dev][at] = value;
+    nested_sweep_want(&s->s, dev, at, value);
 }
 
 static void want_pasid(Sweep *s, unsigned dev, int page)
@@ -158,9 +99,7 @@ static void want_pasid(Sweep *s, unsigned dev, int page)
 
 static void want_nothing(Sweep *s, unsigned dev)
 {
-    for (unsigned i = 0; i < NUM_AT; i++) {
-        want(s, dev, i, -1);
-    }
+    nested_sweep_want_nothing(&s->s, dev);
 }
 
 /* ------------------------------------------- errors, and the guest's answer */
@@ -190,16 +129,6 @@ static void recover(Sweep *s)
     g_assert_false(fault_recorded(s));
 }
 
-/* A reset that ends soon; the core's timer may be on either clock */
-static void wait_not_busy(Sweep *s)
-{
-    for (unsigned i = 0; !check(s); i++) {
-        g_assert_cmpuint(i, <, 1000);
-        qtest_clock_step(s->p.v.qts, 20 * 1000 * 1000);
-        g_usleep(5000);
-    }
-}
-
 /* The guest synchronises, and has what it wants, or knows that it has not */
 static void settle(Sweep *s)
 {
@@ -213,8 +142,9 @@ static void settle(Sweep *s)
     g_assert_true(injected(s));
     if (!done) {
         g_assert_cmphex(vtd_rig_fsts(r) & VTD_FSTS_IQE_BIT, !=, 0);
-    } else if (is_call(s, "ATTACH_IOMMUFD_PT") && !strcmp(s->err, "EBUSY")) {
-        wait_not_busy(s);
+    } else if (is_call(s, "ATTACH_IOMMUFD_PT") &&
+               !strcmp(s->s.err, "EBUSY")) {
+        nested_sweep_wait_not_busy(&s->s);
         return;
     } else {
         g_assert_true(fault_recorded(s));
@@ -224,35 +154,11 @@ static void settle(Sweep *s)
 
 /* --------------------------------------------------------- steps of a life */
 
-static char *try_plug(Sweep *s, unsigned i)
-{
-    g_autofree char *id = g_strdup_printf("hot%u", i);
-    g_autofree char *bus = g_strdup_printf("rp%u", i);
-    QDict *answer = qtest_qmp(s->p.v.qts, "{ 'execute': 'device_add', "
-        "'arguments': { 'driver': 'vfio-pci', 'id': %s, 'host': %s, "
-        "'bus': %s, 'iommufd': 'iommufd0' } }", id, devs[i], bus);
-    QDict *error = qdict_get_qdict(answer, "error");
-    char *text = error ? g_strdup(qdict_get_str(error, "desc")) : NULL;
-
-    qobject_unref(answer);
-    return text;
-}
-
-/* Refused with a message, once at most, and then as if it had not been tried */
 static void plug(Sweep *s, unsigned i)
 {
-    uint64_t live = iommufd_model_live(s->p.v.m, NULL);
-    g_autofree char *error = try_plug(s, i);
+    g_autofree char *id = g_strdup_printf("hot%u", i);
 
-    if (error) {
-        g_autofree char *again = NULL;
-
-        g_assert_true(injected(s));
-        g_assert_nonnull(strstr(error, devs[i]));
-        g_assert_cmpuint(iommufd_model_live(s->p.v.m, NULL), ==, live);
-        again = try_plug(s, i);
-        g_assert_cmpstr(again, ==, NULL);
-    }
+    nested_sweep_plug(&s->s, i, id, devs[i]);
     vtd_rig_power_slot(&s->p.v, i);
     want(s, i, AT_PHYS, PAGE_RID);
     g_assert_true(check(s));
@@ -515,9 +421,9 @@ static void pass_through(Sweep *s)
 
 static void off_and_on(Sweep *s)
 {
-    int on[DEVS][NUM_AT];
+    int on[SWEEP_DEVS][SWEEP_AT];
 
-    memcpy(on, s->want, sizeof(on));
+    memcpy(on, s->s.want, sizeof(on));
     vtd_rig_translation(&s->p.v, false);
     for (unsigned i = 0; i < DEVS; i++) {
         want_nothing(s, i);
@@ -525,7 +431,7 @@ static void off_and_on(Sweep *s)
     }
     settle(s);
     vtd_rig_translation(&s->p.v, true);
-    memcpy(s->want, on, sizeof(on));
+    memcpy(s->s.want, on, sizeof(on));
     settle(s);
 }
 
@@ -549,35 +455,7 @@ static void reset(Sweep *s)
     check(s);
 }
 
-/* ------------------------------------------------------------------- sweep */
-
-static void start(Sweep *s)
-{
-    g_autofree char *host = vtd_rig_host(DEVS, "", "");
-    VtdRig *r = &s->p.v;
-
-    *s = (Sweep) {
-        .p.dev = HOST_DEV0, .p.rid = BEHIND(1), .p.entries = 128,
-        .unanswered = -1,
-    };
-    vtd_rig_start(r, host, "nested=on,svm=on,x-pasid-mode=on,pasid-bits=12,"
-                  "device-iotlb=on", 0, VTD_RIG_SLOTS);
-    s->fresh = r->mem;
-    for (unsigned i = PAGE_RID; i < PAGE_END; i++) {
-        vtd_rig_fill(r, i, i);
-    }
-    for (unsigned i = 0; i < DEVS; i++) {
-        want_nothing(s, i);
-    }
-    restart(r);
-}
-
-static void stop(Sweep *s)
-{
-    vtd_rig_stop(&s->p.v);
-}
-
-static void live(Sweep *s)
+static void run(Sweep *s)
 {
     enable(s);
     bind_rids(s);
@@ -596,72 +474,55 @@ static void live(Sweep *s)
     bind_pasids(s);
 }
 
-/*
- * Closing the iommufd frees everything. What had been forgotten until then
- * has kept something else from being destroyed.
- */
-static void expect_no_leak(Sweep *s, uint64_t destroy_errors)
+static void live(void *opaque, bool brief)
 {
-    g_assert_cmpuint(iommufd_model_live(s->p.v.m, NULL), ==, 0);
-    if (!is_call(s, "DESTROY") && !is_call(s, "DETACH_IOMMUFD_PT")) {
-        g_assert_cmpuint(iommufd_model_counter(s->p.v.m, "DESTROY", "errors"),
-                         ==, destroy_errors);
-    }
-}
+    Sweep *s = opaque;
 
-/*
- * One life with @order, or without a failure (NULL); @brief: a device that is
- * plugged and unplugged, no more.
- *
- * Returns: whether it came to the failure.
- */
-static bool run(Sweep *s, const char *call, const char *err,
-                const char *order, bool brief)
-{
-    uint64_t destroy_errors = iommufd_model_counter(s->p.v.m, "DESTROY",
-                                                    "errors");
-    bool hit;
-
-    s->call = call;
-    s->err = err;
-    s->failures = failures(s);
-    if (call) {
-        iommufd_model_do(s->p.v.m, "{\"cmd\":\"fault\",\"on\":\"%s\"}", order);
-    }
-    for (unsigned i = 0; i < DEVS; i++) {
-        want_nothing(s, i);
-    }
     for (unsigned i = 0; i < DEVS; i++) {
         plug(s, i);
     }
     if (!brief) {
-        live(s);
+        run(s);
     }
     for (unsigned i = 0; i < DEVS; i++) {
         unplug(s, i);
     }
-    hit = injected(s);
-    iommufd_model_do(s->p.v.m, "{\"cmd\":\"fault-clear\"}");
-    expect_no_leak(s, destroy_errors);
     g_assert_cmpint(s->unanswered, ==, -1);
     if (!brief) {
         restart(&s->p.v);
     }
-    return hit;
 }
 
-typedef struct Kind {
-    const char *name;
-    const char *call;
-    const char *errs[5];        /* what the kernel may answer */
-    /*
-     * No runs beyond plug and unplug: afterwards the call is the base's, for
-     * which failing is the end
-     */
-    bool brief;
-} Kind;
+/* ------------------------------------------------------------------- sweep */
 
-static const Kind kinds[] = {
+static void start(Sweep *s)
+{
+    g_autofree char *host = vtd_rig_host(DEVS, "", "");
+    VtdRig *r = &s->p.v;
+
+    *s = (Sweep) {
+        .p.dev = HOST_DEV0, .p.rid = BEHIND(1), .p.entries = 128,
+        .unanswered = -1,
+    };
+    vtd_rig_start(r, host, "nested=on,svm=on,x-pasid-mode=on,pasid-bits=12,"
+                  "device-iotlb=on", 0, VTD_RIG_SLOTS);
+    s->s = (NestedSweep) {
+        .m = r->m, .qts = r->qts, .num_at = NUM_AT, .look = look,
+        .live = live, .opaque = s,
+    };
+    s->fresh = r->mem;
+    for (unsigned i = PAGE_RID; i < PAGE_END; i++) {
+        vtd_rig_fill(r, i, i);
+    }
+    restart(r);
+}
+
+static void stop(Sweep *s)
+{
+    vtd_rig_stop(&s->p.v);
+}
+
+static const SweepKind kinds[] = {
     { "bind", "BIND_IOMMUFD", { "ENODEV", "EINVAL" }, true },
     { "hw-info", "GET_HW_INFO", { "EOPNOTSUPP", "ENODEV" }, true },
     { "ioas-alloc", "IOAS_ALLOC", { "ENOMEM" }, true },
@@ -679,40 +540,12 @@ static const Kind kinds[] = {
     { "reset", "RESET", { "EBUSY", "EAGAIN", "ETIMEDOUT" } },
 };
 
-static void sweep_one(Sweep *s, const Kind *kind, unsigned nth,
-                      const char *err)
-{
-    g_autofree char *order = g_strdup_printf("%s:%u:errno=%s", kind->call, nth,
-                                             err);
-
-    g_test_message("%s", order);
-    g_assert_true(run(s, kind->call, err, order, kind->brief));
-}
-
-/* Every call fails with the first error, and with one of the others */
 static void test_sweep(gconstpointer opaque)
 {
-    const Kind *kind = opaque;
-    unsigned others = 0;
-    uint64_t calls;
     Sweep s;
 
     start(&s);
-    calls = iommufd_model_counter(s.p.v.m, kind->call, "calls");
-    run(&s, NULL, NULL, NULL, kind->brief);
-    calls = iommufd_model_counter(s.p.v.m, kind->call, "calls") - calls;
-    g_assert_cmpuint(calls, >, 0);
-    while (kind->errs[1 + others]) {
-        others++;
-    }
-
-    for (unsigned nth = 1; nth <= calls; nth++) {
-        sweep_one(&s, kind, nth, kind->errs[0]);
-        if (others) {
-            sweep_one(&s, kind, nth, kind->errs[1 + nth % others]);
-        }
-    }
-    g_test_message("%s: %" PRIu64 " calls, each failed", kind->call, calls);
+    nested_sweep_all(&s.s, opaque);
     stop(&s);
 }
 
@@ -725,14 +558,13 @@ static void test_partial(gconstpointer opaque)
 
     start(&s);
     nth = iommufd_model_counter(s.p.v.m, "HWPT_INVALIDATE", "calls");
-    run(&s, NULL, NULL, NULL, false);
+    nested_sweep_none(&s.s, false);
     nth = s.batch_call - nth + 1;
     for (unsigned i = 0; i < BATCH; i++) {
         g_autofree char *order = g_strdup_printf(
             "HWPT_INVALIDATE:%u:errno=%s:partial=%u", nth, err, i);
 
-        g_test_message("%s", order);
-        g_assert_true(run(&s, "HWPT_INVALIDATE", err, order, false));
+        nested_sweep_one(&s.s, "HWPT_INVALIDATE", err, false, order);
     }
     stop(&s);
 }
