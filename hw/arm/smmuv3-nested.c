@@ -69,11 +69,20 @@ static void smmuv3_nested_blocked(void *opaque, IOMMUFDNestedDevice *dev,
                                   uint32_t pasid, const char *why)
 {
     SMMUv3NestedDevice *ndev = iommufd_nested_device_opaque(dev);
+    SMMUEventInfo event = {
+        .type = SMMU_EVT_C_BAD_STE,
+        .sid = ndev->sid,
+        .inval_ste_allowed = true,
+    };
 
     trace_smmuv3_nested_blocked(iommufd_nested_device_name(dev), ndev->sid,
                                 why);
     ndev->n->blocked = true;
     ndev->ats = false;
+    /* The queue is not in memory that may be written while the VM is stopped */
+    if (runstate_is_running()) {
+        smmuv3_record_event(ndev->n->s, &event);
+    }
 }
 
 static const IOMMUFDNestedOps smmuv3_nested_ops = {

@@ -195,6 +195,33 @@ static void test_again(void)
     smmu_rig_stop(&r);
 }
 
+/* An attach that a reset has put off, and that fails when it is over */
+static void test_late(void)
+{
+    unsigned type;
+    SmmuRig r;
+
+    smmu_rig_start_simple(&r, 1);
+    smmu_rig_enable(&r, 4);
+    smmu_rig_fill(&r, 1, 0x11);
+    iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
+                     "\"ATTACH_IOMMUFD_PT:1:errno=EBUSY\"}");
+    iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
+                     "\"ATTACH_IOMMUFD_PT:2:errno=EINVAL\"}");
+    smmu_rig_stage1(&r, SID0, ASID, IOVA, 1);
+    for (unsigned i = 0; !(type = smmu_rig_event(&r, NULL)); i++) {
+        g_assert_cmpuint(i, <, 5000);
+        qtest_clock_step(r.qts, 20 * 1000 * 1000);
+        g_usleep(1000);
+    }
+    g_assert_cmphex(type, ==, 0x04);
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, -1);
+    smmu_queue_push(&r.cmdq, smmu_cfgi_ste(SID0, true));
+    smmu_rig_sync(&r);
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x11);
+    smmu_rig_stop(&r);
+}
+
 /* The first objects of the host: the device does not come up */
 static void test_realize(void)
 {
@@ -232,6 +259,7 @@ int main(int argc, char **argv)
                         test_sweep);
     qtest_add_func("/smmu-nested/fail/skipped", test_skipped);
     qtest_add_func("/smmu-nested/fail/again", test_again);
+    qtest_add_func("/smmu-nested/fail/late", test_late);
     qtest_add_func("/smmu-nested/fail/realize", test_realize);
     return g_test_run();
 }
