@@ -397,6 +397,84 @@ static void test_many(void)
     host_stop(h);
 }
 
+/* --------------------------------------------------------- hostile guests */
+
+/* A word of a structure in memory, and what it should be */
+typedef struct Word {
+    const IommuMem *mem;
+    uint64_t where, right;
+} Word;
+
+static unsigned words_of(Word *w, const IommuMem *mem, uint64_t where,
+                         unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        w[i] = (Word) {
+            mem, where + i * 8, iommu_mem_read64(mem, where + i * 8),
+        };
+    }
+    return n;
+}
+
+/*
+ * Bits of STE, CDs, a first-level descriptor and tables at random: whatever
+ * comes of it, it works again once they are right.
+ */
+static void test_random(void)
+{
+    const uint32_t ssid = 0x321;
+    Host *h = host_start("host-ssidsize=20,host-ats=on,host-fwb=on", "", 4);
+    g_autoptr(GRand) rand = g_rand_new_with_seed(0x5e1f);
+    unsigned n = 0, level;
+    uint64_t dw[4];
+    Word w[48];
+    SmmuS1 s1;
+
+    host_setup(h, &(HostSetup) {
+        .config = CONFIG_NESTED, .fmt = SMMU_S1FMT_4K_L2, .cdmax = 16,
+        .s1dss = SMMU_S1DSS_SSID0, .eats = 1,
+    });
+    host_space(h, 0, 1);
+    s1 = host_space(h, ssid, 0);
+    n += words_of(w + n, &h->mem, smmu_ste_entry(&h->tables, HOST_SID), 8);
+    n += words_of(w + n, &h->s1_mem, smmu_cd_entry(&h->cds, 0), 8);
+    n += words_of(w + n, &h->s1_mem, smmu_cd_entry(&h->cds, ssid), 8);
+    n += words_of(w + n, &h->s1_mem, h->cds.base + (ssid >> 6) * 8, 1);
+    for (unsigned l = 0; l <= 3; l++) {
+        n += words_of(w + n, &h->s1_mem, smmu_s1_entry(&s1, HOST_VA, l, &level),
+                      1);
+        n += words_of(w + n, &h->mem,
+                      smmu_s1_entry(&h->s2, s1.root, l, &level), 1);
+    }
+    for (unsigned i = 0; i < 1000; i++) {
+        for (int flips = g_rand_int_range(rand, 1, 6); flips; flips--) {
+            const Word *word = &w[g_rand_int_range(rand, 0, n)];
+            uint64_t value = iommu_mem_read64(word->mem, word->where);
+
+            iommu_mem_write64(word->mem, word->where,
+                              value ^ 1ULL << g_rand_int_range(rand, 0, 64));
+        }
+        host_endpoint(h, g_rand_boolean(rand));
+        host_flush(h);
+        host_read(h, HOST_VA);
+        host_fill(h, ssid, HOST_VA, i);
+        host_fill(h, g_rand_int_range(rand, 0, 1 << 20), HOST_VA, i);
+        host_write(h, HOST_VA);
+        while (smmu_evtq_read(&h->evtq, &h->regs, dw)) {
+            g_assert_cmphex(dw[0] >> 32, ==, HOST_SID);
+        }
+        for (unsigned j = 0; j < n; j++) {
+            iommu_mem_write64(w[j].mem, w[j].where, w[j].right);
+        }
+    }
+    host_flush(h);
+    host_endpoint(h, false);
+    host_check_fill(h, ssid, 0, 0x77);
+    host_check_fill(h, HOST_RID, 1, 0x78);
+    g_assert_cmphex(host_reg(h, SMMU_REG_GERROR), ==, 0);
+    host_stop(h);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -408,5 +486,6 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-host/substream/cd-faults", test_cd_faults);
     qtest_add_func("/smmu-host/substream/invalidate", test_invalidate);
     qtest_add_func("/smmu-host/substream/many", test_many);
+    qtest_add_func("/smmu-host/substream/random", test_random);
     return g_test_run();
 }
