@@ -74,8 +74,8 @@ static void sva_reset_hold(Object *obj, ResetType type)
 
 static bool sva_check_properties(SvaEngineState *s, Error **errp)
 {
-    if (s->pri && !s->ats) {
-        error_setg(errp, "pri=on needs ats=on");
+    if ((s->pri || s->pasid) && !s->ats) {
+        error_setg(errp, "pri=on and pasid=on need ats=on");
         return false;
     }
     if (s->pasid_bits < 1 || s->pasid_bits > PCI_EXT_CAP_PASID_MAX_WIDTH) {

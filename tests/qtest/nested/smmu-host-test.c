@@ -110,6 +110,9 @@ static void test_refused(void)
                   "which nested=auto makes use of");
     check_refused("nested=on,stage=nested,host-fwb=on",
                   "which nested=on makes use of");
+    /* A PASID can do without ATS, the engine's capabilities cannot */
+    check_refused("host-ssidsize=8 -device sva-engine,ats=off,pri=off",
+                  "pri=on and pasid=on need ats=on");
 }
 
 /* ------------------------------------------------------------------- walks */
