@@ -68,11 +68,11 @@ check-qtest check-upstream: slim
 	done; \
 	$(check) total || status=1; exit $$status
 
-# Only the one target, and no tests: the lab needs the emulator alone
+# No tests: the lab needs the emulators alone
 check-lab:
 	@scripts/nested/deps.sh install
 	@$(configured) --slim $(CONFIGURE_ARGS)
-	@$(ninja) qemu-system-x86_64
+	@$(ninja) qemu-system-x86_64 qemu-system-aarch64
 	@$(check) lab
 
 # A tree of its own: everything is compiled differently

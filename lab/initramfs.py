@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-initramfs.py BUILD
+initramfs.py BUILD ARCH
 
-Makes BUILD/lab/{l2,l1}.cpio.  The one of L2 has busybox, the programs of the
-lab and the scripts.  The one of L1 has that as well, and our QEMU with its
-libraries and firmware, the kernel and the initramfs of L2, and the kernel's
-own selftests.
+Makes BUILD/lab/ARCH/{l2,l1}.cpio.  The one of L2 has busybox, the programs of
+the lab, the conformance program and the scripts.  The one of L1 has that as
+well, and our QEMU with its libraries and firmware, the kernel and the initramfs
+of L2, and the kernel's own selftests.
 """
 
 import glob
@@ -17,7 +17,10 @@ import subprocess
 import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FIRMWARE = ('bios-256k.bin', 'kvmvapic.bin', 'linuxboot_dma.bin')
+sys.path.insert(0, os.path.join(TOP, 'lab'))
+
+import machines  # noqa: E402  pylint: disable=wrong-import-position
+
 # What the lab's programs are made of, and with
 PROGRAMS = {
     'vsva': ['lab/programs/vsva*.c'],
@@ -74,33 +77,33 @@ def newer(target, sources):
         all(os.path.getmtime(s) <= os.path.getmtime(target) for s in sources)
 
 
-def program(build, name):
+def program(machine, name):
     """Linked statically: an initramfs needs no libraries for it"""
     sources = sorted(s for pattern in PROGRAMS[name]
                      for s in glob.glob(os.path.join(TOP, pattern)))
     headers = glob.glob(os.path.join(TOP, 'lab/programs/*.h')) + \
         glob.glob(os.path.join(TOP, 'tests/conformance/*.h'))
-    target = os.path.join(build, 'lab', name)
+    target = os.path.join(machine.folder, name)
     if not newer(target, sources + headers):
-        run('cc', '-std=gnu11', '-O2', '-Wall', '-static', '-pthread',
-            '-I', os.path.join(build, 'src/linux-headers'),
+        run(*machine.compiler, '-std=gnu11', '-O2', '-Wall', '-static',
+            '-pthread', '-I', os.path.join(machine.build, 'src/linux-headers'),
             '-I', os.path.join(TOP, 'include'), '-o', target, *sources)
     return target
 
 
-def base_system(cpio, build):
+def base_system(cpio, machine):
     for name in ('dev', 'proc', 'sys', 'run', 'tmp', 'etc', 'sbin', 'usr/bin',
                  'usr/sbin'):
         cpio.folder(name)
     cpio.entry('dev/console', stat.S_IFCHR | 0o600, rdev=(5, 1))
-    cpio.file('bin/busybox', '/bin/busybox')
+    cpio.file('bin/busybox', machine.busybox())
     cpio.file('init', os.path.join(TOP, 'lab/guest/init'))
     scripts = glob.glob(os.path.join(TOP, 'lab/scenarios/*.sh')) + \
         glob.glob(os.path.join(TOP, 'lab/guest/*.sh'))
     for path in sorted(scripts):
         cpio.file('lab/' + os.path.basename(path), path)
     for name in sorted(PROGRAMS):
-        cpio.file('bin/' + name, program(build, name))
+        cpio.file('bin/' + name, program(machine, name))
 
 
 def libraries(binary):
@@ -108,30 +111,29 @@ def libraries(binary):
     return sorted(set(re.findall(r'(/\S+) \(0x', run('ldd', binary))))
 
 
-def make_l2(build):
-    path = os.path.join(build, 'lab/l2.cpio')
+def make_l2(machine):
+    path = os.path.join(machine.folder, 'l2.cpio')
     cpio = Cpio(path)
-    base_system(cpio, build)
+    base_system(cpio, machine)
     cpio.close()
     return path
 
 
-def make_l1(build, l2):
-    qemu = os.path.join(build, 'obj/qemu-system-x86_64')
-    stripped = os.path.join(build, 'lab/qemu-system-x86_64')
-    if not newer(stripped, [qemu]):
-        run('strip', '-o', stripped, qemu)
-
-    cpio = Cpio(os.path.join(build, 'lab/l1.cpio'))
-    base_system(cpio, build)
-    cpio.file('bin/qemu-system-x86_64', stripped)
-    for path in libraries(qemu):
-        cpio.file(path.lstrip('/'), path)
-    data = os.path.join(build, 'obj/qemu-bundle/usr/local/share/qemu')
-    for name in FIRMWARE:
-        cpio.file('usr/share/qemu/' + name, os.path.join(data, name), 0o644)
-    linux = os.path.join(build, 'lab/linux')
-    cpio.file('lab/bzImage', os.path.join(linux, 'bzImage'), 0o644)
+def make_l1(machine, l2):
+    cpio = Cpio(os.path.join(machine.folder, 'l1.cpio'))
+    base_system(cpio, machine)
+    qemu = machine.guest_qemu()
+    if qemu:
+        stripped = os.path.join(machine.folder, machine.qemu)
+        if not newer(stripped, [qemu]):
+            run(machine.strip, '-o', stripped, qemu)
+        cpio.file('bin/' + machine.qemu, stripped)
+        for path in libraries(qemu):
+            cpio.file(path.lstrip('/'), path)
+    for path in machine.firmware_files():
+        cpio.file('usr/share/qemu/' + os.path.basename(path), path, 0o644)
+    linux = os.path.join(machine.folder, 'linux')
+    cpio.file('lab/kernel', os.path.join(linux, machine.image), 0o644)
     cpio.file('lab/l2.cpio', l2, 0o644)
     for path in sorted(glob.glob(os.path.join(linux, 'selftests/*'))):
         cpio.file('bin/selftest-' + os.path.basename(path), path)
@@ -139,13 +141,11 @@ def make_l1(build, l2):
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit('usage: initramfs.py BUILD')
-    build = os.path.abspath(sys.argv[1])
-    if not os.path.exists('/bin/busybox'):
-        sys.exit('qemu-nested: error: no /bin/busybox: install package '
-                 "'busybox-static'")
-    make_l1(build, make_l2(build))
+    if len(sys.argv) != 3 or sys.argv[2] not in machines.MACHINES:
+        sys.exit('usage: initramfs.py BUILD ' +
+                 '|'.join(machines.MACHINES))
+    machine = machines.MACHINES[sys.argv[2]](os.path.abspath(sys.argv[1]))
+    make_l1(machine, make_l2(machine))
 
 
 if __name__ == '__main__':

@@ -1,44 +1,41 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-#   kernel.sh BUILD
+#   kernel.sh BUILD [JOBS [ARCH]]
 #
 # The kernel of L1 and L2, and the kernel's own iommufd selftests, from Debian's
-# linux-source package: BUILD/lab/linux/{bzImage,config,version,selftests/}.
+# linux-source package: BUILD/lab/ARCH/linux/{IMAGE,config,version,selftests/}.
+# ARCH is x86_64 or arm64, IMAGE bzImage or Image.
 #
 # In the cache directory: the source (linux-source-VERSION.tar.xz), and what was
 # built of it with one list of options.  LAB_LINUX_SRC names a tarball of
 # another source.
 
 set -eu
-LC_ALL=C
-export LC_ALL
-umask 022
-unset CDPATH
-
 top=$(cd "$(dirname "$0")/.." && pwd -P)
-. "$top/scripts/nested/common.sh"
-. "$top/scripts/nested/base.sh"
+. "$top/lab/common.sh"
 
 # Suites of Debian that have had a kernel with all that is needed, and the
 # oldest such series
 SUITES='trixie-backports sid'
 SERIES_MIN=7
 
-build=${1:?which build tree?}
+arch=${3:-x86_64}
+lab_setup "${1:?which build tree?}" "$arch"
 jobs=${2:-$(nproc)}
-options=$top/lab/kernel/x86_64.config
-
-cache=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/qemu-nested
-offline=no
-saved=$(sed -n 's/^--cache-dir=//p' "$build/configure.args" 2>/dev/null ||:)
-[ -n "$saved" ] && cache=$saved
-grep -qx -e --offline "$build/configure.args" 2>/dev/null && offline=yes
-
-lab=$build/lab
-mkdir -p "$lab"
-exec 9>"$lab/.lock"
-flock 9
+options=$top/lab/kernel/$arch.config
+case $arch in
+x86_64)
+    image=arch/x86/boot/bzImage
+    cross=
+    ;;
+arm64)
+    image=arch/arm64/boot/Image
+    cross=$CROSS
+    ;;
+*)
+    die "no kernel for '$arch' here" ;;
+esac
 
 # source_from_cache: the newest that is there
 source_from_cache() {
@@ -133,7 +130,8 @@ unpack() {
 }
 
 kmake() {
-    steps "$log" make -C "$tmp/linux" O="$tmp/obj" -j "$jobs" "$@" 9>&- || {
+    steps "$log" make -C "$tmp/linux" O="$tmp/obj" ARCH="$arch" \
+        CROSS_COMPILE="$cross" -j "$jobs" "$@" 9>&- || {
         tail -n 20 "$log" >&2
         die "the kernel does not build (make $*); all messages: $log"
     }
@@ -153,7 +151,7 @@ $lost"
 
 selftest() {
     # shellcheck disable=SC2086
-    cc -O2 -w -static -D_GNU_SOURCE= -isystem "$tmp/obj/usr/include" \
+    $compiler -O2 -w -static -D_GNU_SOURCE= -isystem "$tmp/obj/usr/include" \
         -I "$tests" -o "$tmp/out/selftests/$1" "$tests/iommu/$1.c" -lcap \
         >>"$log" 2>&1 || {
         tail -n 20 "$log" >&2
@@ -166,22 +164,24 @@ build_kernel() {
     need bison bison
     need bc bc
     need lz4 lz4
+    compiler=cc
+    [ -z "$cross" ] || compiler="${cross}gcc --sysroot=$sysroot"
     log=$lab/kernel.log
     : >"$log"
     say "unpacking ${source##*/}"
     unpack
-    say "building the lab's kernel, some 8 minutes on 2 cores (log: $log)"
+    say "building the lab's $arch kernel, some 8 minutes on 2 cores (log: $log)"
     KCONFIG_ALLCONFIG=$options
     export KCONFIG_ALLCONFIG
     kmake allnoconfig
     check_options
-    kmake bzImage
+    kmake "${image##*/}"
     kmake headers
     mkdir -p "$tmp/out/selftests"
     tests=$tmp/linux/tools/testing/selftests
     selftest iommufd
     selftest iommufd_fail_nth
-    cp "$tmp/obj/arch/x86/boot/bzImage" "$tmp/out/"
+    cp "$tmp/obj/$image" "$tmp/out/"
     cp "$tmp/obj/.config" "$tmp/out/config"
     cp "$tmp/obj/include/config/kernel.release" "$tmp/out/version"
     rm -rf "$kernel"
@@ -199,6 +199,10 @@ source_key() {
 cache_writable
 cache_sweep
 source_get
-kernel=$cache/linux-x86_64-$(source_key)
-[ -f "$kernel/bzImage" ] || build_kernel
+if [ -n "$cross" ]; then
+    sysroot_get
+    ln -sfn "$sysroot" "$lab/sysroot"
+fi
+kernel=$cache/linux-$arch-$(source_key)
+[ -f "$kernel/${image##*/}" ] || build_kernel
 ln -sfn "$kernel" "$lab/linux"

@@ -13,6 +13,7 @@ BAD = re.compile(
     r'|possible (circular|recursive)|inconsistent lock|suspicious RCU'
     r'|INFO: task .* blocked|rcu: INFO|soft lockup|hung_task'
     r'|DMAR: .*([Ff]ault|error|time-?out|[Ii]nvalidation)'
+    r'|arm-smmu-v3 .*(event|fault|error|GERROR|CMD|[Tt]ime)'
     r'|QI |vfio.*(fail|error|timed? ?out)|AER: (?!enabled)|page request|leak'
     r'|I/O error|nvme.*(timeout|abort)')
 # The same, and every message of level warning or worse, but for these: what
@@ -32,6 +33,9 @@ HARMLESS = [
         # The clock as KVM reads it before and after the kernel refines it, and
         # an MSR that QEMU tries
         r'kvm: user requested TSC rate below', r'Unhandled WRMSR\(0xc0010007\)',
+        # Said of every root port, and of the machine's device tree
+        r'pcieport .* AER: enabled with IRQ',
+        r'pci-host-generic .* Memory resource size exceeds max for 32 bits',
         # Said of every reset
         r'(resetting|reset done)$',
         r'DMAR: .*Using Queued invalidation',

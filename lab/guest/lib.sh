@@ -114,9 +114,7 @@ NVME=1b36:0010
 # ------------------------------------------------------------- L1 starts L2
 
 L2_ACCEL=kvm
-# The deadline timer of the emulated SVM is late by seconds
-L2_CPU=host,tsc-deadline=off
-L2_IOMMU=intel-iommu,nested=on
+. "/lab/$(uname -m).sh"
 # What a reset does: shutdown ends a kernel that has panicked
 L2_REBOOT=shutdown
 # More words for L2's kernel
@@ -146,11 +144,10 @@ l2_start() {
     mkfifo /run/qmp.in /run/qmp.out
     : >/run/l2.story
     stage "L2 starts: $L2_IOMMU, accelerator $L2_ACCEL"
-    qemu-system-x86_64 -L /usr/share/qemu -nodefaults -no-user-config \
+    "$L2_QEMU" -L /usr/share/qemu -nodefaults -no-user-config \
         -display none -action "reboot=$L2_REBOOT,shutdown=pause" \
         -msg timestamp=on -D /dev/vport0p4 \
-        -global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off \
-        -M q35,kernel-irqchip=split -accel "$L2_ACCEL" -cpu "$L2_CPU" -m 160 \
+        -M "$L2_MACHINE" -accel "$L2_ACCEL" -cpu "$L2_CPU" -m 160 \
         -object iommufd,id=iommufd0 -device "$L2_IOMMU" \
         -chardev file,id=console,path=/dev/vport0p2 -serial chardev:console \
         -chardev file,id=story,path=/run/l2.story,logfile=/dev/vport0p3 \
@@ -158,10 +155,10 @@ l2_start() {
         -device virtserialport,chardev=story,nr=1 \
         -chardev pipe,id=qmp,path=/run/qmp \
         -mon chardev=qmp,mode=control \
-        -kernel /lab/bzImage -initrd /lab/l2.cpio -append \
-        "console=ttyS0 loglevel=5 panic=-1 no_timer_check lab.level=l2 \
+        -kernel /lab/kernel -initrd /lab/l2.cpio -append \
+        "console=${TTY}0 loglevel=5 panic=-1 $L2_WORDS lab.level=l2 \
 lab.scenario=$lab_scenario lab.sum=$lab_sum lab.sum1=$lab_sum1 $L2_APPEND" \
-        "$@" 2>/run/l2.stderr &
+        $L2_PLATFORM "$@" 2>/run/l2.stderr &
     l2_pid=$!
     cat /run/qmp.out >/run/qmp.log &
     exec 4<>/run/qmp.in

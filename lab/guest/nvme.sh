@@ -14,7 +14,7 @@ nvme_l2() {
     address=$(function_of $NVME)
     is "driver of $address" "$(driver_of "$address")" nvme
     wait_for 10 "the disk" test -b /dev/nvme0n1
-    is "translation type" "$(translation_type "$address")" 1
+    own_stage_1 "$address"
     stage "reading the disk"
     is "checksum of the disk" "$(disk_sum "${2:-}")" "$1"
     stage "writing the disk"

@@ -19,6 +19,7 @@ libglib2.0-dev libpixman-1-dev libfdt-dev zlib1g-dev
 seabios ipxe-qemu qemu-system-data qemu-efi-aarch64
 util-linux ccache valgrind
 flex bison bc lz4 libelf-dev libcap-dev busybox-static
+gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 '
 
 missing() {

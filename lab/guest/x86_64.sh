@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh
+#
+# What of L1 and of L2 is different on x86
+
+TTY=ttyS
+L2_QEMU=qemu-system-x86_64
+L2_MACHINE=q35,kernel-irqchip=split
+# The deadline timer of the emulated SVM is late by seconds
+L2_CPU=host,tsc-deadline=off
+L2_IOMMU=intel-iommu,nested=on
+L2_WORDS=no_timer_check
+# Hot-plug is left to the kernel's own driver
+L2_PLATFORM='-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off'
+
+# own_stage_1 ADDRESS: the driver's DMA goes through tables of this level
+own_stage_1() {
+    is "translation type" "$(translation_type "$1")" 1
+}

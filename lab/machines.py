@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The architectures of the lab: what is built how, and the emulated host"""
+
+import os
+import sys
+
+
+class X86:
+    """VT-d"""
+    name = 'x86_64'
+    image = 'bzImage'
+    compiler = ['cc']
+    strip = 'strip'
+    qemu = 'qemu-system-x86_64'
+    firmware = ('bios-256k.bin', 'kvmvapic.bin', 'linuxboot_dma.bin')
+    # On a busy machine, clocks of an emulated one do not pass the kernel's
+    # checks
+    kernel_words = ['console=ttyS0', 'panic=-1', 'no_timer_check']
+
+    def __init__(self, build):
+        self.build = build
+        self.folder = os.path.join(build, 'lab', self.name)
+
+    def host_qemu(self):
+        """The emulated host"""
+        return os.path.join(self.build, 'obj', self.qemu)
+
+    def guest_qemu(self):
+        """What runs in L1"""
+        return self.host_qemu()
+
+    def busybox(self):
+        if not os.path.exists('/bin/busybox'):
+            sys.exit('qemu-nested: error: no /bin/busybox: install package '
+                     "'busybox-static'")
+        return '/bin/busybox'
+
+    def firmware_files(self):
+        data = os.path.join(self.build,
+                            'obj/qemu-bundle/usr/local/share/qemu')
+        return [os.path.join(data, name) for name in self.firmware]
+
+    def host_options(self):
+        return ['-M', 'q35',
+                # The first stage of VT-d has to have the levels of the CPU's
+                # tables
+                '-cpu', 'max,la57=off',
+                '-device', 'intel-iommu,host-nesting=on,x-scalable-mode=on,'
+                           'x-pasid-mode=on,device-iotlb=on,intremap=on,'
+                           'eim=on']
+
+
+class Arm(X86):
+    """SMMUv3"""
+    name = 'arm64'
+    image = 'Image'
+    qemu = 'qemu-system-aarch64'
+    kernel_words = ['console=ttyAMA0', 'panic=-1']
+
+    def sysroot(self):
+        """As lab/kernel.sh has left it"""
+        return os.path.realpath(os.path.join(self.folder, 'sysroot'))
+
+    @property
+    def compiler(self):
+        return ['aarch64-linux-gnu-gcc', '--sysroot=' + self.sysroot()]
+
+    def guest_qemu(self):
+        """None yet: the scenarios are about L1"""
+        return None
+
+    def busybox(self):
+        return os.path.join(self.sysroot(), 'bin/busybox')
+
+    def firmware_files(self):
+        return []
+
+    def host_options(self):
+        return ['-M', 'virt,virtualization=on,gic-version=3,iommu=smmuv3',
+                # Linux shares a process' tables with an SMMU that has all
+                # the address bits of the CPU: no "max"
+                '-cpu', 'cortex-a76',
+                '-global', 'arm-smmuv3.stage=nested',
+                '-global', 'arm-smmuv3.host-fwb=on',
+                '-global', 'arm-smmuv3.host-ssidsize=16',
+                '-global', 'arm-smmuv3.host-ats=on']
+
+
+MACHINES = {machine.name: machine for machine in (X86, Arm)}

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh
+#
+# title: Arm: the kernel's own iommufd selftests
+# arch: arm64
+# timeout: 400
+#
+# Memory that cannot be had is what they are about
+# allow: ^l1 kernel: kobject:
+# allow: iommufd_mock iommufd_mock\d+: .*-12$
+
+l1() {
+    echo 64 >/proc/sys/vm/nr_hugepages
+    # Those two want PCI_P2PDMA, and with it memory hotplug
+    selftest-iommufd -T dmabuf_simple -T dmabuf_revoke
+    stage "with injected failures"
+    selftest-iommufd_fail_nth
+}
