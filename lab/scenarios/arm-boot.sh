@@ -13,5 +13,5 @@ l1() {
         own_stage_1 "$address"
     done
     # Parents, and vIOMMUs for them
-    iommufd-conformance --flavour smmuv3 --require nest --only 63,173
+    iommufd-conformance --flavour smmuv3 --require nest,viommu --only 63,173
 }

@@ -8,5 +8,5 @@
 l1() {
     bind "$(function_of $SVA_ENGINE)" vfio-pci
     bind "$(function_of $NVME)" vfio-pci
-    iommufd-conformance --flavour smmuv3 --require nest
+    iommufd-conformance --flavour smmuv3 --require nest,viommu
 }

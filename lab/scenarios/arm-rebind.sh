@@ -13,7 +13,7 @@ l1() {
         bind "$disk" vfio-pci
         bind "$engine" vfio-pci
         # A vIOMMU, labels and a nested device that is closed
-        iommufd-conformance --flavour smmuv3 --require nest --only 173,177,230
+        iommufd-conformance --flavour smmuv3 --require nest,viommu --only 173,177,230
         echo 1 >"/sys/bus/pci/devices/$disk/reset"
         echo 1 >"/sys/bus/pci/devices/$engine/reset"
         bind "$disk" nvme
