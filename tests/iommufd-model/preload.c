@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <linux/kvm.h>
 #include <linux/vfio.h>
 
 pthread_mutex_t mdl_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -103,10 +104,27 @@ static bool generic_ioctl(unsigned long req)
            req == FIOASYNC;
 }
 
+/*
+ * KVM's VFIO device refuses files that are not vfio's, which ours are not for
+ * it.  Nothing is lost: it wants them for what no modelled device does
+ * (non-coherent DMA, groups).
+ */
+static bool kvm_refused_ours(unsigned long req, const void *arg)
+{
+    const struct kvm_device_attr *attr = arg;
+
+    return (unsigned)req == KVM_SET_DEVICE_ATTR &&
+           attr->group == KVM_DEV_VFIO_FILE &&
+           (attr->attr == KVM_DEV_VFIO_FILE_ADD ||
+            attr->attr == KVM_DEV_VFIO_FILE_DEL) &&
+           verified(*(const int32_t *)(uintptr_t)attr->addr);
+}
+
 MDL_EXPORT int ioctl(int fd, unsigned long req, ...)
 {
     va_list ap;
     void *arg;
+    int ret;
 
     va_start(ap, req);
     arg = va_arg(ap, void *);
@@ -116,7 +134,8 @@ MDL_EXPORT int ioctl(int fd, unsigned long req, ...)
         (verified(fd) || adoptable(fd, (unsigned)req))) {
         return result(mdl_ioctl(fd, (unsigned)req, arg));
     }
-    return REAL(ioctl)(fd, req, arg);
+    ret = REAL(ioctl)(fd, req, arg);
+    return ret < 0 && kvm_refused_ours(req, arg) ? 0 : ret;
 }
 
 /* -------------------------------------------------------------- read, write */
