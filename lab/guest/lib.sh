@@ -15,6 +15,8 @@ note() {
 
 fail() {
     echo "lab: fail $*" >&2
+    # What QEMU of L2 had to say is often the reason
+    [ ! -s /run/l2.stderr ] || sed 's/^/lab: qemu /' /run/l2.stderr
     exit 1
 }
 
