@@ -6,7 +6,8 @@
 
 l1() {
     L2_ACCEL=tcg
-    L2_CPU=max
+    # The first stage has to have the levels of the tables of the CPU
+    L2_CPU=max,la57=off
     address=$(function_of $NVME)
     bind "$address" vfio-pci
     l2_start "$address"
