@@ -45,7 +45,8 @@ void nested_rig_expect_refusal(const char *host, const char *args, ...)
     /* One that is not refused would run for ever */
     g_autofree char *command = g_strdup_printf(
         "exec timeout 60 env LD_PRELOAD='%s' IOMMUFD_MODEL='%s/config' %s "
-        "-display none -accel qtest %s", m->library, m->dir, qtest_qemu_binary(NULL), args);
+        "-display none -accel qtest %s", m->library, m->dir,
+        qtest_qemu_binary(NULL), args);
     char *argv[] = { (char *)"/bin/sh", (char *)"-c", command, NULL };
     g_autofree char *text = NULL;
     g_autoptr(GError) err = NULL;
