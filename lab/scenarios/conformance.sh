@@ -3,6 +3,8 @@
 #
 # title: the conformance program, unchanged, on the kernel's /dev/iommu
 # timeout: 180
+#
+# The program asks for what must be refused, and the driver says why it refuses
 # allow: Read-only mapping is disallowed on the domain which serves as the
 # allow: Invalid stage-1 address width
 # allow: 5-level paging not supported
