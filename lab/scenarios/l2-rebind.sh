@@ -3,6 +3,11 @@
 #
 # title: two functions of L2 change drivers there, and are reset while DMA runs
 # timeout: 240
+#
+# What is read ahead, nobody tries again when the controller is reset; what the
+# program reads is tried again, and its end and the data are checked.
+# allow: I/O error, dev nvme0n1, sector \d+ op 0x0:\(READ\) flags 0x80700\b
+# allow: nvme0n1: I/O Cmd\(0x2\) @ LBA .* I/O Error \(sct 0x3 / sc 0x71\)
 
 . /lab/nvme.sh
 
