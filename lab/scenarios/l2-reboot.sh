@@ -8,6 +8,7 @@
 # its PASID is taken away in L1 while it runs. L1 does not set fault processing
 # disable then; iommufd has no way to ask for it.
 # allow: DRHD: handling fault status
+# allow: dmar_fault: \d+ callbacks suppressed
 # allow: PASID 0x\S+\] .*fault reason 0x59. SM: Present bit in PASID Table Entry
 # allow: New fault is not recorded due to compression of faults
 

@@ -8,6 +8,7 @@
 # present bit of its PASID entry first and sets fault processing disable after
 # the caches are flushed: what is asked of the IOMMU in between is recorded.
 # allow: DRHD: handling fault status
+# allow: dmar_fault: \d+ callbacks suppressed
 # allow: PASID 0x\S+\] .*fault reason 0x59. SM: Present bit in PASID Table Entry
 # allow: New fault is not recorded due to compression of faults
 
