@@ -209,7 +209,6 @@ static void victim(Test *t, int to_parent)
     pause();
 }
 
-/* Queue 2 runs for an address space that is gone: it has to come to an end */
 /* Open files of the whole machine, 0 if nobody says how many */
 static unsigned long open_files(void)
 {
@@ -239,6 +238,7 @@ static void await_closed(unsigned long files)
     }
 }
 
+/* Queue 2 runs for an address space that is gone: it has to come to an end */
 static void killed(Test *t)
 {
     uint8_t *p = untouched(t, LEN);
