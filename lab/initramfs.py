@@ -123,13 +123,12 @@ def make_l1(machine, l2):
     cpio = Cpio(os.path.join(machine.folder, 'l1.cpio'))
     base_system(cpio, machine)
     qemu = machine.guest_qemu()
-    if qemu:
-        stripped = os.path.join(machine.folder, machine.qemu)
-        if not newer(stripped, [qemu]):
-            run(machine.strip, '-o', stripped, qemu)
-        cpio.file('bin/' + machine.qemu, stripped)
-        for path in libraries(qemu):
-            cpio.file(path.lstrip('/'), path)
+    stripped = os.path.join(machine.folder, machine.qemu)
+    if not newer(stripped, [qemu]):
+        run(machine.strip, '-o', stripped, qemu)
+    cpio.file('bin/' + machine.qemu, stripped)
+    for path in [] if machine.static else libraries(qemu):
+        cpio.file(path.lstrip('/'), path)
     for path in machine.firmware_files():
         cpio.file('usr/share/qemu/' + os.path.basename(path), path, 0o644)
     linux = os.path.join(machine.folder, 'linux')

@@ -11,6 +11,9 @@ class X86:
     image = 'bzImage'
     compiler = ['cc']
     strip = 'strip'
+    # What is built before anything is packed
+    builders = ('kernel.sh',)
+    static = False
     qemu = 'qemu-system-x86_64'
     firmware = ('bios-256k.bin', 'kvmvapic.bin', 'linuxboot_dma.bin')
     # On a busy machine, clocks of an emulated one do not pass the kernel's
@@ -54,6 +57,9 @@ class Arm(X86):
     """SMMUv3"""
     name = 'arm64'
     image = 'Image'
+    strip = 'aarch64-linux-gnu-strip'
+    builders = ('kernel.sh', 'qemu-arm64.sh')
+    static = True
     qemu = 'qemu-system-aarch64'
     kernel_words = ['console=ttyAMA0', 'panic=-1']
 
@@ -66,14 +72,18 @@ class Arm(X86):
         return ['aarch64-linux-gnu-gcc', '--sysroot=' + self.sysroot()]
 
     def guest_qemu(self):
-        """None yet: the scenarios are about L1"""
-        return None
+        """As lab/qemu-arm64.sh has left it: another one than the host's"""
+        return os.path.join(self.folder, 'obj', self.qemu)
 
     def busybox(self):
         return os.path.join(self.sysroot(), 'bin/busybox')
 
     def firmware_files(self):
-        return []
+        path = '/usr/share/qemu-efi-aarch64/QEMU_EFI.fd'
+        if not os.path.exists(path):
+            sys.exit(f'qemu-nested: error: no {path}: install package '
+                     "'qemu-efi-aarch64'")
+        return [path]
 
     def host_options(self):
         return ['-M', 'virt,virtualization=on,gic-version=3,iommu=smmuv3',

@@ -4,6 +4,15 @@
 # What of L1 and of L2 is different on Arm
 
 TTY=ttyAMA
+L2_QEMU=qemu-system-aarch64
+L2_MACHINE=virt,gic-version=3
+L2_CPU=host
+L2_IOMMU=arm-smmuv3,primary-bus=pcie.0,nested=on
+L2_WORDS=
+L2_PLATFORM=
+
+# For L2_OPTIONS: else the kernel is started with the machine's device tree
+UEFI='-bios QEMU_EFI.fd'
 
 # iommu_of ADDRESS: name of the IOMMU in sysfs
 iommu_of() {
@@ -18,4 +27,13 @@ own_stage_1() {
     esac
     is "translation of $1" \
         "$(cat "/sys/bus/pci/devices/$1/iommu_group/type")" DMA
+}
+
+# booted_with ACPI|DT: what has told this level's kernel of the machine
+booted_with() {
+    if [ -e /sys/firmware/acpi/tables/IORT ]; then
+        is "description of the machine" ACPI "$1"
+    else
+        is "description of the machine" DT "$1"
+    fi
 }

@@ -119,8 +119,9 @@ L2_ACCEL=kvm
 . "/lab/$(uname -m).sh"
 # What a reset does: shutdown ends a kernel that has panicked
 L2_REBOOT=shutdown
-# More words for L2's kernel
+# More words for L2's kernel, more options of its QEMU
 L2_APPEND=
+L2_OPTIONS=
 # Patterns of trace events, for l1.qemu
 L2_TRACE=
 
@@ -149,7 +150,7 @@ l2_start() {
     "$L2_QEMU" -L /usr/share/qemu -nodefaults -no-user-config \
         -display none -action "reboot=$L2_REBOOT,shutdown=pause" \
         -msg timestamp=on -D /dev/vport0p4 \
-        -M "$L2_MACHINE" -accel "$L2_ACCEL" -cpu "$L2_CPU" -m 160 \
+        -M "$L2_MACHINE" -accel "$L2_ACCEL" -cpu "$L2_CPU" -m 256 \
         -object iommufd,id=iommufd0 -device "$L2_IOMMU" \
         -chardev file,id=console,path=/dev/vport0p2 -serial chardev:console \
         -chardev file,id=story,path=/run/l2.story,logfile=/dev/vport0p3 \
@@ -160,7 +161,7 @@ l2_start() {
         -kernel /lab/kernel -initrd /lab/l2.cpio -append \
         "console=${TTY}0 loglevel=5 panic=-1 $L2_WORDS lab.level=l2 \
 lab.scenario=$lab_scenario lab.sum=$lab_sum lab.sum1=$lab_sum1 $L2_APPEND" \
-        $L2_PLATFORM "$@" 2>/run/l2.stderr &
+        $L2_PLATFORM $L2_OPTIONS "$@" 2>/run/l2.stderr &
     l2_pid=$!
     cat /run/qmp.out >/run/qmp.log &
     exec 4<>/run/qmp.in
@@ -185,8 +186,9 @@ l2_off() {
     grep -q '"event": "SHUTDOWN"' /run/qmp.log || l2_gone
 }
 
+# answered N: QEMU has answered N queries
 answered() {
-    grep -q '^{"return": \[' /run/qmp.log || l2_gone
+    [ "$(grep -c '^{"return": \[' /run/qmp.log)" -ge "$1" ] || l2_gone
 }
 
 # l2_ready N: N starts of L2 have said so
@@ -211,14 +213,27 @@ l2_quit() {
     ! l2_stderr || fail "QEMU of L2 printed something"
 }
 
+# l2_query: the answer to x-query-nested-iommu, on one line
+l2_query() {
+    answers=$(grep -c '^{"return": \[' /run/qmp.log || :)
+    qmp x-query-nested-iommu
+    wait_for 5 "an answer of QEMU" answered "$((answers + 1))"
+    sed -n 's/^{"return": \[/NESTED-IOMMU &/p' /run/qmp.log | tail -n 1 |
+        tee /run/query
+}
+
+# counter NAME: of the first vIOMMU in the last l2_query
+counter() {
+    tr '{}' '\n\n' </run/query | grep -F "\"name\": \"$1\"" |
+        sed -n 's/.*"value": \([0-9]*\).*/\1/p' | head -n 1
+}
+
 # l2_end SECONDS: L2 has switched itself off, and was content
 l2_end() {
     wait_for "$1" "the end of L2" l2_off
     ! l2_gone || fail "QEMU is gone: $(cat /run/l2.stderr)"
     stage "L2 is off"
-    qmp x-query-nested-iommu
-    wait_for 5 "an answer of QEMU" answered
-    sed -n 's/^{"return": \[/NESTED-IOMMU &/p' /run/qmp.log
+    l2_query
     l2_quit
     l2_said '^lab: exit 0' || fail "L2 is not content"
 }
