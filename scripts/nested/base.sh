@@ -8,6 +8,8 @@
 # rename, so one that is there is whole.
 
 tried=
+# Not the one of the caller's environment: see cache_tmp
+tmp=
 
 # note_failure SOURCE REASON: remembered for the message that lists them all
 note_failure() {
