@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <endian.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include "vsva.h"
@@ -144,5 +145,30 @@ void *untouched(Test *t, size_t len)
     }
     /* Page by page; EINVAL where the kernel has no huge ones */
     madvise(p, len, MADV_NOHUGEPAGE);
+    settle(t, p, len);
     return p;
+}
+
+void settle(const Test *t, void *p, size_t len)
+{
+    uintptr_t end = (uintptr_t)p + len;
+
+    if (t->e->faults) {
+        return;
+    }
+    for (uintptr_t at = (uintptr_t)p; at < end; at = (at | (PAGE - 1)) + 1) {
+        uint8_t *byte = (uint8_t *)at;
+
+        /* Atomic: the compiler leaves it where it is */
+        __atomic_store_n(byte, __atomic_load_n(byte, __ATOMIC_RELAXED),
+                         __ATOMIC_RELAXED);
+    }
+}
+
+bool needs_faults(Test *t)
+{
+    if (!t->e->faults) {
+        snprintf(t->skip, sizeof(t->skip), "the device cannot ask for pages");
+    }
+    return !t->e->faults;
 }

@@ -163,6 +163,7 @@ static bool uio_path(Engine *e, char *path, size_t size)
 bool engine_open(Engine *e)
 {
     char path[320], text[16];
+    uint32_t status;
 
     if (!uio_path(e, path, sizeof(path))) {
         return false;
@@ -193,6 +194,10 @@ bool engine_open(Engine *e)
         return because(e, "ID reads 0x%x", engine_readl(e, SVA_ID));
     }
     e->queues = SVA_PARAMS_QUEUES(engine_readl(e, SVA_PARAMS));
+    status = engine_readl(e, SVA_STATUS);
+    e->faults = status & SVA_STATUS_PRI;
+    e->absent = e->faults ? SVA_CODE_INVALID :
+                status & SVA_STATUS_ATS ? SVA_CODE_ABSENT : SVA_CODE_BUS;
     return true;
 }
 

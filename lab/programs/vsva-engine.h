@@ -3,8 +3,9 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * docs/specs/sva-engine.rst is the contract. Nothing here prepares memory for
- * the device: it gets pointers, as any function would.
+ * docs/specs/sva-engine.rst is the contract. Where there are page requests,
+ * nothing prepares memory for the device: it gets pointers, as any function
+ * would. Elsewhere the memory has to be there before, see settle().
  */
 
 #ifndef VSVA_ENGINE_H
@@ -22,6 +23,8 @@ typedef struct Engine {
     uint8_t *regs;
     uint32_t pasid;
     unsigned queues;
+    bool faults;                /* it can ask for pages */
+    uint32_t absent;            /* code of what cannot be had */
 } Engine;
 
 typedef struct Counters {

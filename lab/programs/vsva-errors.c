@@ -59,22 +59,23 @@ static void nothing(Test *t)
     munmap(hole, PAGE);
     between(t, "read of NULL", &(Desc) {
         .op = SVA_OP_CHECKSUM, .src = NULL, .len = 8,
-    }, SVA_CODE_INVALID, 0, 0);
+    }, t->e->absent, 0, 0);
     between(t, "fill of a hole", &(Desc) {
         .op = SVA_OP_FILL, .dst = hole, .len = PAGE,
-    }, SVA_CODE_INVALID, 0, (uintptr_t)hole);
+    }, t->e->absent, 0, (uintptr_t)hole);
     between(t, "fill into a hole", &(Desc) {
         .op = SVA_OP_FILL, .dst = p, .len = len, .pattern = OK_PATTERN,
-    }, SVA_CODE_INVALID, PAGE, (uintptr_t)hole);
+    }, t->e->absent, PAGE, (uintptr_t)hole);
     between(t, "checksum into a hole", &(Desc) {
         .op = SVA_OP_CHECKSUM, .src = p, .len = len,
-    }, SVA_CODE_INVALID, PAGE, (uintptr_t)hole);
+    }, t->e->absent, PAGE, (uintptr_t)hole);
     between(t, "read of the kernel's memory", &(Desc) {
         .op = SVA_OP_CHECKSUM, .src = kernel, .len = 8,
-    }, SVA_CODE_INVALID, 0, (uintptr_t)kernel);
+    }, t->e->absent, 0, (uintptr_t)kernel);
     between(t, "fill of the kernel's memory", &(Desc) {
         .op = SVA_OP_FILL, .dst = kernel, .len = 8,
-    }, SVA_CODE_INVALID, 0, (uintptr_t)kernel);
+    }, t->e->absent, 0, (uintptr_t)kernel);
+    fact(t, "hole", "\"0x%" PRIxPTR "\"", (uintptr_t)hole);
     if (!failed(t) && !filled(p, PAGE, OK_PATTERN)) {
         fail(t, "the page before the hole was not filled");
     }
@@ -101,7 +102,7 @@ static void permission(Test *t)
     expect(t, "fill", queue_do(&t->q, &fill), SVA_CODE_OK, PAGE);
     mprotect(p, PAGE, PROT_READ);
     fill.pattern = ~OK_PATTERN;
-    between(t, "fill of a read-only page", &fill, SVA_CODE_INVALID, 0,
+    between(t, "fill of a read-only page", &fill, t->e->absent, 0,
             (uintptr_t)p);
     c = queue_do(&t->q, &sum);
     if (expect(t, "checksum of a read-only page", c, SVA_CODE_OK, PAGE) &&
@@ -109,9 +110,10 @@ static void permission(Test *t)
         fail(t, "a read-only page was written, or read wrong");
     }
     mprotect(p, PAGE, PROT_NONE);
-    between(t, "read of a page of no permission", &sum, SVA_CODE_INVALID, 0,
+    between(t, "read of a page of no permission", &sum, t->e->absent, 0,
             (uintptr_t)p);
     mprotect(p, PAGE, PROT_READ | PROT_WRITE);
+    settle(t, p, PAGE);
     expect(t, "fill", queue_do(&t->q, &fill), SVA_CODE_OK, PAGE);
     if (!failed(t) && !filled(p, PAGE, ~OK_PATTERN)) {
         fail(t, "a page that can be written again was not");

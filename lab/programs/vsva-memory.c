@@ -147,10 +147,12 @@ static void crossing(Test *t)
 static void kind(Test *t, const char *what, uint8_t *p, size_t len)
 {
     uint64_t pattern = random64(t);
-    Completion c = queue_do(&t->q, &(Desc) {
+    Completion c;
+
+    settle(t, p, len);
+    c = queue_do(&t->q, &(Desc) {
         .op = SVA_OP_FILL, .dst = p, .len = len, .pattern = pattern,
     });
-
     if (expect(t, what, c, SVA_CODE_OK, len) && !filled(p, len, pattern)) {
         fail(t, "%s: other bytes than the pattern's", what);
     }
@@ -288,6 +290,9 @@ static void faults(Test *t)
     unsigned n = 0;
     uint32_t crc = 0;
 
+    if (needs_faults(t)) {
+        return;
+    }
     while (!failed(t) && seen < t->faults) {
         unsigned i = n++ % (sizeof(rounds) / sizeof(rounds[0]));
         size_t len = rounds[i].pages * PAGE;

@@ -81,9 +81,13 @@ static void latency(Test *t)
 {
     static uint64_t fresh[SAMPLES], known[SAMPLES];
     uint64_t requests = SVA_COUNTERS + 8 * SVA_CNT_PAGE_REQUESTS;
-    uint8_t *p = untouched(t, SAMPLES * PAGE);
     uint64_t before, between;
+    uint8_t *p;
 
+    if (needs_faults(t)) {
+        return;
+    }
+    p = untouched(t, SAMPLES * PAGE);
     if (!p) {
         return;
     }

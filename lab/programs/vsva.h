@@ -69,7 +69,17 @@ void scribble(void *data, size_t len, uint64_t seed);
 bool scribbled(const void *data, size_t len, uint64_t seed);
 /* Byte i is byte i modulo 8 of the pattern, as the fill operation has it */
 bool filled(const void *data, size_t len, uint64_t pattern);
-/* Pages that nobody has touched; NULL and a failure when there are none */
+/*
+ * Pages that nobody has touched, or settled ones where the device cannot ask
+ * for them; NULL and a failure when there are none
+ */
 void *untouched(Test *t, size_t len);
+/*
+ * Unless the device can ask for pages: each of these is there, and has been
+ * written to, or the IOMMU would find it clean and therefore read-only
+ */
+void settle(const Test *t, void *p, size_t len);
+/* Returns true, and that is told, where the device cannot ask for pages */
+bool needs_faults(Test *t);
 
 #endif

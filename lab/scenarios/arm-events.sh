@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=sh
 #
-# title: Arm: translation faults of an assigned device are events of L2's SMMU
+# title: Arm: translation faults, with PASID and without, are events of L2's SMMU
 # arch: arm64
 # timeout: 150
 #
@@ -24,17 +24,17 @@ l1() {
     is "events that the host has lost" "$(counter events-lost)" 0
 }
 
-# event_of IOVA KIND: L2's kernel has told of it
+# event_of SSID IOVA KIND: L2's kernel has told of it
 event_of() {
-    dmesg | grep -A 1 "F_TRANSLATION client: $address sid: $sid ssid: 0x0 \
-iova: $1 " | grep -q "unpriv data $2 s1 "
+    dmesg | grep -A 1 "F_TRANSLATION client: $address sid: $sid ssid: $1 \
+iova: $2 " | grep -q "unpriv data $3 s1 "
 }
 
 # fault IOVA COMMAND KIND: the engine's simple block goes to where nothing is
 fault() {
     devmem "$bar" 64 "$1"
     devmem $((bar + 8)) 32 "$2"
-    wait_for 10 "an event of $address for the $3 at $1" event_of "$1" "$3"
+    wait_for 10 "an event of $address for the $3 at $1" event_of 0x0 "$1" "$3"
     # SVA_CODE_BUS
     is "result of the $3 at $1" $(($(devmem $((bar + 12)) 32))) 37
 }
@@ -54,4 +54,14 @@ l2() {
     sid=$(printf '0x%x' $((0x${bus%%:*} << 8 | 0x${slot%.*} << 3 | ${slot#*.})))
     fault 0xdead000 1 write
     fault 0x123456000 3 read
+    # A process' pointers to nothing: what the events name is its PASID
+    vsva --only nothing,fill >/tmp/vsva || fail "$(cat /tmp/vsva)"
+    cat /tmp/vsva
+    pasid=$(sed -n 's/.*"pasid":\([0-9]*\),.*/\1/p' /tmp/vsva)
+    hole=$(sed -n 's/.*"hole":"\([^"]*\)".*/\1/p' /tmp/vsva)
+    [ "$pasid" -gt 0 ] || fail "a process with PASID '$pasid'"
+    for kind in read write; do
+        wait_for 10 "an event of PASID $pasid for the $kind of $hole" \
+            event_of "$(printf '0x%x' "$pasid")" "$hole" $kind
+    done
 }
