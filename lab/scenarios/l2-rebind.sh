@@ -30,7 +30,7 @@ l1() {
 disk_round() {
     bind "$disk" nvme
     wait_for 10 "the disk" test -b /dev/nvme0n1
-    is "translation type" "$(translation_type "$disk")" 1
+    own_stage_1 "$disk"
     dd if=/dev/nvme0n1 of=/dev/null bs=128k 2>/dev/null &
     reader=$!
     reset_function "$disk"
@@ -55,7 +55,7 @@ l2() {
         pages_return "$pages"
         stage "round $round: the engine"
         # It forgets its queues, and what it has asked for, while it works
-        vsva --faults 100000 --only faults >/run/vsva &
+        vsva --faults 100000 --only faults,unmap >/run/vsva &
         worker=$!
         sleep 1
         reset_function "$engine"

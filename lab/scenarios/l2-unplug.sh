@@ -56,7 +56,7 @@ l2() {
         kill -KILL "$reader"
         wait_for 30 "the removal" gone
         wait_for 30 "the disk" test -b /dev/nvme0n1
-        is "translation type" "$(translation_type "$disk")" 1
+        own_stage_1 "$disk"
         is "checksum of the disk" "$(disk_sum)" "$lab_sum"
     done
 }
