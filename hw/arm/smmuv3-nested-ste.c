@@ -16,7 +16,7 @@
 #include "smmuv3-nested-internal.h"
 #include "trace.h"
 
-/* STE.S1Fmt and STE.S1DSS (5.2) */
+/* STE.S1Fmt and STE.S1DSS (5.2): both reserved values behave as 0 */
 #define S1FMT_LINEAR        0
 #define S1FMT_RESERVED      3
 #define S1DSS_TERMINATE     0
@@ -34,9 +34,10 @@
  */
 #define STE0_ALWAYS         0x000fffffffffffcfULL
 #define STE1_ALWAYS         0x00000000000000fcULL
-/* And those that concern streams with substreams: S1Fmt, S1CDMax; S1DSS */
-#define STE0_SUBSTREAMS     0xf800000000000030ULL
-#define STE1_SUBSTREAMS     0x0000000000000003ULL
+/* And those that concern streams with substreams */
+#define STE0_S1FMT          0x0000000000000030ULL
+#define STE0_S1CDMAX        0xf800000000000000ULL
+#define STE1_S1DSS          0x0000000000000003ULL
 #define STE1_S1STALLD       (1ULL << 27)
 #define STE1_EATS_FULL      (1ULL << 28)
 
@@ -66,17 +67,13 @@ static void smmuv3_nested_bad(SMMUv3NestedEntry *entry, const char *why)
 /* Why an STE with stage 1 is ILLEGAL (5.2.2); NULL: it is not */
 static const char *smmuv3_nested_illegal(const SMMUv3Nested *n, const STE *ste)
 {
-    uint8_t cdmax = STE_S1CDMAX(ste), fmt = STE_S1FMT(ste);
+    uint8_t cdmax = STE_S1CDMAX(ste);
 
     if (cdmax > n->feature[SMMUV3_NESTED_SSIDSIZE]) {
         return "STE has more substreams than IDR1.SSIDSIZE";
     }
-    if (cdmax && (fmt == S1FMT_RESERVED ||
-                  (fmt != S1FMT_LINEAR && !n->feature[SMMUV3_NESTED_CD2L]))) {
+    if (cdmax && STE_S1FMT(ste) && !n->feature[SMMUV3_NESTED_CD2L]) {
         return "STE has a format of the CD table that is not offered";
-    }
-    if (cdmax && STE_S1DSS(ste) == S1DSS_RESERVED) {
-        return "STE has a reserved S1DSS";
     }
     if (STE_S1STALLD(ste)) {
         return "STE has S1STALLD, but there are no stalls";
@@ -99,8 +96,13 @@ static void smmuv3_nested_stage1(const SMMUv3NestedDevice *ndev,
         return;
     }
     if (STE_S1CDMAX(ste)) {
-        mask0 |= STE0_SUBSTREAMS;
-        mask1 |= STE1_SUBSTREAMS;
+        mask0 |= STE0_S1CDMAX;
+        if (STE_S1FMT(ste) != S1FMT_RESERVED) {
+            mask0 |= STE0_S1FMT;
+        }
+        if (STE_S1DSS(ste) != S1DSS_RESERVED) {
+            mask1 |= STE1_S1DSS;
+        }
     }
     ste0 = ((uint64_t)ste->word[1] << 32 | ste->word[0]) & mask0;
     ste1 = ((uint64_t)ste->word[3] << 32 | ste->word[2]) & mask1;
@@ -278,7 +280,8 @@ bool smmuv3_nested_cd(const STE *ste, dma_addr_t *addr)
     uint64_t desc;
 
     *addr = STE_CTXPTR(ste);
-    if (!STE_S1CDMAX(ste) || STE_S1FMT(ste) == S1FMT_LINEAR) {
+    if (!STE_S1CDMAX(ste) || STE_S1FMT(ste) == S1FMT_LINEAR ||
+        STE_S1FMT(ste) == S1FMT_RESERVED) {
         return true;
     }
     if (dma_memory_read(&address_space_memory, *addr, &desc, sizeof(desc),
@@ -298,7 +301,8 @@ bool smmuv3_nested_substreams(SMMUv3State *s, const STE *ste,
         return false;
     }
     /* Interrupts are the only requests here, and are nobody's to be told of */
-    cfg->aborted = STE_S1DSS(ste) == S1DSS_TERMINATE;
+    cfg->aborted = STE_S1DSS(ste) == S1DSS_TERMINATE ||
+                   STE_S1DSS(ste) == S1DSS_RESERVED;
     cfg->bypassed = STE_S1DSS(ste) == S1DSS_BYPASS;
     return true;
 }

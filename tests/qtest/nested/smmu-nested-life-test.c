@@ -76,6 +76,8 @@ static void test_s1dss(void)
         { SMMU_S1DSS_TERMINATE, -1, -1 },
         { SMMU_S1DSS_BYPASS, -1, 0x10 },
         { SMMU_S1DSS_SSID0, 0x10, -1 },
+        /* Reserved, as TERMINATE */
+        { 3, -1, -1 },
     };
     SmmuCdTable cds;
     SmmuS1 s1;
@@ -93,6 +95,31 @@ static void test_s1dss(void)
         expect(&r, HOST_DEV0, IOVA, cases[i].iova);
         expect(&r, HOST_DEV0, DATA, cases[i].gpa);
     }
+    smmu_rig_stop(&r);
+}
+
+/* The reserved format of a CD table is linear */
+static void test_s1fmt(void)
+{
+    SmmuCdTable cds;
+    uint64_t slot;
+    SmmuS1 s1;
+    SmmuRig r;
+
+    smmu_rig_start_simple(&r, 1);
+    smmu_rig_enable(&r, 4);
+    smmu_rig_fill(&r, 0, 0x10);
+    s1 = smmu_rig_s1(&r, IOVA, 0);
+    smmu_cdtab_init(&cds, &r.mem, SMMU_S1FMT_LINEAR, 4);
+    smmu_cd_set(&cds, 0, &s1, ASID);
+    smmu_ste_set(&r.t, SID0, &(SmmuSte) {
+        .cfg = SMMU_STE_S1, .cds = &cds, .s1dss = SMMU_S1DSS_SSID0 });
+    slot = smmu_ste_entry(&r.t, SID0);
+    iommu_mem_write64(&r.mem, slot, iommu_mem_read64(&r.mem, slot) | 3 << 4);
+    smmu_queue_push(&r.cmdq, smmu_cfgi_ste(SID0, true));
+    smmu_rig_sync(&r);
+    expect(&r, HOST_DEV0, IOVA, 0x10);
+    g_assert_cmpuint(smmu_rig_event(&r, NULL), ==, 0);
     smmu_rig_stop(&r);
 }
 
@@ -368,6 +395,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/smmu-nested/life/substreams", test_substreams);
     qtest_add_func("/smmu-nested/life/s1dss", test_s1dss);
+    qtest_add_func("/smmu-nested/life/s1fmt", test_s1fmt);
     qtest_add_func("/smmu-nested/life/interrupt", test_interrupt);
     qtest_add_func("/smmu-nested/life/hot-plug", test_hot_plug);
     qtest_add_func("/smmu-nested/life/hot-plug-blocked",

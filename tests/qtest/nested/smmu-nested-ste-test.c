@@ -138,9 +138,8 @@ static void test_bad(void)
     expect_bad(&r, 6 << 1, 0);                  /* stage 2 */
     expect_bad(&r, 7 << 1, 0);                  /* both */
     expect_bad(&r, s1 | 5ULL << 59, 0);         /* S1CDMax */
-    expect_bad(&r, s1 | 4ULL << 59, 3);         /* S1DSS reserved */
     expect_bad(&r, s1 | 4ULL << 59 | 1 << 4, 2);    /* two-level CD table */
-    expect_bad(&r, s1 | 4ULL << 59 | 3 << 4, 2);    /* S1Fmt reserved */
+    expect_bad(&r, s1 | 4ULL << 59 | 3 << 4, 2);    /* or reserved */
     expect_bad(&r, s1, 1ULL << 27);             /* S1STALLD */
     expect_bad(&r, s1, 2ULL << 28);             /* EATS split-stage */
     /* None of them got as far as the host */
