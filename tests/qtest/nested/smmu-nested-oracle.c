@@ -359,11 +359,14 @@ static bool covers(const SmmuOracleCommand *cmd, const SmmuOracleEdit *e,
 /* 4.3.1, 4.3.2: an STE goes with everything that was reached through it */
 static bool names_stream(const SmmuOracleCommand *cmd, uint32_t sid)
 {
-    uint32_t mask = cmd->order == 31 ? UINT32_MAX : (2u << cmd->order) - 1;
-
-    return (cmd->op == SMMU_OP_CFGI_STE && cmd->sid == sid) ||
-           (cmd->op == SMMU_OP_CFGI_STE_RANGE &&
-            (cmd->sid & ~mask) == (sid & ~mask));
+    switch (cmd->op) {
+    case SMMU_OP_CFGI_STE:
+        return cmd->sid == sid;
+    case SMMU_OP_CFGI_STE_RANGE:
+        return !((uint64_t)(cmd->sid ^ sid) >> (cmd->order + 1));
+    default:
+        return false;
+    }
 }
 
 static bool changes_told(const SmmuOracle *o, const SmmuOracleChange *c,
