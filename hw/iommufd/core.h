@@ -232,6 +232,9 @@ static inline int iommufd_host_fd(const IOMMUFDHost *host)
 IOMMUFDHost *iommufd_host_get(IOMMUFDNested *n, HostIOMMUDeviceIOMMUFD *idev,
                               Error **errp);
 void iommufd_host_put(IOMMUFDHost *host);
+bool iommufd_nested_try_destroy(IOMMUFDHost *host, uint32_t id,
+                                const char *what, Error **errp);
+/* The same, when there is nobody to be told but the user */
 bool iommufd_nested_destroy(IOMMUFDHost *host, uint32_t id, const char *what);
 
 /* hwpt.c: get returns a user, to be put */

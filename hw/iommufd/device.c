@@ -79,18 +79,12 @@ static void device_free_vdevice(IOMMUFDNestedDevice *dev)
 /* The kernel has one vDEVICE for a device: no other before this one is gone */
 static bool device_free_stale_vdevice(IOMMUFDNestedDevice *dev, Error **errp)
 {
-    int ret;
-
     if (!dev->vdevice_stale) {
         return true;
     }
-    ret = iommufd_sys_destroy(iommufd_host_fd(dev->host), dev->vdevice_id);
-    trace_iommufd_nested_destroy(dev->n->config.name, "vDEVICE",
-                                 dev->vdevice_id, ret);
-    if (ret) {
-        dev->n->count.errors[IOMMUFD_ERR_DESTROY]++;
-        error_setg_errno(errp, -ret, "%s: cannot destroy vDEVICE %" PRIu32,
-                         iommufd_nested_device_name(dev), dev->vdevice_id);
+    if (!iommufd_nested_try_destroy(dev->host, dev->vdevice_id, "vDEVICE",
+                                    errp)) {
+        error_prepend(errp, "%s: ", iommufd_nested_device_name(dev));
         return false;
     }
     dev->vdevice_stale = false;

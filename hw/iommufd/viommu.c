@@ -18,18 +18,31 @@ IOMMUFDNestedList iommufd_nested_list =
  * Destroying can only fail if the books here are wrong or the kernel still
  * uses the object after a detach it refused; closing the iommufd frees it.
  */
-bool iommufd_nested_destroy(IOMMUFDHost *host, uint32_t id, const char *what)
+bool iommufd_nested_try_destroy(IOMMUFDHost *host, uint32_t id,
+                                const char *what, Error **errp)
 {
     int ret = iommufd_sys_destroy(iommufd_host_fd(host), id);
 
     trace_iommufd_nested_destroy(host->n->config.name, what, id, ret);
     if (ret) {
         host->n->count.errors[IOMMUFD_ERR_DESTROY]++;
-        error_report("%s: cannot destroy %s %" PRIu32 " of iommufd %d: %s",
-                     host->n->config.name, what, id, iommufd_host_fd(host),
-                     strerror(-ret));
+        error_setg_errno(errp, -ret,
+                         "%s: cannot destroy %s %" PRIu32 " of iommufd %d",
+                         host->n->config.name, what, id,
+                         iommufd_host_fd(host));
     }
     return !ret;
+}
+
+bool iommufd_nested_destroy(IOMMUFDHost *host, uint32_t id, const char *what)
+{
+    Error *err = NULL;
+
+    if (!iommufd_nested_try_destroy(host, id, what, &err)) {
+        error_report_err(err);
+        return false;
+    }
+    return true;
 }
 
 static void host_free(IOMMUFDHost *host)
