@@ -32,7 +32,9 @@ class Cpio:
     """The "newc" format; see the kernel's initramfs buffer format document"""
 
     def __init__(self, path):
-        self.out = open(path + '.new', 'wb')
+        # Another run may be at it
+        self.new = f'{path}.{os.getpid()}'
+        self.out = open(self.new, 'wb')
         self.path = path
         self.inode = 0
         self.known = set()
@@ -60,7 +62,7 @@ class Cpio:
     def close(self):
         self.entry('TRAILER!!!', 0)
         self.out.close()
-        os.rename(self.path + '.new', self.path)
+        os.rename(self.new, self.path)
 
 
 def run(*command):
