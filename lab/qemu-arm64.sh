@@ -4,8 +4,9 @@
 #   qemu-arm64.sh BUILD [JOBS [arm64]]
 #
 # The QEMU that runs in L1 on Arm: BUILD/lab/arm64/obj/qemu-system-aarch64, from
-# the source of the build tree.  Linked statically, KVM only, and with no
-# devices but those of the lab.
+# the source of the build tree.  Linked statically (the linker warns of functions
+# for users and host names, which are not used there), without PIE (its table of
+# addresses would be too large), and with no devices but those of the lab.
 
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd -P)
@@ -21,13 +22,13 @@ qemu_args() {
 --cross-prefix=$CROSS
 --cc=${CROSS}gcc --sysroot=$sysroot
 --static
+--disable-pie
 --target-list=aarch64-softmmu
 --with-devices-aarch64=nested-lab
 --without-default-features
 --without-default-devices
 --enable-system
 --enable-kvm
---disable-tcg
 --enable-fdt=system
 --disable-debug-info
 --disable-tools
