@@ -7,6 +7,8 @@ import re
 # A line of dmesg: facility and level, time, text
 LOGGED = re.compile(r'lab: kernel <(\d+)>\[ *[0-9.]+\] *(.*)')
 WARNING = 4
+# Of the conformance program, the kernel's selftests, and vsva
+TEST_FAILED = re.compile(r'not ok |\{"test":.*"ok":false')
 # Lines of a kernel's console that no scenario may cause unless it says so
 BAD = re.compile(
     r'WARNING: |BUG: |\bOops\b|Call Trace:|general protection|Kernel panic'
@@ -93,6 +95,8 @@ def judge(folder, allow):
                     suspect(level + ' kernel', text)
             elif line.startswith('lab: fail '):
                 problems.append(f'{level}: {line[len("lab: fail "):]}')
+            elif TEST_FAILED.match(line):
+                problems.append(f'{level}: {line}')
     story = read(folder, 'l1.story')
     if 'lab: exit 0' not in story:
         ends = [line for line in story if line.startswith('lab: exit ')]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=sh
 #
-# title: Arm: the same, L2 with UEFI and ACPI
+# title: Arm: L2 with UEFI and ACPI reads and writes an assigned NVMe disk
 # arch: arm64
 # timeout: 180
 

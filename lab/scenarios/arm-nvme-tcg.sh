@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=sh
 #
-# title: Arm: the same with a device tree, L2 under plain TCG
+# title: Arm: L2 under plain TCG reads and writes an assigned NVMe disk
 # arch: arm64
 # timeout: 480
 
