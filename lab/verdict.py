@@ -27,7 +27,9 @@ HARMLESS = [
         # An emulated clock on a machine that is busy
         r'tsc: Unable to calibrate|TSC calibration failed'
         r'|APIC timer disabled|Could not switch to high resolution'
-        r'|Clockevents: could not switch|APIC calibration not consistent',
+        r'|Clockevents: could not switch|APIC calibration not consistent'
+        # Read too late to be compared with another clock
+        r'|watchdog_print_freq_timeout: \d+ callbacks suppressed',
         # A kernel without networks
         r'ACPI: Failed to create genetlink family',
         # An interrupt of the firmware's time
