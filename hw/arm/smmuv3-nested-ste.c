@@ -16,7 +16,7 @@
 #include "smmuv3-nested-internal.h"
 #include "trace.h"
 
-/* STE.S1Fmt and STE.S1DSS (5.2): both reserved values behave as 0 */
+/* STE.S1Fmt and STE.S1DSS (5.2) */
 #define S1FMT_LINEAR        0
 #define S1FMT_RESERVED      3
 #define S1DSS_TERMINATE     0
@@ -34,10 +34,9 @@
  */
 #define STE0_ALWAYS         0x000fffffffffffcfULL
 #define STE1_ALWAYS         0x00000000000000fcULL
-/* And those that concern streams with substreams */
-#define STE0_S1FMT          0x0000000000000030ULL
+/* And, besides S1Fmt and S1DSS, those of streams with substreams */
+#define STE0_S1FMT_SHIFT    4
 #define STE0_S1CDMAX        0xf800000000000000ULL
-#define STE1_S1DSS          0x0000000000000003ULL
 #define STE1_S1STALLD       (1ULL << 27)
 #define STE1_EATS_FULL      (1ULL << 28)
 
@@ -62,6 +61,18 @@ static void smmuv3_nested_bad(SMMUv3NestedEntry *entry, const char *why)
     smmuv3_nested_block(entry, why);
     entry->event.type = SMMU_EVT_C_BAD_STE;
     entry->present = true;
+}
+
+/* The reserved values behave as 0 */
+static uint8_t smmuv3_nested_s1fmt(const STE *ste)
+{
+    return STE_S1FMT(ste) == S1FMT_RESERVED ? S1FMT_LINEAR : STE_S1FMT(ste);
+}
+
+static uint8_t smmuv3_nested_s1dss(const STE *ste)
+{
+    return STE_S1DSS(ste) == S1DSS_RESERVED ? S1DSS_TERMINATE :
+                                              STE_S1DSS(ste);
 }
 
 /* Why an STE with stage 1 is ILLEGAL (5.2.2); NULL: it is not */
@@ -89,23 +100,21 @@ static void smmuv3_nested_stage1(const SMMUv3NestedDevice *ndev,
 {
     const SMMUv3Nested *n = ndev->n;
     const char *why = smmuv3_nested_illegal(n, ste);
-    uint64_t mask0 = STE0_ALWAYS, mask1 = STE1_ALWAYS, ste0, ste1;
+    uint64_t ste0 = (uint64_t)ste->word[1] << 32 | ste->word[0];
+    uint64_t ste1 = (uint64_t)ste->word[3] << 32 | ste->word[2];
 
     if (why) {
         smmuv3_nested_bad(entry, why);
         return;
     }
+    ste1 &= STE1_ALWAYS;
     if (STE_S1CDMAX(ste)) {
-        mask0 |= STE0_S1CDMAX;
-        if (STE_S1FMT(ste) != S1FMT_RESERVED) {
-            mask0 |= STE0_S1FMT;
-        }
-        if (STE_S1DSS(ste) != S1DSS_RESERVED) {
-            mask1 |= STE1_S1DSS;
-        }
+        ste0 &= STE0_ALWAYS | STE0_S1CDMAX;
+        ste0 |= smmuv3_nested_s1fmt(ste) << STE0_S1FMT_SHIFT;
+        ste1 |= smmuv3_nested_s1dss(ste);
+    } else {
+        ste0 &= STE0_ALWAYS;
     }
-    ste0 = ((uint64_t)ste->word[1] << 32 | ste->word[0]) & mask0;
-    ste1 = ((uint64_t)ste->word[3] << 32 | ste->word[2]) & mask1;
     if (smmuv3_nested_host_stalls(&ndev->info)) {
         /* The guest has none: its CD.S is then ILLEGAL, as it expects */
         ste1 |= STE1_S1STALLD;
@@ -280,8 +289,7 @@ bool smmuv3_nested_cd(const STE *ste, dma_addr_t *addr)
     uint64_t desc;
 
     *addr = STE_CTXPTR(ste);
-    if (!STE_S1CDMAX(ste) || STE_S1FMT(ste) == S1FMT_LINEAR ||
-        STE_S1FMT(ste) == S1FMT_RESERVED) {
+    if (!STE_S1CDMAX(ste) || smmuv3_nested_s1fmt(ste) == S1FMT_LINEAR) {
         return true;
     }
     if (dma_memory_read(&address_space_memory, *addr, &desc, sizeof(desc),
@@ -301,8 +309,7 @@ bool smmuv3_nested_substreams(SMMUv3State *s, const STE *ste,
         return false;
     }
     /* Interrupts are the only requests here, and are nobody's to be told of */
-    cfg->aborted = STE_S1DSS(ste) == S1DSS_TERMINATE ||
-                   STE_S1DSS(ste) == S1DSS_RESERVED;
+    cfg->aborted = smmuv3_nested_s1dss(ste) == S1DSS_TERMINATE;
     cfg->bypassed = STE_S1DSS(ste) == S1DSS_BYPASS;
     return true;
 }
