@@ -8,6 +8,8 @@ L2_QEMU=qemu-system-x86_64
 L2_MACHINE=q35,kernel-irqchip=split
 # The deadline timer of the emulated SVM is late by seconds
 L2_CPU=host,tsc-deadline=off
+# The first stage has to have the levels of the tables of the CPU
+L2_TCG_CPU=max,la57=off
 L2_IOMMU=intel-iommu,nested=on
 L2_WORDS=no_timer_check
 # Hot-plug is left to the kernel's own driver

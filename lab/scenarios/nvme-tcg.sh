@@ -6,8 +6,7 @@
 
 l1() {
     L2_ACCEL=tcg
-    # The first stage has to have the levels of the tables of the CPU
-    L2_CPU=max,la57=off
+    L2_CPU=$L2_TCG_CPU
     address=$(function_of $NVME)
     bind "$address" vfio-pci
     l2_start "$address"
