@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # "make check-style": one TAP line per file and rule.
+#
+# What takes long, checkpatch and the compiler, runs side by side, and not again
+# on what has passed and has not changed: BUILD/style.json says what that is.
 
+import concurrent.futures
+import hashlib
 import json
 import os
 import re
@@ -36,6 +41,9 @@ class Tap:
     def __init__(self):
         self.lines = []
 
+    def skip(self, what, reason):
+        self.lines.append(f'ok {len(self.lines) + 1} - {what} # SKIP {reason}')
+
     def check(self, ok, what, detail=''):
         self.lines.append(('ok' if ok else 'not ok') +
                           f' {len(self.lines) + 1} - {what}')
@@ -46,11 +54,50 @@ class Tap:
         return '\n'.join(self.lines)
 
 
-def checkpatch(tap, top, build, name, is_patch):
+def digest(*parts):
+    """Of texts and of files' contents, each with its end"""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(f'{len(part)}:{part}'.encode())
+    return whole.hexdigest()
+
+
+class Programs:
+    """Programs whose silence is wanted, and what they were silent about"""
+
+    def __init__(self, build):
+        self.path = os.path.join(build, 'style.json')
+        self.jobs = []
+        try:
+            with open(self.path, encoding='utf-8') as known:
+                self.passed = json.load(known)
+        except (FileNotFoundError, ValueError):
+            self.passed = {}
+
+    def add(self, what, key, function, *args):
+        """@key: of all that @function's answer depends on"""
+        self.jobs.append((what, key, function, args))
+
+    def run(self, tap, jobs):
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            runs = [None if self.passed.get(what) == key
+                    else pool.submit(function, *args)
+                    for what, key, function, args in self.jobs]
+            details = [run.result() if run else '' for run in runs]
+        for (what, _, _, _), detail in zip(self.jobs, details):
+            tap.check(not detail, what, detail)
+        passed = {what: key for (what, key, _, _), detail
+                  in zip(self.jobs, details) if not detail}
+        with open(self.path + '.new', 'w', encoding='utf-8') as out:
+            json.dump(passed, out)
+        os.replace(self.path + '.new', self.path)
+
+
+def checkpatch(top, script, name):
+    """What it has to say, or nothing"""
     # By its relative name: rules differ below tests/
-    cmd = ['perl', os.path.join(build, 'src/scripts/checkpatch.pl'),
-           '--no-tree', '--no-signoff', '--quiet']
-    if not is_patch:
+    cmd = ['perl', script, '--no-tree', '--no-signoff', '--quiet']
+    if not name.endswith('.patch'):
         cmd.append('-f')
     run = subprocess.run(cmd + [name], cwd=top, stdout=subprocess.PIPE,
                          stderr=subprocess.STDOUT, text=True, check=False)
@@ -59,7 +106,7 @@ def checkpatch(tap, top, build, name, is_patch):
     found = [block for block in re.split(r'\n\n+', text)
              if re.match(r'(ERROR|WARNING):', block) and
              'MAINTAINERS' not in block]
-    tap.check(not found, f'checkpatch: {name}', '\n'.join(found))
+    return '\n'.join(found)
 
 
 def text_rules(tap, name, text):
@@ -93,12 +140,20 @@ def patch_rules(tap, name, text):
         tap.check(field in header, f'DEP-3 {field[:-1]}: {name}')
 
 
-def warnings(tap, top, build):
+def compiled(args, folder):
+    """What the compiler has to say with -Werror, or nothing"""
+    run = subprocess.run(args + ['-Werror', '-fsyntax-only'], cwd=folder,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         text=True, check=False)
+    return run.stdout if run.returncode else ''
+
+
+def warnings(tap, programs, top, build, headers):
     """Our files once more as the build compiles them, with -Werror"""
     path = os.path.join(build, 'obj', 'compile_commands.json')
     if not os.path.exists(path):
-        tap.lines.append(f'ok {len(tap.lines) + 1} - -Werror # SKIP nothing'
-                         ' is configured in ' + os.path.basename(build))
+        tap.skip('-Werror', 'nothing is configured in '
+                 + os.path.basename(build))
         return
     with open(path, encoding='utf-8') as data:
         commands = json.load(data)
@@ -111,26 +166,35 @@ def warnings(tap, top, build):
             continue
         args = shlex.split(entry['command'])
         out = args.index('-o')
+        name = args[out + 1]
         del args[out:out + 2]
-        run = subprocess.run(args + ['-Werror', '-fsyntax-only'],
-                             cwd=entry['directory'], stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True, check=False)
-        tap.check(run.returncode == 0,
-                  f'-Werror: {os.path.relpath(origin, top)}', run.stdout)
+        with open(origin, encoding='utf-8') as data:
+            key = digest(headers, ' '.join(args), data.read())
+        programs.add(f'-Werror: {os.path.relpath(origin, top)} as {name}', key,
+                     compiled, args, entry['directory'])
 
 
-def run(top, build):
+def run(top, build, jobs):
     tap = Tap()
+    programs = Programs(build)
+    script = os.path.join(build, 'src/scripts/checkpatch.pl')
+    with open(script, encoding='utf-8') as data:
+        rules = data.read()
+    # What a file of ours includes: other files of ours, the patched base
+    headers = ''
     for name in tracked(top):
         path = os.path.join(top, name)
         with open(path, encoding='utf-8', errors='replace') as data:
             text = data.read()
         text_rules(tap, name, text)
-        if name.endswith(('.c', '.h')):
-            checkpatch(tap, top, build, name, False)
-        elif name.endswith('.patch'):
-            checkpatch(tap, top, build, name, True)
+        if name.endswith('.patch'):
             patch_rules(tap, name, text)
+        if name.endswith(('.c', '.h', '.patch')):
+            programs.add(f'checkpatch: {name}', digest(rules, text),
+                         checkpatch, top, script, name)
+        if name.endswith(('.h', '.patch', '.json', 'trace-events')) or \
+           os.path.basename(name) in ('configure', 'series', 'meson.build'):
+            headers += digest(name, text)
     with open(os.path.join(top, 'patches/series'), encoding='utf-8') as data:
         series = {line.strip() for line in data
                   if line.strip() and not line.startswith('#')}
@@ -138,5 +202,6 @@ def run(top, build):
              if n.endswith('.patch')}
     tap.check(series == there, 'patches/series names the patches that are '
               'there', f'only one of both has: {sorted(series ^ there)}')
-    warnings(tap, top, build)
+    warnings(tap, programs, top, build, headers)
+    programs.run(tap, jobs)
     return tap.text()
