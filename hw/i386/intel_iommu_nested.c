@@ -184,6 +184,7 @@ void vtd_nested_reset(IntelIOMMUState *s)
     }
     n->stale = false;
     n->refused = false;
+    n->unconfirmed = false;
     n->told = false;
     g_hash_table_iter_init(&iter, n->devices);
     while (g_hash_table_iter_next(&iter, NULL, (void **)&vdev)) {

@@ -90,7 +90,7 @@ void vtd_nested_iotlb_reg(IntelIOMMUState *s, uint64_t iotlb);
  * @desc that the base does not know.
  *
  * Return: false: invalidation queue error at s->iq_head, which may have been
- * set back to an earlier descriptor that the host refused.
+ * set back to the first descriptor that no wait descriptor has confirmed.
  */
 bool vtd_nested_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
                            uint8_t *type);

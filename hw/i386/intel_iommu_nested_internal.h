@@ -74,6 +74,12 @@ struct VTDNested {
     /* The host refused an invalidation; what that concerns is blocked */
     bool refused;
     bool told;                  /* and the user knows */
+    /*
+     * Of the queue: the first descriptor that has been looked at and that no
+     * wait descriptor, page group response or end of the queue came behind
+     */
+    bool unconfirmed;
+    uint16_t first_unconfirmed; /* valid if @unconfirmed */
     /* Loaded state: tables are read when bus numbers are loaded as well */
     bool stale;
     Notifier machine_done;

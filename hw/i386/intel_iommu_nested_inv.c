@@ -8,8 +8,11 @@
  * invalidates, so device-TLB descriptors for assigned devices need nothing.
  *
  * If the host refuses something, the queue stops with an invalidation queue
- * error at the descriptor the refused entry came from (6.5.2.10), the core has
- * blocked what might be stale, and the guest may issue it again.
+ * error (6.5.2.10), the core has blocked what might be stale, and the guest may
+ * issue it again. The head then stands at the first descriptor that no wait
+ * descriptor has confirmed: descriptors before a wait are done in any order, so
+ * the guest knows of none of them, and Linux looks nowhere else for the error
+ * (qi_check_fault()). To do those once more that were done does no harm.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -89,31 +92,65 @@ static void vtd_nested_count(VTDNested *n, VTDNestedCommand command)
     iommufd_nested_count_command(n->core, command);
 }
 
-/* The queue stops at the descriptor that @fail came from */
-static bool vtd_nested_inv_failed(IntelIOMMUState *s, uint64_t index,
-                                  int host_errno, Error *err)
+/* Everything before s->iq_head is done, on the host as well */
+static void vtd_nested_inv_confirmed(VTDNested *n)
 {
+    n->unconfirmed = false;
+}
+
+/* The descriptor at s->iq_head is being looked at */
+static void vtd_nested_inv_begin(VTDNested *n)
+{
+    if (!n->unconfirmed) {
+        n->unconfirmed = true;
+        n->first_unconfirmed = n->s->iq_head;
+    }
+}
+
+/* The host has refused something: back to what nobody has confirmed */
+static bool vtd_nested_inv_stop(VTDNested *n)
+{
+    IntelIOMMUState *s = n->s;
     int shift = s->iq_dw ? VTD_IQH_QH_SHIFT_5 : VTD_IQH_QH_SHIFT_4;
 
-    trace_vtd_nested_inv_failed(index, s->iq_head, host_errno);
-    vtd_nested_tell(&s->nested->told, err);
-    s->nested->refused = true;
-    if (index < s->iq_size) {
-        s->iq_head = index;
-        stq_le_p(&s->csr[DMAR_IQH_REG], (index << shift) & VTD_IQH_QH_MASK);
+    n->refused = true;
+    if (n->unconfirmed) {
+        s->iq_head = n->first_unconfirmed;
+        stq_le_p(&s->csr[DMAR_IQH_REG],
+                 ((uint64_t)s->iq_head << shift) & VTD_IQH_QH_MASK);
     }
     return false;
 }
 
-bool vtd_nested_inv_flush(IntelIOMMUState *s)
+static bool vtd_nested_inv_failed(VTDNested *n,
+                                  const IOMMUFDNestedInvError *fail,
+                                  Error *err)
+{
+    trace_vtd_nested_inv_failed(fail->cookie, n->s->iq_head, fail->err);
+    vtd_nested_tell(&n->told, err);
+    return vtd_nested_inv_stop(n);
+}
+
+static bool vtd_nested_inv_send(VTDNested *n)
 {
     IOMMUFDNestedInvError fail = {};
     Error *err = NULL;
 
-    if (!s->nested || iommufd_nested_inv_flush(s->nested->core, &fail, &err)) {
+    return iommufd_nested_inv_flush(n->core, &fail, &err) ||
+           vtd_nested_inv_failed(n, &fail, err);
+}
+
+bool vtd_nested_inv_flush(IntelIOMMUState *s)
+{
+    VTDNested *n = s->nested;
+    bool ok;
+
+    if (!n) {
         return true;
     }
-    return vtd_nested_inv_failed(s, fail.cookie, fail.err, err);
+    ok = vtd_nested_inv_send(n);
+    vtd_nested_inv_confirmed(n);
+    return ok;
 }
 
 bool vtd_nested_inv_resume(IntelIOMMUState *s)
@@ -207,6 +244,7 @@ bool vtd_nested_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
     if (!n || !n->active) {
         return true;
     }
+    vtd_nested_inv_begin(n);
     switch (*type) {
     case VTD_INV_DESC_WAIT:
         vtd_nested_count(n, VTD_NESTED_CMD_WAIT);
@@ -217,7 +255,7 @@ bool vtd_nested_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
         if (s->ecap & VTD_ECAP_PDS) {
             desc->lo &= ~VTD_INV_DESC_WAIT_PD;
         }
-        return vtd_nested_inv_flush(s);
+        return vtd_nested_inv_send(n);
     case VTD_INV_DESC_DEVICE:
         if (!(desc->lo & VTD_INV_DESC_DEVICE_IOTLB_RSVD_LO) &&
             !(desc->hi & VTD_INV_DESC_DEVICE_IOTLB_RSVD_HI)) {
@@ -235,9 +273,10 @@ bool vtd_nested_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
     case VTD_INV_DESC_PGRESP:
         /*
          * A queue that is set back for a failed invalidation must not give
-         * the same response twice: what came before is done now.
+         * the same response twice: what came before is done now, and what
+         * comes behind does not set it back beyond.
          */
-        if (!vtd_nested_inv_flush(s)) {
+        if (!vtd_nested_inv_send(n)) {
             return false;
         }
         ours = vtd_nested_page_response(n, desc);
@@ -265,13 +304,17 @@ bool vtd_nested_inv_after(IntelIOMMUState *s, const VTDInvDesc *desc,
     if (!n || !n->active) {
         return true;
     }
+    if (type == VTD_INV_DESC_WAIT ||
+        VTD_INV_DESC_TYPE(desc->lo) == VTD_INV_DESC_PGRESP) {
+        vtd_nested_inv_confirmed(n);
+    }
     switch (type) {
     case VTD_INV_DESC_CC:
         vtd_nested_count(n, VTD_NESTED_CMD_CONTEXT);
-        return vtd_nested_context_inv(n, desc);
+        return vtd_nested_context_inv(n, desc) || vtd_nested_inv_stop(n);
     case VTD_INV_DESC_PC:
         vtd_nested_count(n, VTD_NESTED_CMD_PASID_CACHE);
-        return vtd_nested_pasid_cache_inv(n, desc);
+        return vtd_nested_pasid_cache_inv(n, desc) || vtd_nested_inv_stop(n);
     case VTD_INV_DESC_IOTLB:
         vtd_nested_count(n, VTD_NESTED_CMD_IOTLB);
         ok = vtd_nested_iotlb_inv(n, (desc->lo & VTD_INV_DESC_IOTLB_G) ==
@@ -286,7 +329,7 @@ bool vtd_nested_inv_after(IntelIOMMUState *s, const VTDInvDesc *desc,
     default:
         return true;
     }
-    return ok || vtd_nested_inv_failed(s, fail.cookie, fail.err, err);
+    return ok || vtd_nested_inv_failed(n, &fail, err);
 }
 
 /*

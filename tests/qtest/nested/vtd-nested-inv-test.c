@@ -299,10 +299,11 @@ static void test_interrupted(void)
 }
 
 /*
- * The host refuses entry @index of four: the queue stops at its descriptor,
- * with an error, and the wait descriptor is not completed. No DMA goes to an
- * old page. When the guest clears the error, what was blocked is attached anew
- * (with nothing in the host's caches), and the queue goes on from there.
+ * The host refuses entry @index of four: the queue stops with an error, the
+ * wait descriptor is not completed, and the head stands at the first of them:
+ * nobody has told the guest that any is done. No DMA goes to an old page. When
+ * the guest clears the error, what was blocked is attached anew (with nothing
+ * in the host's caches), and the queue goes on from there.
  */
 static void test_refused(gconstpointer opaque)
 {
@@ -323,7 +324,7 @@ static void test_refused(gconstpointer opaque)
 
     g_assert_false(vtd_queue_done(&r.q, ticket));
     g_assert_cmphex(vtd_rig_fsts(&r) & VTD_FSTS_IQE_BIT, ==, VTD_FSTS_IQE_BIT);
-    g_assert_cmpuint(vtd_rig_head(&r), ==, first + index);
+    g_assert_cmpuint(vtd_rig_head(&r), ==, first);
     for (unsigned i = 0; i < 4; i++) {
         iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA + i * 4096,
                                    false, 0, "blocked");
@@ -338,6 +339,112 @@ static void test_refused(gconstpointer opaque)
         expect_page(&r, i, 0x80 + i);
         iommufd_model_expect_data(r.m, HOST_DEV1, NULL, IOVA + i * 4096,
                                   0x80 + i, 16);
+    }
+    vtd_rig_stop(&r);
+}
+
+/*
+ * What Linux does to have @num descriptors done (qi_submit_sync() and
+ * qi_check_fault()): it looks at an error only if the head stands at the first
+ * of them, puts the wait descriptor in its place, and goes on.
+ *
+ * Return: false: there was an error, and it has been cleared
+ */
+static bool linux_submit(VtdRig *r, const VtdDesc *desc, unsigned num)
+{
+    unsigned index = r->q.tail / 32;
+    uint64_t wait_at, from;
+    uint32_t ticket;
+    VtdDesc wait;
+
+    for (unsigned i = 0; i < num; i++) {
+        vtd_queue_push(&r->q, desc[i]);
+    }
+    wait_at = r->q.tail;
+    ticket = vtd_queue_push_wait(&r->q);
+    vtd_queue_kick(&r->q, &r->regs);
+
+    /* It would look for ever, with interrupts off */
+    for (unsigned looks = 0; !vtd_queue_done(&r->q, ticket); looks++) {
+        g_assert_cmpuint(looks, <, 100);
+        if ((vtd_rig_fsts(r) & VTD_FSTS_IQE_BIT) && vtd_rig_head(r) == index) {
+            from = wait_at;
+            wait = vtd_queue_pop(&r->q, &from);
+            iommu_mem_write_qwords(&r->mem, r->q.base + index * 32, wait.qw, 4);
+            r->regs.write32(r->regs.opaque, VTD_REG_FSTS, VTD_FSTS_IQE_BIT);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Two page tables, and the host refuses what is for the second */
+static void test_linux_recovers(void)
+{
+    VtdRig r;
+    uint64_t s1[2];
+    VtdDesc desc[2];
+
+    vtd_rig_start_simple(&r, 2);
+    vtd_rig_enable(&r);
+    for (unsigned i = 0; i < 2; i++) {
+        vtd_rig_fill(&r, i, i + 1);
+        vtd_rig_fill(&r, 2 + i, 0x80 + i);
+        s1[i] = vtd_rig_s1(&r, IOVA, i);
+        vtd_rig_first_stage(&r, i ? RID1 : RID0, DID + i, s1[i]);
+        iommufd_model_expect_data(r.m, i ? HOST_DEV1 : HOST_DEV0, NULL, IOVA,
+                                  i + 1, 16);
+        desc[i] = vtd_inv_piotlb(DID + i, 0, IOVA, 0, true);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        vtd_s1_map(&r.mem, s1[i], 4, IOVA, DATA + (2 + i) * 4096, 4096, 12,
+                   VTD_S1_USER_RW);
+    }
+    iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
+                     "\"HWPT_INVALIDATE:2:errno=EIO\"}");
+    g_assert_false(linux_submit(&r, desc, 2));
+
+    /* The queue runs again, and nobody reads what is old */
+    g_assert_true(linux_submit(&r, desc, 2));
+    g_assert_cmphex(vtd_rig_fsts(&r) & VTD_FSTS_IQE_BIT, ==, 0);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x80, 16);
+    iommufd_model_expect_data(r.m, HOST_DEV1, NULL, IOVA, 0x81, 16);
+    vtd_rig_stop(&r);
+}
+
+/*
+ * Behind a wait descriptor that has been completed: the head goes back to the
+ * one after it, which is the first that the next submission has
+ */
+static void test_refused_behind_wait(void)
+{
+    VtdRig r;
+    uint32_t ticket[2];
+    unsigned first;
+    uint64_t s1 = start_mapped(&r, 1, 4);
+
+    for (unsigned i = 0; i < 4; i++) {
+        remap(&r, s1, i, 4);
+    }
+    vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA, 0, true));
+    ticket[0] = vtd_queue_push_wait(&r.q);
+    first = r.q.tail / 32;
+    for (unsigned i = 1; i < 4; i++) {
+        vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA + i * 4096, 0, true));
+    }
+    ticket[1] = vtd_queue_push_wait(&r.q);
+    iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
+                     "\"HWPT_INVALIDATE:2:errno=EIO:partial=1\"}");
+    vtd_queue_kick(&r.q, &r.regs);
+
+    g_assert_true(vtd_queue_done(&r.q, ticket[0]));
+    g_assert_false(vtd_queue_done(&r.q, ticket[1]));
+    g_assert_cmphex(vtd_rig_fsts(&r) & VTD_FSTS_IQE_BIT, ==, VTD_FSTS_IQE_BIT);
+    g_assert_cmpuint(vtd_rig_head(&r), ==, first);
+    r.regs.write32(r.regs.opaque, VTD_REG_FSTS, VTD_FSTS_IQE_BIT);
+    g_assert_true(vtd_queue_done(&r.q, ticket[1]));
+    for (unsigned i = 0; i < 4; i++) {
+        expect_page(&r, i, 0x80 + i);
     }
     vtd_rig_stop(&r);
 }
@@ -364,5 +471,8 @@ int main(int argc, char **argv)
 
         qtest_add_data_func(path, GUINT_TO_POINTER(i), test_refused);
     }
+    qtest_add_func("/vtd-nested/inv/refused/linux", test_linux_recovers);
+    qtest_add_func("/vtd-nested/inv/refused/behind-wait",
+                   test_refused_behind_wait);
     return g_test_run();
 }

@@ -107,6 +107,47 @@ static void test_strange_responses(void)
     pri_stop(&p);
 }
 
+/*
+ * The host refuses an invalidation behind a response: the queue goes back no
+ * further than to the response, which must not be given twice
+ */
+static void test_refused_behind(void)
+{
+    PageRequest req;
+    uint32_t ticket;
+    unsigned first;
+    PriRig p;
+    int index;
+
+    pri_start(&p);
+    index = pri_miss(&p, true, IOVA);
+    req = pri_next(&p);
+    pri_map(&p, IOVA, 0x45);
+
+    vtd_queue_push(&p.v.q, vtd_inv_piotlb(PRI_DID, PRI_PASID, IOVA, 0, true));
+    vtd_queue_push(&p.v.q, vtd_page_response(req.rid, req.has_pasid, req.pasid,
+                                             req.index, VTD_PRG_SUCCESS));
+    first = p.v.q.tail / 32;
+    for (unsigned i = 1; i < 3; i++) {
+        vtd_queue_push(&p.v.q, vtd_inv_piotlb(PRI_DID, PRI_PASID,
+                                              IOVA + i * 4096, 0, true));
+    }
+    ticket = vtd_queue_push_wait(&p.v.q);
+    iommufd_model_do(p.v.m, "{\"cmd\":\"fault\",\"on\":"
+                     "\"HWPT_INVALIDATE:2:errno=EIO:partial=1\"}");
+    vtd_queue_kick(&p.v.q, &p.v.regs);
+    g_assert_cmpint(pri_outcome(&p, index), ==, 0x45);
+    g_assert_false(vtd_queue_done(&p.v.q, ticket));
+    g_assert_cmphex(vtd_rig_fsts(&p.v) & VTD_FSTS_IQE_BIT, !=, 0);
+    g_assert_cmpuint(vtd_rig_head(&p.v), ==, first);
+
+    p.v.regs.write32(p.v.regs.opaque, VTD_REG_FSTS, VTD_FSTS_IQE_BIT);
+    g_assert_true(vtd_queue_done(&p.v.q, ticket));
+    g_assert_cmpuint(iommufd_model_journal(p.v.m, "\"ev\":\"prg-response\""),
+                     ==, 1);
+    pri_stop(&p);
+}
+
 /* A queue without room: overflow, and the device is told to try again */
 static void test_overflow(void)
 {
@@ -284,6 +325,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/pri/group", test_group);
     qtest_add_func("/vtd-nested/pri/strange-responses",
                    test_strange_responses);
+    qtest_add_func("/vtd-nested/pri/refused-behind", test_refused_behind);
     qtest_add_func("/vtd-nested/pri/overflow", test_overflow);
     qtest_add_func("/vtd-nested/pri/too-large", test_too_large);
     qtest_add_func("/vtd-nested/pri/wrap", test_wrap);
