@@ -20,6 +20,13 @@
 #include "smmuv3-nested-internal.h"
 #include "trace.h"
 
+/*
+ * Commands in one call. The kernel copies them into one piece of memory, which
+ * a fragmented host may not have if it is large; these are 16 KiB. It issues
+ * them in blocks of 63, each with a CMD_SYNC of its own.
+ */
+#define PIECE (16 * 63)
+
 /* Events the host keeps while the main loop is busy elsewhere */
 #define EVENT_DEPTH 256
 
@@ -148,6 +155,7 @@ bool smmuv3_nested_realize(SMMUv3State *s, Error **errp)
         .name = name,
         .inv_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
         .inv_len = sizeof(struct iommu_viommu_arm_smmuv3_invalidate),
+        .inv_piece = PIECE,
         .viommu_type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
         .vdevice = true,
         .veventq_type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,

@@ -141,11 +141,12 @@ static void target_append(IOMMUFDTarget *t, const void *entry, uint64_t seq,
 }
 
 /*
- * The first @total entries of @t once.
+ * Entries of @t from @first on once, in one call unless it is interrupted.
  *
- * Return: 0, or a negative errno with *@done entries done.
+ * Return: 0, or a negative errno with *@done of the @total done.
  */
-static int target_send_some(IOMMUFDTarget *t, uint32_t total, uint32_t *done)
+static int target_send_once(IOMMUFDTarget *t, uint32_t first, uint32_t total,
+                            uint32_t *done)
 {
     IOMMUFDNested *n = t->host->n;
     unsigned stalled = 0;
@@ -157,7 +158,7 @@ static int target_send_some(IOMMUFDTarget *t, uint32_t total, uint32_t *done)
         int ret = iommufd_sys_invalidate(iommufd_host_fd(t->host),
                                          target_id(t), n->config.inv_type,
                                          n->config.inv_len, &num,
-                                         target_entry(t, *done));
+                                         target_entry(t, first + *done));
 
         /*
          * An error that the kernel finds before it looks at the entries
@@ -186,31 +187,47 @@ static int target_send_some(IOMMUFDTarget *t, uint32_t total, uint32_t *done)
     return 0;
 }
 
+/* The same, as often as the host has to be told */
+static int target_send_piece(IOMMUFDTarget *t, uint32_t first, uint32_t total,
+                             uint32_t *done)
+{
+    int ret = target_send_once(t, first, total, done);
+
+    if (!ret && t->host->repeat) {
+        ret = target_send_once(t, first, total, done);
+    }
+    return ret;
+}
+
 /*
- * All of @t once.
+ * All of @t, in pieces.
  *
  * A vIOMMU's entries are checked one by one and issued in blocks. When the
  * kernel refuses one with EIO, those of its block before it count as done but
- * were not issued (arm_vsmmu_cache_invalidate()): they go again by themselves.
+ * were not issued (arm_vsmmu_cache_invalidate()): what its piece has before
+ * it goes again by itself. The pieces before that have been issued.
  *
- * Return: as for target_send_some().
+ * Return: as for target_send_once().
  */
 static int target_send(IOMMUFDTarget *t, uint32_t *done)
 {
-    int ret = target_send_some(t, t->num, done);
-    uint32_t total = *done;
+    uint32_t first = 0, some;
+    int ret, err;
 
-    if (ret != -EIO || t->hwpt || !total) {
-        return ret;
-    }
-    for (int i = 0; i <= t->host->repeat; i++) {
-        int err = target_send_some(t, total, done);
+    do {
+        uint32_t num = MIN(t->num - first, t->host->n->config.inv_piece);
 
-        if (err) {
-            /* Nothing is known any more of what has been issued */
-            return err == -EIO ? -EPROTO : err;
+        ret = target_send_piece(t, first, num, &some);
+        if (ret == -EIO && !t->hwpt && some) {
+            err = target_send_piece(t, first, some, &some);
+            if (err) {
+                /* Nothing is known any more of what has been issued */
+                ret = err == -EIO ? -EPROTO : err;
+            }
         }
-    }
+        first += some;
+    } while (!ret && first < t->num);
+    *done = first;
     return ret;
 }
 
@@ -248,9 +265,6 @@ static bool target_flush(IOMMUFDTarget *t, uint64_t *seq,
     uint32_t done;
     int ret = target_send(t, &done);
 
-    if (!ret && host->repeat) {
-        ret = target_send(t, &done);
-    }
     if (ret) {
         target_failed(t, done, ret, seq, fail, errp);
     }

@@ -148,6 +148,7 @@ IOMMUFDNested *iommufd_nested_new(const IOMMUFDNestedConfig *config,
     c->max_hwpts = or_default(c->max_hwpts, IOMMUFD_NESTED_HWPTS);
     c->max_pasids = or_default(c->max_pasids, IOMMUFD_NESTED_PASIDS);
     c->max_batch = or_default(c->max_batch, IOMMUFD_NESTED_BATCH);
+    c->inv_piece = or_default(c->inv_piece, UINT32_MAX);
     c->max_groups = or_default(c->max_groups, IOMMUFD_NESTED_GROUPS);
     c->group_ms = or_default(c->group_ms, IOMMUFD_NESTED_GROUP_MS);
 

@@ -245,6 +245,9 @@ typedef struct IOMMUFDNestedOps {
  * @name: for messages and queries, e.g. the QOM path; copied
  * @inv_type: enum iommu_hwpt_invalidate_data_type of every entry
  * @inv_len: bytes of an entry, at most IOMMUFD_NESTED_ENTRY_MAX
+ * @inv_piece: entries in one call at most; 0: any number. For hosts that copy
+ *             what they are given into one piece of memory (SMMUv3); if they
+ *             also work in blocks, a multiple of these.
  * @viommu_type: enum iommu_viommu_type: each host instance gets a vIOMMU, and
  *               stage-1 HWPTs are made below it. 0: HWPTs below the parent.
  * @vdevice: a device needs a vDEVICE with its label before a stage-1 HWPT
@@ -265,6 +268,7 @@ typedef struct IOMMUFDNestedConfig {
     const char *name;
     uint32_t inv_type;
     uint32_t inv_len;
+    uint32_t inv_piece;
     uint32_t viommu_type;
     bool vdevice;
     uint32_t veventq_type;
@@ -559,9 +563,9 @@ typedef struct IOMMUFDNestedInvError {
 /*
  * Entries are queued, and reach the host at the guest's synchronisation point
  * through iommufd_nested_inv_flush(): one IOMMU_HWPT_INVALIDATE for each
- * target, entries of a target in the order they were queued. A target is a
- * stage-1 HWPT or a host vIOMMU. When max_batch entries wait, counted for
- * each target they go to, queueing flushes everything early.
+ * target and each inv_piece entries of it, in the order they were queued. A
+ * target is a stage-1 HWPT or a host vIOMMU. When max_batch entries wait,
+ * counted for each target they go to, queueing flushes everything early.
  *
  * @entry is inv_len bytes and copied; @cookie comes back in
  * IOMMUFDNestedInvError, e.g. the index in the guest's queue. An append

@@ -385,6 +385,29 @@ static void unreadable(void)
     EQ(0, nr);
 }
 
+/*
+ * kzalloc_objs(): an array that the kernel has no memory for in one piece is
+ * refused as a whole, and entry_num stays as it was. 8 MiB is too much for any
+ * kernel with 4 KiB pages. Only for the model: the kernel warns as well.
+ */
+static void too_large(void)
+{
+    SmmuVm vm;
+    uint32_t nr = CT_INVALIDATE_MAX_ENTRIES;
+    struct iommu_viommu_arm_smmuv3_invalidate *raw =
+        ct_mem((size_t)nr * sizeof(*raw));
+
+    if (!smmu_vm_vdevice(&vm, CT_NEST)) {
+        return;
+    }
+    for (unsigned i = 0; i < nr; i++) {
+        raw[i].cmd[0] = htole64(CMD_TLBI_NH_ALL);
+    }
+    RET(-ENOMEM, ct_invalidate(vm.b.iommufd, vm.viommu, TYPE, raw,
+                               sizeof(*raw), &nr));
+    EQ(CT_INVALIDATE_MAX_ENTRIES, nr);
+}
+
 static const CtScenario scenarios[] = {
     { "arguments", arguments, NEEDS },
     { "length of an entry", entry_length, NEEDS },
@@ -398,6 +421,7 @@ static const CtScenario scenarios[] = {
     { "partial completion", partial, NEEDS },
     { "many commands", many, NEEDS },
     { "an array that cannot be read to its end", unreadable, NEEDS },
+    { "an array too large to be copied", too_large, NEEDS | CT_MODEL },
 };
 
 CT_GROUP(ct_group_inval_smmu, "invalidate-smmuv3");

@@ -41,8 +41,11 @@ typedef struct DeviceExtra {
     bool group_given, reserved_given;
 } DeviceExtra;
 
+/* KMALLOC_MAX_SIZE with pages of 4 KiB */
+#define KMALLOC_MAX_SIZE (4u << 20)
+
 MdlConfig mdl_config;
-MdlHost mdl_host;
+MdlHost mdl_host = { .max_kmalloc = KMALLOC_MAX_SIZE };
 
 static DeviceExtra extra[MDL_MAX_DEVICES];
 static bool cap_given[MDL_MAX_IOMMUS];
@@ -194,6 +197,9 @@ static void key_host(Parser *p, const char *key, const char *value)
         }
     } else if (!strcmp(key, "kernel")) {
         kernel_features(p, key, value);
+    } else if (!strcmp(key, "max-kmalloc")) {
+        mdl_host.max_kmalloc = number(p, key, value, MDL_PAGE_SIZE,
+                                      KMALLOC_MAX_SIZE);
     } else {
         unknown(p, key, value);
     }

@@ -568,6 +568,9 @@ static int invalidate_smmuv3(MdlCmd *cmd, MdlViommu *viommu, uint32_t *done)
     uint32_t i, issued = 0, limit = arg->entry_num;
     int ret;
 
+    if ((uint64_t)arg->entry_num * sizeof(inv) > mdl_host.max_kmalloc) {
+        return -ENOMEM;
+    }
     if (!arg->entry_num ||
         arg->data_type != IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3) {
         return -EINVAL;
@@ -640,7 +643,10 @@ int mdl_cmd_hwpt_invalidate(MdlCmd *cmd)
     mdl_cmd_note(cmd, "\"id\":%u,\"data_type\":%u,\"entry_num\":%u",
                  arg->hwpt_id, arg->data_type, arg->entry_num);
     ret = invalidate(cmd, &done);
-    arg->entry_num = done;
+    /* Without memory for a copy of the array the number stays as it was */
+    if (ret != -ENOMEM || cmd->limit >= 0) {
+        arg->entry_num = done;
+    }
     cmd->entries = done;
     mdl_cmd_note(cmd, "\"entries\":%u", done);
     return mdl_cmd_respond(cmd) ? -EFAULT : ret;

@@ -64,6 +64,7 @@ typedef struct MdlHost {
     MdlArch arch;
     uint32_t absent;
     bool amd_nested;                    /* newer than 7.3, see config.c */
+    uint64_t max_kmalloc;               /* bytes it can allocate in one piece */
     MdlIommu iommu[MDL_MAX_IOMMUS];
     MdlDevice *device[MDL_MAX_DEVICES];
     unsigned nr_devices;

@@ -12,6 +12,8 @@
 
 /* The kernel checks and issues that many commands at a time */
 #define BLOCK   63
+/* One call has that many */
+#define PIECE   (16 * BLOCK)
 
 #define EMULATED "-device virtio-rng-pci,bus=pcie.0,addr=0x10 "
 #define SID_EMULATED 0x80
@@ -21,15 +23,21 @@ static void expect(SmmuRig *r, const char *dev, int value)
     g_assert_cmpint(smmu_rig_peek(r, dev, NULL, IOVA), ==, value);
 }
 
-/* Between two CMD_SYNCs everything is one call, however much it is */
+/*
+ * Between two CMD_SYNCs everything is one call, unless it is more than the
+ * host has memory for
+ */
 static void test_batch(void)
 {
-    static const unsigned sizes[] = { 1, 64, 1024 };
+    g_autofree char *devices = smmu_rig_host(4, "", "");
+    g_autofree char *host = g_strdup_printf("%s[host]\nmax-kmalloc=%u\n",
+                                            devices, PIECE * 16);
+    static const unsigned sizes[] = { 1, 64, PIECE, PIECE + 1, 2000 };
     uint64_t calls, entries;
     SmmuS1 s1;
     SmmuRig r;
 
-    smmu_rig_start_simple(&r, 4);
+    smmu_rig_start(&r, host, "nested=on", 4, "");
     smmu_rig_enable(&r, 4);
     smmu_rig_fill(&r, 0, 0x10);
     smmu_rig_fill(&r, 1, 0x11);
@@ -52,7 +60,8 @@ static void test_batch(void)
         }
         smmu_queue_push(&r.cmdq, smmu_tlbi_va(ASID, IOVA, true));
         smmu_rig_sync(&r);
-        g_assert_cmpuint(smmu_rig_ioctls(&r) - calls, ==, 1);
+        g_assert_cmpuint(smmu_rig_ioctls(&r) - calls, ==,
+                         DIV_ROUND_UP(sizes[i], PIECE));
         g_assert_cmpuint(smmu_rig_entries(&r) - entries, ==, sizes[i]);
         expect(&r, HOST_DEV0, page ? 0x11 : 0x10);
     }
@@ -249,6 +258,9 @@ static void test_refused(void)
     refuse(BLOCK + 1, BLOCK);
     refuse(3 * BLOCK, BLOCK + 2);
     refuse(3 * BLOCK, 3 * BLOCK - 1);
+    refuse(PIECE + 10, PIECE - 1);
+    refuse(PIECE + 10, PIECE);
+    refuse(PIECE + 3 * BLOCK, PIECE + BLOCK + 2);
 }
 
 /* Commands that the advertised features rule out */

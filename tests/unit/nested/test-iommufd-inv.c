@@ -68,6 +68,9 @@ typedef struct Test {
     IOMMUFDNestedDevice *dev[DEVICES];
 } Test;
 
+/* Entries in one call, of tests that say so */
+static uint32_t piece;
+
 /* All devices behind one host instance, or with @hosts each behind its own */
 static void setup(Test *t, uint32_t viommu_type, uint32_t max_batch,
                   bool hosts)
@@ -75,6 +78,7 @@ static void setup(Test *t, uint32_t viommu_type, uint32_t max_batch,
     IOMMUFDNestedConfig config = {
         .name = "viommu0",
         .inv_len = FAKE_ENTRY_LEN,
+        .inv_piece = piece,
         .viommu_type = viommu_type,
         .max_batch = max_batch,
     };
@@ -561,6 +565,86 @@ static void test_again_twice(void)
     teardown(&t);
 }
 
+static void queue_ranges(Test *t, unsigned num)
+{
+    for (uint32_t i = 0; i < num; i++) {
+        uint64_t e = RANGE(2 * i, 2 * i);
+
+        g_assert_true(iommufd_nested_inv_device(t->dev[0], &e, i, NULL,
+                                                &error_abort));
+    }
+}
+
+static void expect_ranges(unsigned from, unsigned first, unsigned num)
+{
+    for (uint32_t i = 0; i < num; i++) {
+        g_assert_cmphex(fake.sent[from + i].entry, ==,
+                        RANGE(2 * (first + i), 2 * (first + i)));
+    }
+}
+
+/* No call has more entries than the host takes; nothing else changes */
+static void test_pieces(void)
+{
+    static const int errs[] = { -EIO, -ETIMEDOUT };
+    IOMMUFDNestedInvError fail;
+    Test t;
+
+    piece = 3;
+    setup(&t, IOMMU_VIOMMU_TYPE_ARM_SMMUV3, 0, true);
+    bind_stage1(&t, 0, RID, 0x1000, 1, 0);
+    queue_ranges(&t, 8);
+    script(3, 0);
+    script(1, -EINTR);
+    flush_ok(&t);
+    g_assert_cmpuint(ioctls(), ==, 4);
+    g_assert_cmpuint(fake.num_sent, ==, 8);
+    expect_ranges(0, 0, 8);
+    g_assert_cmpuint(t.n->count.inv_largest, ==, 3);
+
+    for (unsigned at = 3; at < 6; at++) {
+        /* Refused in the second piece: what that has before it goes again */
+        fake.num_sent = 0;
+        queue_ranges(&t, 8);
+        script(3, 0);
+        script(at - 3, -EIO);
+        g_assert_false(iommufd_nested_inv_flush(t.n, &fail, NULL));
+        g_assert_cmpuint(fail.cookie, ==, at);
+        g_assert_cmpuint(fail.done, ==, at);
+        g_assert_cmpuint(blocked, ==, 0);
+        g_assert_cmpuint(ioctls(), ==, at == 3 ? 2 : 3);
+        g_assert_cmpuint(fake.num_sent, ==, at + at - 3);
+        expect_ranges(0, 0, at);
+        expect_ranges(at, 3, at - 3);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(errs); i++) {
+        /* And cannot be had again */
+        queue_ranges(&t, 8);
+        script(3, 0);
+        script(2, -EIO);
+        script(1, errs[i]);
+        g_assert_false(iommufd_nested_inv_flush(t.n, &fail, NULL));
+        g_assert_cmpuint(fail.cookie, ==, 4);
+        g_assert_cmpuint(blocked, ==, 1);
+        g_assert_cmpuint(ioctls(), ==, 3);
+        blocked = 0;
+        bind_stage1(&t, 0, RID, 0x1000, 1, 0);
+    }
+    /* With the erratum: each twice, one behind the other */
+    iommufd_nested_inv_repeat(t.dev[0]);
+    fake.num_sent = 0;
+    queue_ranges(&t, 4);
+    flush_ok(&t);
+    g_assert_cmpuint(ioctls(), ==, 4);
+    g_assert_cmpuint(fake.num_sent, ==, 8);
+    expect_ranges(0, 0, 3);
+    expect_ranges(3, 0, 3);
+    expect_ranges(6, 3, 1);
+    expect_ranges(7, 3, 1);
+    teardown(&t);
+    piece = 0;
+}
+
 /* A HWPT that cannot be detached is invalidated under the name it had */
 static void test_stuck(gconstpointer opaque)
 {
@@ -636,6 +720,7 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/inv/viommu", test_viommu);
     g_test_add_func("/iommufd/inv/again-fails", test_again_fails);
     g_test_add_func("/iommufd/inv/again-twice", test_again_twice);
+    g_test_add_func("/iommufd/inv/pieces", test_pieces);
     g_test_add_data_func("/iommufd/inv/stuck/pasid", NULL, test_stuck);
     g_test_add_data_func("/iommufd/inv/stuck/rid", "", test_stuck);
     g_test_add_data_func("/iommufd/inv/many/1", GUINT_TO_POINTER(1),
