@@ -24,7 +24,7 @@ l1() {
         stage "round $round"
         bind "$disk" vfio-pci
         bind "$engine" vfio-pci
-        iommufd-conformance --require nest,pri,pasid --only 1,2,3
+        iommufd-conformance --require nest,pri,pasid --only abi,lifetime
         reset_function "$disk"
         reset_function "$engine"
         bind "$disk" nvme

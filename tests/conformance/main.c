@@ -96,22 +96,42 @@ static unsigned count_scenarios(void)
     return n;
 }
 
+/* @word: a number, a group, or "GROUP: NAME" as --list has it */
+static bool named(const char *word, unsigned n, const CtGroup *group,
+                  const CtScenario *s)
+{
+    size_t len = strlen(group->name);
+    unsigned number;
+    char rest;
+
+    if (sscanf(word, "%u%c", &number, &rest) == 1) {
+        return number == n;
+    }
+    return !strncmp(word, group->name, len) &&
+           (!word[len] || (!strncmp(word + len, ": ", 2) &&
+                           !strcmp(word + len + 2, s->name)));
+}
+
 static bool *parse_only(char *list)
 {
-    unsigned total = count_scenarios();
-    bool *only = calloc(total + 1, sizeof(*only));
+    bool *only = calloc(count_scenarios() + 1, sizeof(*only));
 
     for (char *w = strtok(list, ","); w; w = strtok(NULL, ",")) {
-        unsigned n;
-        char rest;
+        unsigned n = 1, found = 0;
 
-        if (!only || sscanf(w, "%u%c", &n, &rest) != 1 || n < 1 ||
-            n > total) {
-            fprintf(stderr, "conformance: --only: '%s' is not in 1..%u\n", w,
-                    total);
+        for (unsigned g = 0; only && g < ARRAY_LEN(groups); g++) {
+            for (unsigned i = 0; i < groups[g]->nr; i++, n++) {
+                if (named(w, n, groups[g], &groups[g]->scenario[i])) {
+                    only[n] = true;
+                    found++;
+                }
+            }
+        }
+        if (!found) {
+            fprintf(stderr, "conformance: --only: no scenario '%s' (see "
+                    "--list)\n", w);
             exit(2);
         }
-        only[n] = true;
     }
     return only;
 }
@@ -190,7 +210,7 @@ static bool set_flavour(const char *flavour)
 static void usage(FILE *out)
 {
     fprintf(out,
-            "usage: iommufd-conformance [--list] [--only N,M] [--model]\n"
+            "usage: iommufd-conformance [--list] [--only N|GROUP|'GROUP: NAME',...] [--model]\n"
             "         [--device BDF|/dev/vfio/devices/vfioN]...\n"
             "         [--flavour vtd|smmuv3|auto] [--require WORD,...]\n"
             "words of --require:");
