@@ -108,6 +108,42 @@ static bool attached(CtBound *b)
            RET(0, ct_attach(b, ct_ioas(b->iommufd)));
 }
 
+/*
+ * A blocked device gets no vector where the IOMMU translates MSIs; one that was
+ * made while it was not is kept, and made again without the IOMMU's doing.
+ */
+static void blocked(void)
+{
+    bool translated = ct.have & CT_SMMUV3;
+    CtBound b;
+    uint32_t ioas;
+    int32_t fds[2];
+
+    if (!ct_bound_new(&b, CT_MSIX)) {
+        return;
+    }
+    ioas = ct_ioas(b.iommufd);
+    fds[0] = new_eventfd();
+    fds[1] = new_eventfd();
+    RET(translated ? -ENOSPC : 0,
+        set_irqs(&b, EVENTFD, MSIX, 0, 2, fds, 2));
+    if (translated) {
+        RET(-EINVAL, set_irqs(&b, NONE, MSIX, 0, 1, NULL, 0));
+    }
+    RET(0, ct_attach(&b, ioas));
+    RET(0, set_irqs(&b, EVENTFD, MSIX, 0, 2, fds, 2));
+    RET(0, ct_detach(&b));
+    RET(0, set_irqs(&b, EVENTFD, MSIX, 0, 1, (int32_t[]) { -1 }, 1));
+    RET(0, set_irqs(&b, EVENTFD, MSIX, 0, 1, fds, 1));
+    RET(0, set_irqs(&b, NONE, MSIX, 0, 2, NULL, 0));
+    EQ(POLLIN, ct_poll(fds[0], POLLIN, 1000));
+    EQ(POLLIN, ct_poll(fds[1], POLLIN, 1000));
+    /* Of all that are disabled, none is left */
+    RET(0, set_irqs(&b, NONE, MSIX, 0, 0, NULL, 0));
+    RET(translated ? -ENOSPC : 0,
+        set_irqs(&b, EVENTFD, MSIX, 0, 2, fds, 2));
+}
+
 /* vfio_set_irqs_validate_and_prepare() */
 static void set_arguments(void)
 {
@@ -215,7 +251,7 @@ static void device_irq(void)
     int32_t fds[2];
     uint64_t n = 0;
 
-    if (!ct_bound_new(&b, CT_MSIX)) {
+    if (!attached(&b)) {
         return;
     }
     fds[0] = new_eventfd();
@@ -232,6 +268,7 @@ static void device_irq(void)
 static const CtScenario scenarios[] = {
     { "info", info, CT_DEV },
     { "number of MSI-X vectors", msix_count, CT_DEV | CT_MSIX },
+    { "set: a device that is blocked", blocked, CT_DEV | CT_MSIX },
     { "set: arguments", set_arguments, CT_DEV | CT_MSIX },
     { "set: loopback", loopback, CT_DEV | CT_MSIX },
     { "set: device request", request, CT_DEV },

@@ -109,6 +109,7 @@ static void msix_disable(MdlEndpoint *ep)
     free(ep->irq_fd);
     ep->irq_fd = NULL;
     ep->nr_irq_fd = 0;
+    ep->nr_prepared = 0;
     ep->irq_index = -1;
 }
 
@@ -117,6 +118,26 @@ void ep_irqs_off(MdlDevice *dev)
     msix_disable(dev->ep);
     fd_put(&dev->ep->single_fd[0]);
     fd_put(&dev->ep->single_fd[1]);
+}
+
+/*
+ * Where MSIs are translated, what a device is attached to must be able to map
+ * the doorbell when a vector is made: iommu_dma_prepare_msi() knows the domains
+ * of iommufd, and not the blocking domain. The PCI core makes ENOSPC of every
+ * error, msi_handle_pci_fail(). A vector stays prepared until all are disabled.
+ */
+static int msix_prepare(MdlDevice *dev, unsigned vectors)
+{
+    MdlEndpoint *ep = dev->ep;
+
+    if (vectors <= ep->nr_prepared) {
+        return 0;
+    }
+    if (mdl_host.arch == MDL_ARCH_SMMUV3 && !dev->hwpt) {
+        return -ENOSPC;
+    }
+    ep->nr_prepared = vectors;
+    return 0;
 }
 
 static void msix_enable(MdlDevice *dev)
@@ -167,6 +188,10 @@ static int msix_set(MdlDevice *dev, const struct vfio_irq_set *set,
         return 0;
     }
     if (set->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
+        ret = msix_prepare(dev, set->start + set->count);
+        if (ret) {
+            return ret;
+        }
         if (fresh) {
             msix_enable(dev);
         }

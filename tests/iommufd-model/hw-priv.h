@@ -131,6 +131,7 @@ struct MdlEndpoint {
     int irq_index;                      /* -1: none */
     int *irq_fd;
     unsigned nr_irq_fd;
+    unsigned nr_prepared;               /* vectors whose doorbell is mapped */
     int single_fd[2];
     /* Device TLB; ctx is the PASID or MDL_NO_PASID */
     HwCache atc;
