@@ -148,6 +148,11 @@ void smmuv3_nested_instance_init(Object *obj)
     object_property_set_description(obj, "accel", "the same as nested=on");
 }
 
+/* V, and Config = abort */
+static const struct iommu_hwpt_arm_smmuv3 smmuv3_nested_abort = {
+    .ste = { const_le64(1) },
+};
+
 bool smmuv3_nested_realize(SMMUv3State *s, Error **errp)
 {
     g_autofree char *name = object_get_canonical_path(OBJECT(s));
@@ -160,6 +165,9 @@ bool smmuv3_nested_realize(SMMUv3State *s, Error **errp)
         .vdevice = true,
         .veventq_type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
         .veventq_depth = EVENT_DEPTH,
+        .abort_type = IOMMU_HWPT_DATA_ARM_SMMUV3,
+        .abort_data = &smmuv3_nested_abort,
+        .abort_len = sizeof(smmuv3_nested_abort),
         .event_len = sizeof(struct iommu_vevent_arm_smmuv3),
         .commands = smmuv3_nested_commands,
         .num_commands = SMMUV3_NESTED_CMD__MAX,

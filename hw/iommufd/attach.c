@@ -130,6 +130,30 @@ static int att_attach(IOMMUFDAtt *att, IOMMUFDHwpt *hwpt)
     return ret;
 }
 
+/* A RID that is blocked, and keeps its interrupts; see abort_data */
+static bool att_abort(IOMMUFDAtt *att)
+{
+    IOMMUFDNestedDevice *dev = att->dev;
+    uint32_t id = dev->host->abort_id;
+    int ret;
+
+    if (!id || att->pasid != IOMMUFD_NESTED_RID) {
+        return false;
+    }
+    if (att->attached == IOMMUFD_ATTACHED_ABORT) {
+        return true;
+    }
+    ret = iommufd_sys_attach(dev->idev, att->pasid, id);
+    trace_iommufd_nested_attach(iommufd_nested_device_name(dev), att->pasid,
+                                id, att->attached, ret);
+    if (ret) {
+        return false;
+    }
+    dev->n->count.attaches++;
+    att_attached(att, IOMMUFD_ATTACHED_ABORT, NULL);
+    return true;
+}
+
 static int att_detach(IOMMUFDAtt *att)
 {
     IOMMUFDNestedDevice *dev = att->dev;
@@ -160,7 +184,7 @@ static bool att_block(IOMMUFDAtt *att, const char *reason, Error **errp)
     att_forget_wish(att);
     att->state = IOMMUFD_NESTED_BLOCKED;
     att->reason = reason;
-    ret = att_detach(att);
+    ret = att_abort(att) ? 0 : att_detach(att);
     if (ret) {
         g_autofree char *name = att_name(att);
 
@@ -376,6 +400,9 @@ void iommufd_att_clear(IOMMUFDAtt *att)
 {
     iommufd_fault_answer(att);
     att_block_after_error(att, REASON_GUEST);
+    if (att->attached == IOMMUFD_ATTACHED_ABORT) {
+        att_detach(att);
+    }
     if (att->attached != IOMMUFD_ATTACHED_NONE) {
         att_attached(att, IOMMUFD_ATTACHED_NONE, NULL);
     }

@@ -112,6 +112,7 @@ struct IOMMUFDHost {
     uint32_t parent_id;
     uint32_t parent_flags;
     uint32_t viommu_id;         /* 0: none */
+    uint32_t abort_id;          /* HWPT that lets nothing through; 0: none */
     bool repeat;
     uint32_t fault_id;          /* valid while fault_fd >= 0 */
     int fault_fd;
@@ -139,6 +140,7 @@ typedef struct IOMMUFDGroup {
 /* What the kernel has attached */
 typedef enum IOMMUFDAttached {
     IOMMUFD_ATTACHED_NONE,
+    IOMMUFD_ATTACHED_ABORT,
     IOMMUFD_ATTACHED_PARENT,
     IOMMUFD_ATTACHED_HWPT,
 } IOMMUFDAttached;

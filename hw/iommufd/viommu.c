@@ -51,6 +51,9 @@ static void host_free(IOMMUFDHost *host)
     iommufd_fault_queue_free(host);
     iommufd_event_queue_free(host);
     iommufd_target_drop(&host->target);
+    if (host->abort_id) {
+        iommufd_nested_destroy(host, host->abort_id, "abort HWPT");
+    }
     if (host->viommu_id) {
         iommufd_nested_destroy(host, host->viommu_id, "vIOMMU");
     }
@@ -82,6 +85,26 @@ static bool host_alloc_viommu(IOMMUFDHost *host, HostIOMMUDeviceIOMMUFD *idev,
         return false;
     }
     return true;
+}
+
+/* Without one, what is to be blocked is detached: no less safe */
+static void host_alloc_abort(IOMMUFDHost *host, HostIOMMUDeviceIOMMUFD *idev)
+{
+    const IOMMUFDNestedConfig *c = &host->n->config;
+    uint32_t pt_id = host->viommu_id ? host->viommu_id : host->parent_id;
+    int ret = iommufd_sys_hwpt_alloc(iommufd_host_fd(host), idev->devid, pt_id,
+                                     0, 0, c->abort_type, c->abort_data,
+                                     c->abort_len, &host->abort_id);
+
+    trace_iommufd_nested_hwpt_alloc(HOST_IOMMU_DEVICE(idev)->name, pt_id, 0,
+                                    c->abort_type, host->abort_id, ret);
+    if (ret) {
+        host->abort_id = 0;
+        host->n->count.errors[IOMMUFD_ERR_HWPT]++;
+        warn_report("%s: %s: no HWPT that blocks: %s; while the guest blocks "
+                    "devices they cannot be given interrupts", c->name,
+                    HOST_IOMMU_DEVICE(idev)->name, strerror(-ret));
+    }
 }
 
 /*
@@ -116,6 +139,9 @@ IOMMUFDHost *iommufd_host_get(IOMMUFDNested *n, HostIOMMUDeviceIOMMUFD *idev,
         (n->config.veventq_type && !iommufd_event_queue_get(host, errp))) {
         host_free(host);
         return NULL;
+    }
+    if (n->config.abort_type) {
+        host_alloc_abort(host, idev);
     }
     return host;
 }

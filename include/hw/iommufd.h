@@ -254,6 +254,13 @@ typedef struct IOMMUFDNestedOps {
  *           can be attached; takes a @viommu_type
  * @veventq_type: enum iommu_veventq_type; 0: no event queue
  * @veventq_depth: events the host keeps for us at most
+ * @abort_type: enum iommu_hwpt_data_type of @abort_data; 0: none
+ * @abort_data: stage-1 data of a HWPT that lets nothing through, @abort_len
+ *              bytes; static. Each host instance gets one if the kernel makes
+ *              it, and a RID that is BLOCKED is attached to that: a device
+ *              that is detached cannot set up interrupts where the host's
+ *              IOMMU translates them (kernel: iommu_dma_prepare_msi())
+ * @abort_len: bytes of @abort_data
  * @event_len: bytes of a vEVENT after its header
  * @max_hwpts: bound; 0: IOMMUFD_NESTED_HWPTS
  * @max_pasids: bound; 0: IOMMUFD_NESTED_PASIDS
@@ -273,6 +280,9 @@ typedef struct IOMMUFDNestedConfig {
     bool vdevice;
     uint32_t veventq_type;
     uint32_t veventq_depth;
+    uint32_t abort_type;
+    const void *abort_data;
+    uint32_t abort_len;
     uint32_t event_len;
     uint32_t max_hwpts;
     uint32_t max_pasids;
@@ -442,8 +452,9 @@ void iommufd_nested_device_stop(HostIOMMUDevice *hiod);
 /**
  * enum IOMMUFDNestedState - where requests of a RID or PASID go
  *
- * @IOMMUFD_NESTED_BLOCKED: nowhere: detached. Also the state of a PASID that
- *                          was never set.
+ * @IOMMUFD_NESTED_BLOCKED: nowhere: detached, or attached to a HWPT of
+ *                          IOMMUFDNestedConfig.abort_data. Also the state of a
+ *                          PASID that was never set.
  * @IOMMUFD_NESTED_STAGE2: guest-physical, because the guest has translation
  *                         off: attached to the parent
  * @IOMMUFD_NESTED_BYPASS: guest-physical, because the guest's tables say so:

@@ -181,7 +181,7 @@ static void test_all(void)
     bind_all(&r, num, true);
     expect_cost(&r, "64 equal STEs (HWPT; vDEVICE, attach each)", &before,
                 1 + 2 * num);
-    g_assert_cmpuint(iommufd_model_live(r.m, "hwpt"), ==, 2);
+    g_assert_cmpuint(iommufd_model_live(r.m, "hwpt"), ==, IDLE_HWPTS + 1);
     entries = smmu_rig_entries(&r);
     smmu_queue_push(&r.cmdq, smmu_cfgi_ste_all());
     smmu_rig_sync(&r);

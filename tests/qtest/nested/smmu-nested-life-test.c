@@ -125,17 +125,29 @@ static void test_s1fmt(void)
 
 #define MSI_DATA    0x4d534931
 
-/* Vector 0 of the device at @rid goes to @addr; BAR 2 holds the table */
-static void setup_msix(SmmuRig *r, uint16_t rid, uint64_t addr)
+static uint8_t find_msix(SmmuRig *r, uint16_t rid)
 {
-    const uint64_t bar = 0x10100000;
     uint8_t pos = smmu_rig_config_read(r, rid, PCI_CAPABILITY_LIST);
-    uint64_t table;
 
     while ((smmu_rig_config_read(r, rid, pos) & 0xff) != PCI_CAP_ID_MSIX) {
         pos = smmu_rig_config_read(r, rid, pos) >> 8;
         g_assert_cmpuint(pos, !=, 0);
     }
+    return pos;
+}
+
+static void clear_msix(SmmuRig *r, uint16_t rid)
+{
+    smmu_rig_config_write(r, rid, find_msix(r, rid), 0);
+}
+
+/* Vector 0 of the device at @rid goes to @addr; BAR 2 holds the table */
+static void setup_msix(SmmuRig *r, uint16_t rid, uint64_t addr)
+{
+    const uint64_t bar = 0x10100000;
+    uint8_t pos = find_msix(r, rid);
+    uint64_t table;
+
     smmu_rig_config_write(r, rid, PCI_BASE_ADDRESS_2, bar);
     smmu_rig_config_write(r, rid, PCI_COMMAND,
                           PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
@@ -193,6 +205,34 @@ static void test_interrupt(void)
     smmu_rig_ste(&r, SID0, &(SmmuSte) {
         .cfg = SMMU_STE_S1, .cds = &cds, .s1dss = SMMU_S1DSS_BYPASS });
     g_assert_true(interrupt(&r, 9));
+    smmu_rig_stop(&r);
+}
+
+/*
+ * A driver may enable interrupts while its device's DMA is blocked: by the STE,
+ * by GBPA, or because there is no STE yet
+ */
+static void test_interrupt_blocked(void)
+{
+    const uint64_t doorbell = DATA + 7 * 4096 + 0x40;
+    SmmuRig r;
+
+    smmu_rig_start_simple(&r, 1);
+    smmu_rig_write(&r, SMMU_REG_GBPA, SMMU_GBPA_UPDATE | SMMU_GBPA_ABORT);
+    setup_msix(&r, SID0, doorbell);
+    smmu_rig_write(&r, SMMU_REG_GBPA, SMMU_GBPA_UPDATE);
+    g_assert_true(interrupt(&r, 7));
+    clear_msix(&r, SID0);
+    smmu_rig_enable(&r, 4);
+    setup_msix(&r, SID0, doorbell);
+    smmu_rig_ste(&r, SID0, &(SmmuSte) { .cfg = SMMU_STE_BYPASS });
+    g_assert_true(interrupt(&r, 7));
+    clear_msix(&r, SID0);
+    smmu_rig_ste(&r, SID0, &(SmmuSte) { .cfg = SMMU_STE_ABORT });
+    setup_msix(&r, SID0, doorbell);
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, DATA), ==, -1);
+    smmu_rig_ste(&r, SID0, &(SmmuSte) { .cfg = SMMU_STE_BYPASS });
+    g_assert_true(interrupt(&r, 7));
     smmu_rig_stop(&r);
 }
 
@@ -397,6 +437,8 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/life/s1dss", test_s1dss);
     qtest_add_func("/smmu-nested/life/s1fmt", test_s1fmt);
     qtest_add_func("/smmu-nested/life/interrupt", test_interrupt);
+    qtest_add_func("/smmu-nested/life/interrupt-blocked",
+                   test_interrupt_blocked);
     qtest_add_func("/smmu-nested/life/hot-plug", test_hot_plug);
     qtest_add_func("/smmu-nested/life/hot-plug-blocked",
                    test_hot_plug_blocked);

@@ -189,6 +189,7 @@ static void test_virtio(void)
     smmu_rig_ste(&r, NESTED_SID, NULL);
     g_assert_cmpint(nested(&r, IOVA), ==, -1);
     g_assert_cmpint(other(&r, IOVA), ==, 0x11);
+    smmu_queue_push(&r.cmdq, smmu_tlbi_asid(ASID));
     smmu_rig_stage1(&r, NESTED_SID, ASID, IOVA, 2);
     g_assert_cmpint(nested(&r, IOVA), ==, 0x22);
     g_assert_cmpint(other(&r, IOVA), ==, 0x11);

@@ -24,6 +24,9 @@
 
 #define CERROR_ILL  1
 
+/* HWPTs behind a host SMMU with nothing in stage 1: parent, and what blocks */
+#define IDLE_HWPTS  2
+
 /* Registers that smmuv3-tables.h has no use for */
 enum { SMMU_REG_GBPA = 0x44 };
 #define SMMU_GBPA_UPDATE    (1u << 31)
