@@ -12,20 +12,6 @@
 #define OVERFLOW_FLAG   (1u << 31)
 #define EVT_TRANSLATION 0x10
 
-/* The main loop gets to it in its own time */
-static unsigned wait_event(SmmuRig *r, uint64_t *dw)
-{
-    for (unsigned i = 0; i < 5000; i++) {
-        unsigned type = smmu_rig_event(r, dw);
-
-        if (type) {
-            return type;
-        }
-        g_usleep(1000);
-    }
-    return 0;
-}
-
 static uint64_t reads(SmmuRig *r)
 {
     return iommufd_model_counter(r->m, "queue-read", "calls");
@@ -66,7 +52,7 @@ static void test_fault(void)
         const uint64_t addr = IOVA + 0x100000 + i * 0x1000;
 
         fault(&r, i % 2 ? HOST_DEV1 : HOST_DEV0, addr);
-        g_assert_cmphex(wait_event(&r, dw), ==, EVT_TRANSLATION);
+        g_assert_cmphex(smmu_rig_wait_event(&r, dw), ==, EVT_TRANSLATION);
         g_assert_cmphex(dw[0] >> 32, ==, i % 2 ? SID1 : SID0);
         g_assert_cmphex(dw[2], ==, addr);
     }
@@ -89,7 +75,7 @@ static void test_many(void)
     g_assert_cmpuint(smmu_rig_event(&r, dw), ==, 0);
     qtest_qmp_assert_success(r.qts, "{ 'execute': 'cont' }");
     for (unsigned i = 0; i < 60; i++) {
-        g_assert_cmphex(wait_event(&r, dw), ==, EVT_TRANSLATION);
+        g_assert_cmphex(smmu_rig_wait_event(&r, dw), ==, EVT_TRANSLATION);
     }
     /* And one that finds nothing more */
     g_assert_cmpuint(reads(&r) - before, <=, 2);
@@ -125,10 +111,10 @@ static void test_full(void)
         inject(&r, 200);
         expect_overflow(&r);
         for (unsigned j = 0; j < 4; j++) {
-            g_assert_cmphex(wait_event(&r, dw), ==, EVT_TRANSLATION);
+            g_assert_cmphex(smmu_rig_wait_event(&r, dw), ==, EVT_TRANSLATION);
         }
         /* Reading acknowledged it; what was still on its way comes */
-        while (wait_event(&r, dw) || overflow(&r)) {
+        while (smmu_rig_wait_event(&r, dw) || overflow(&r)) {
             smmu_rig_write(&r, SMMU_REG_EVENTQ_CONS, r.evtq.index |
                            (smmu_rig_read(&r, SMMU_REG_EVENTQ_PROD) &
                             OVERFLOW_FLAG));
@@ -148,7 +134,7 @@ static void test_lost(void)
     iommufd_model_do(r.m, "{\"cmd\":\"event-lost\",\"iommu\":0}");
     expect_overflow(&r);
     fault(&r, HOST_DEV0, IOVA + 0x100000);
-    g_assert_cmphex(wait_event(&r, dw), ==, EVT_TRANSLATION);
+    g_assert_cmphex(smmu_rig_wait_event(&r, dw), ==, EVT_TRANSLATION);
     g_assert_false(overflow(&r));
     smmu_rig_stop(&r);
 }
@@ -172,7 +158,7 @@ static void test_off(void)
     g_assert_cmpuint(smmu_rig_event(&r, dw), ==, 0);
     g_assert_false(overflow(&r));
     fault(&r, HOST_DEV1, IOVA + 0x200000);
-    g_assert_cmphex(wait_event(&r, dw), ==, EVT_TRANSLATION);
+    g_assert_cmphex(smmu_rig_wait_event(&r, dw), ==, EVT_TRANSLATION);
     g_assert_cmphex(dw[2], ==, IOVA + 0x200000);
     smmu_rig_stop(&r);
 }

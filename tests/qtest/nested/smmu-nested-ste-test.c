@@ -176,6 +176,39 @@ static void test_fields(void)
     smmu_rig_stop(&r);
 }
 
+/*
+ * A host whose transactions can stall does not let those of the guest, which
+ * has been told that there is no such thing: CD.S is ILLEGAL (5.4.1)
+ */
+static void test_stall(void)
+{
+    g_autofree char *host = smmu_rig_host(1, "idr0=0xc4c141b\n", "");
+    uint64_t event[4];
+    SmmuCdTable cds;
+    uint64_t slot;
+    SmmuS1 s1;
+    SmmuRig r;
+
+    smmu_rig_start(&r, host, "nested=on", 1, "");
+    g_assert_cmpuint(smmu_rig_read(&r, SMMU_REG_IDR0) >> 24 & 3, ==, 1);
+    smmu_rig_fill(&r, 1, 0x11);
+    smmu_rig_enable(&r, 4);
+    s1 = smmu_rig_s1(&r, IOVA, 1);
+    smmu_cdtab_init(&cds, &r.mem, SMMU_S1FMT_LINEAR, 0);
+    smmu_cd_set(&cds, 0, &s1, ASID);
+    smmu_rig_ste(&r, SID0, &(SmmuSte) { .cfg = SMMU_STE_S1, .cds = &cds });
+    expect(&r, HOST_DEV0, IOVA, 0x11);
+    slot = smmu_cd_entry(&cds, 0);
+    iommu_mem_write64(&r.mem, slot, iommu_mem_read64(&r.mem, slot) |
+                      1ULL << 44);
+    smmu_queue_push(&r.cmdq, smmu_cfgi_cd(SID0, 0, true));
+    smmu_rig_sync(&r);
+    expect(&r, HOST_DEV0, IOVA, -1);
+    g_assert_cmphex(smmu_rig_wait_event(&r, event), ==, 0x0a);
+    g_assert_cmphex(event[0] >> 32, ==, SID0);
+    smmu_rig_stop(&r);
+}
+
 /* Streams with the same tables share a HWPT, and its vDEVICEs come first */
 static void test_objects(void)
 {
@@ -284,6 +317,7 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/ste/config", test_config);
     qtest_add_func("/smmu-nested/ste/bad", test_bad);
     qtest_add_func("/smmu-nested/ste/fields", test_fields);
+    qtest_add_func("/smmu-nested/ste/stall", test_stall);
     qtest_add_func("/smmu-nested/ste/objects", test_objects);
     qtest_add_func("/smmu-nested/ste/named", test_named);
     qtest_add_func("/smmu-nested/ste/machine", test_machine);

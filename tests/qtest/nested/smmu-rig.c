@@ -160,6 +160,19 @@ unsigned smmu_rig_event(SmmuRig *r, uint64_t *dw)
     return (dw ? dw : event)[0] & 0xff;
 }
 
+unsigned smmu_rig_wait_event(SmmuRig *r, uint64_t *dw)
+{
+    for (unsigned i = 0; i < 5000; i++) {
+        unsigned type = smmu_rig_event(r, dw);
+
+        if (type) {
+            return type;
+        }
+        g_usleep(1000);
+    }
+    return 0;
+}
+
 uint64_t smmu_rig_ioctls(SmmuRig *r)
 {
     return iommufd_model_counter(r->m, "HWPT_INVALIDATE", "calls");

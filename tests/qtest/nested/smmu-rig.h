@@ -91,6 +91,8 @@ unsigned smmu_rig_cons(SmmuRig *r);
 void smmu_rig_ack(SmmuRig *r);
 /* One event record; its type, 0 if there is none */
 unsigned smmu_rig_event(SmmuRig *r, uint64_t *dw);
+/* The same for one of the host: the main loop gets to it in its own time */
+unsigned smmu_rig_wait_event(SmmuRig *r, uint64_t *dw);
 
 /* IOMMU_HWPT_INVALIDATE so far */
 uint64_t smmu_rig_ioctls(SmmuRig *r);

@@ -370,8 +370,12 @@ static bool linux_submit(VtdRig *r, const VtdDesc *desc, unsigned num)
         if ((vtd_rig_fsts(r) & VTD_FSTS_IQE_BIT) && vtd_rig_head(r) == index) {
             from = wait_at;
             wait = vtd_queue_pop(&r->q, &from);
+            /* A word of its own shows that it is done as well */
+            wait.qw[1] = DATA - 64;
             iommu_mem_write_qwords(&r->mem, r->q.base + index * 32, wait.qw, 4);
+            iommu_mem_write32(&r->mem, DATA - 64, 0);
             r->regs.write32(r->regs.opaque, VTD_REG_FSTS, VTD_FSTS_IQE_BIT);
+            g_assert_cmphex(iommu_mem_read64(&r->mem, DATA - 64), !=, 0);
             return false;
         }
     }

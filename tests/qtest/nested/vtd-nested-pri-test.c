@@ -166,8 +166,21 @@ static void test_overflow(void)
     }
     g_assert_cmphex(pri_tail(&p), ==, 0);
 
-    /* Software makes room, and clears the overflow */
+    /* Software makes room: as long as it says no more, nothing changes */
     p.v.regs.write64(p.v.regs.opaque, REG_PQH, 0);
+    iommufd_model_do(p.v.m, "{\"cmd\":\"page-request\",\"dev\":\"" HOST_DEV0
+                     "\",\"pasid\":7,\"addrs\":[%llu],\"grpid\":4}", IOVA);
+    for (unsigned i = 0;
+         !iommufd_model_journal(p.v.m, "\"ev\":\"prg-response\","
+                                "\"dev\":\"" HOST_DEV0 "\",\"grpid\":4,"
+                                "\"success\":true"); i++) {
+        g_assert_cmpuint(i, <, 20000);
+        g_usleep(1000);
+    }
+    g_assert_cmphex(pri_tail(&p), ==, 0);
+    g_assert_cmphex(pri_status(&p), ==, PRS_PRO);
+
+    /* It clears the overflow */
     p.v.regs.write32(p.v.regs.opaque, REG_PRS, PRS_PRO);
     index = pri_miss(&p, true, IOVA);
     req = pri_next(&p);

@@ -154,6 +154,72 @@ static void test_granularity(void)
     vtd_rig_stop(&r);
 }
 
+static void invalidate_function(VtdRig *r, bool by_queue, uint16_t sid,
+                                unsigned fm)
+{
+    VtdDesc desc = vtd_inv_context(VTD_INV_NARROW, 5, sid);
+
+    if (by_queue) {
+        desc.qw[0] |= (uint64_t)fm << 48;
+        vtd_queue_push(&r->q, desc);
+        vtd_rig_sync(r);
+    } else {
+        /* ICC, device */
+        r->regs.write64(r->regs.opaque, 0x28,
+                        7ULL << 61 | (uint64_t)fm << 32 | sid << 16);
+    }
+}
+
+/*
+ * A command for one function reaches those whose number differs from it in the
+ * bits that FM names (6.5.2.1), by the queue and by CCMD_REG, and no others
+ */
+static void test_function_mask(void)
+{
+    static const struct {
+        uint16_t sid;
+        unsigned fm;
+        bool reached;
+    } command[] = {
+        { RID0, 0, true },
+        { RID0 + 1, 0, false }, { RID0 + 4, 0, false },
+        { RID0 + 4, 1, true },
+        { RID0 + 1, 1, false }, { RID0 + 2, 1, false },
+        { RID0 + 6, 2, true },
+        { RID0 + 1, 2, false }, { RID0 + 7, 2, false },
+        { RID0 + 7, 3, true },
+        { RID0 + 1, 3, true },
+        { RID0 + 8, 3, false }, { RID0 - 1, 3, false },
+    };
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    vtd_rig_enable(&r);
+    vtd_rig_fill(&r, 1, 0x11);
+    vtd_rig_first_stage(&r, RID0, 5, vtd_rig_s1(&r, IOVA, 1));
+    for (unsigned i = 0; i < 2 * ARRAY_SIZE(command); i++) {
+        unsigned j = i % ARRAY_SIZE(command);
+        bool by_queue = i < ARRAY_SIZE(command);
+        uint64_t at = vtd_context_entry(&r.t, RID0);
+        uint64_t lo = iommu_mem_read64(&r.mem, at);
+
+        if (i == ARRAY_SIZE(command)) {
+            r.regs.write32(r.regs.opaque, VTD_REG_GCMD, VTD_GCMD_TE);
+        }
+        iommu_mem_write64(&r.mem, at, 0);
+        invalidate_function(&r, by_queue, command[j].sid, command[j].fm);
+        if (command[j].reached) {
+            expect_blocked(&r, HOST_DEV0);
+        } else {
+            iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x11, 64);
+        }
+        iommu_mem_write64(&r.mem, at, lo);
+        invalidate_function(&r, by_queue, RID0, 0);
+        iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x11, 64);
+    }
+    vtd_rig_stop(&r);
+}
+
 /* An entry that is cleared takes the translation away */
 static void test_clear(void)
 {
@@ -320,6 +386,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/rid/replace", test_replace);
     qtest_add_func("/vtd-nested/rid/unchanged", test_unchanged);
     qtest_add_func("/vtd-nested/rid/granularity", test_granularity);
+    qtest_add_func("/vtd-nested/rid/function-mask", test_function_mask);
     qtest_add_func("/vtd-nested/rid/clear", test_clear);
     qtest_add_func("/vtd-nested/rid/bad-entry", test_bad_entry);
     qtest_add_func("/vtd-nested/rid/fpd", test_fpd);
