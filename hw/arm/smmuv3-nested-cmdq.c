@@ -231,18 +231,19 @@ SMMUCmdError smmuv3_nested_command(SMMUv3State *s, const Cmd *cmd)
 
 /*
  * Attaching again does not make the host forget what it has cached under the
- * VM's ASIDs, and the command that failed may have been to make it forget.
+ * VM's ASIDs: the core has it forget that first.
  */
 void smmuv3_nested_resume(SMMUv3State *s)
 {
-    static const Cmd everything = { .word[0] = SMMU_CMD_TLBI_NSNH_ALL };
     SMMUv3Nested *n = s->nested;
     uint32_t pending = s->gerror ^ s->gerrorn;
+    Error *err = NULL;
 
     if (!n || !n->blocked || FIELD_EX32(pending, GERROR, CMDQ_ERR)) {
         return;
     }
-    if (smmuv3_nested_to_all(n, &everything) || smmuv3_nested_send(n)) {
+    if (!iommufd_nested_inv_settle(n->core, &err)) {
+        smmuv3_nested_tell(&n->told, err);
         n->stuck = true;
         return;
     }

@@ -155,12 +155,17 @@ static const struct iommu_hwpt_arm_smmuv3 smmuv3_nested_abort = {
 
 bool smmuv3_nested_realize(SMMUv3State *s, Error **errp)
 {
+    /* CDs and device TLBs are a stream's: an attach sees to them */
+    const struct iommu_viommu_arm_smmuv3_invalidate everything = {
+        .cmd[0] = cpu_to_le64(SMMU_CMD_TLBI_NSNH_ALL),
+    };
     g_autofree char *name = object_get_canonical_path(OBJECT(s));
     IOMMUFDNestedConfig config = {
         .name = name,
         .inv_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
         .inv_len = sizeof(struct iommu_viommu_arm_smmuv3_invalidate),
         .inv_piece = PIECE,
+        .inv_everything = &everything,
         .viommu_type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
         .vdevice = true,
         .veventq_type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,

@@ -133,6 +133,7 @@ bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
         .name = TYPE_INTEL_IOMMU_DEVICE,
         .inv_type = IOMMU_HWPT_INVALIDATE_DATA_VTD_S1,
         .inv_len = sizeof(struct iommu_hwpt_vtd_s1_invalidate),
+        .inv_everything = &vtd_nested_everything,
         .commands = vtd_nested_commands,
         .num_commands = VTD_NESTED_CMD__MAX,
     };

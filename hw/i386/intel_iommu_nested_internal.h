@@ -171,6 +171,7 @@ bool vtd_nested_caps_loaded(VTDNested *n, uint64_t cap, uint64_t ecap);
 
 /* intel_iommu_nested_inv.c */
 extern const char *const vtd_nested_commands[VTD_NESTED_CMD__MAX];
+extern const struct iommu_hwpt_vtd_s1_invalidate vtd_nested_everything;
 IOMMUFDNestedRelation vtd_nested_relation(const void *first,
                                           const void *second);
 

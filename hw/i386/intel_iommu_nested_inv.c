@@ -33,7 +33,7 @@ const char *const vtd_nested_commands[VTD_NESTED_CMD__MAX] = {
 };
 
 /* Everything that a page table leads to */
-static const struct iommu_hwpt_vtd_s1_invalidate vtd_nested_everything = {
+const struct iommu_hwpt_vtd_s1_invalidate vtd_nested_everything = {
     .npages = UINT64_MAX,
 };
 

@@ -22,6 +22,7 @@
 #define REASON_ATTACH "the host refused to attach"
 #define REASON_HWPT "the host has no stage-1 page table for it"
 #define REASON_STUCK "the host refused to detach"
+#define REASON_OWED "the host refused to forget what it has cached"
 #define REASON_GAVE_UP "the reset of the device does not end"
 
 /* "name" or "name PASID 5" */
@@ -263,11 +264,28 @@ static void att_error(const IOMMUFDAtt *att, const IOMMUFDHwpt *hwpt, int ret,
                      hwpt ? hwpt->id : att->dev->host->parent_id);
 }
 
+/* Nobody comes to what may have cached too much */
+static bool att_settle(IOMMUFDHwpt *hwpt, Error **errp)
+{
+    return !hwpt || (iommufd_target_settle(&hwpt->host->target, errp) &&
+                     iommufd_target_settle(&hwpt->target, errp));
+}
+
 static bool att_apply(IOMMUFDAtt *att, IOMMUFDNestedState state,
                       IOMMUFDHwpt *hwpt, Error **errp)
 {
-    int ret = att_attach(att, hwpt);
+    int ret;
 
+    /* One that could not be detached: attaching it again would do nothing */
+    if (hwpt && att->hwpt == hwpt && att->state == IOMMUFD_NESTED_BLOCKED &&
+        !att_block(att, REASON_GUEST, errp)) {
+        return false;
+    }
+    if (!att_settle(hwpt, errp)) {
+        att_block_after_error(att, REASON_OWED);
+        return false;
+    }
+    ret = att_attach(att, hwpt);
     if (!ret) {
         att_in_force(att, state);
         return true;
@@ -412,18 +430,22 @@ void iommufd_att_clear(IOMMUFDAtt *att)
 static void att_try_wish(IOMMUFDAtt *att)
 {
     IOMMUFDNested *n = att->dev->n;
+    Error *err = NULL;
     int ret;
 
     if (att->wish_hwpt && !iommufd_device_want_vdevice(att->dev, NULL)) {
         iommufd_att_block_and_tell(att, REASON_LABEL);
         return;
     }
+    if (!att_settle(att->wish_hwpt, &err)) {
+        error_report_err(err);
+        iommufd_att_block_and_tell(att, REASON_OWED);
+        return;
+    }
     ret = att_attach(att, att->wish_hwpt);
     if (!ret) {
         att_in_force(att, att->wish);
     } else if (ret != -EBUSY) {
-        Error *err = NULL;
-
         att_error(att, att->wish_hwpt, ret, &err);
         error_report_err(err);
         iommufd_att_block_and_tell(att, REASON_ATTACH);

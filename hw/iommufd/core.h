@@ -66,6 +66,7 @@ typedef struct IOMMUFDCounters {
 typedef struct IOMMUFDTarget {
     IOMMUFDHost *host;
     IOMMUFDHwpt *hwpt;          /* NULL: the vIOMMU of @host */
+    bool owes;                  /* may have cached what the guest took back */
     uint32_t num;
     uint32_t cap;
     uint8_t *entries;           /* num * inv_len bytes */
@@ -189,6 +190,7 @@ struct IOMMUFDNested {
     IOMMUFDNestedConfig config;
     const IOMMUFDNestedOps *ops;
     void *opaque;
+    uint8_t everything[IOMMUFD_NESTED_ENTRY_MAX];   /* config.inv_everything */
     QTAILQ_HEAD(, IOMMUFDNestedDevice) devices;
     QLIST_HEAD(, IOMMUFDHost) hosts;
     QTAILQ_HEAD(, IOMMUFDHwpt) hwpts;
@@ -282,6 +284,7 @@ void iommufd_index_domain_hwpts(IOMMUFDNested *n, uint32_t domain,
 void iommufd_target_init(IOMMUFDTarget *t, IOMMUFDHost *host,
                          IOMMUFDHwpt *hwpt);
 void iommufd_target_drop(IOMMUFDTarget *t);
+bool iommufd_target_settle(IOMMUFDTarget *t, Error **errp);
 
 /* fault.c */
 bool iommufd_fault_queue_get(IOMMUFDHost *host, Error **errp);

@@ -231,6 +231,56 @@ static int target_send(IOMMUFDTarget *t, uint32_t *done)
     return ret;
 }
 
+/*
+ * What has failed is not known, let alone what of it the guest issues again:
+ * only everything makes up for it.
+ */
+bool iommufd_target_settle(IOMMUFDTarget *t, Error **errp)
+{
+    IOMMUFDNested *n = t->host->n;
+    IOMMUFDTarget all = {
+        .host = t->host,
+        .hwpt = t->hwpt,
+        .num = 1,
+        .entries = n->everything,
+    };
+    int ret = -EOPNOTSUPP;
+    uint32_t done;
+
+    if (!t->owes) {
+        return true;
+    }
+    if (n->config.inv_everything) {
+        ret = target_send(&all, &done);
+    }
+    trace_iommufd_nested_settle(n->config.name, target_id(t), ret);
+    if (ret) {
+        n->count.errors[IOMMUFD_ERR_INVALIDATE]++;
+        error_setg_errno(errp, -ret, "%s: %s %" PRIu32 " refused to forget "
+                         "what it has cached, after an invalidation failed",
+                         n->config.name,
+                         t->hwpt ? "stage-1 HWPT" : "vIOMMU", target_id(t));
+        return false;
+    }
+    t->owes = false;
+    return true;
+}
+
+bool iommufd_nested_inv_settle(IOMMUFDNested *n, Error **errp)
+{
+    IOMMUFDHost *host;
+    IOMMUFDHwpt *hwpt;
+    bool ok = true;
+
+    QLIST_FOREACH(host, &n->hosts, next) {
+        ok &= iommufd_target_settle(&host->target, ok ? errp : NULL);
+    }
+    QTAILQ_FOREACH(hwpt, &n->hwpts, next) {
+        ok &= iommufd_target_settle(&hwpt->target, ok ? errp : NULL);
+    }
+    return ok;
+}
+
 /* The earliest failure of the batch is told: there the guest's queue stops */
 static void target_failed(IOMMUFDTarget *t, uint32_t done, int ret,
                           uint64_t *seq, IOMMUFDNestedInvError *fail,
@@ -267,6 +317,7 @@ static bool target_flush(IOMMUFDTarget *t, uint64_t *seq,
 
     if (ret) {
         target_failed(t, done, ret, seq, fail, errp);
+        t->owes |= hwpt || ret != -EIO;
     }
     target_empty(t);
     if (t->cap > KEEP_CAP) {

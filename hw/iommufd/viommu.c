@@ -178,6 +178,11 @@ IOMMUFDNested *iommufd_nested_new(const IOMMUFDNestedConfig *config,
     c->max_groups = or_default(c->max_groups, IOMMUFD_NESTED_GROUPS);
     c->group_ms = or_default(c->group_ms, IOMMUFD_NESTED_GROUP_MS);
 
+    if (c->inv_everything) {
+        c->inv_everything = memcpy(n->everything, c->inv_everything,
+                                   c->inv_len);
+    }
+
     n->ops = ops;
     n->opaque = opaque;
     n->running = true;
@@ -232,6 +237,7 @@ static void reset_targets(IOMMUFDNested *n)
     IOMMUFDTarget *t;
 
     while ((t = QTAILQ_FIRST(&n->dirty))) {
+        t->owes = true;
         iommufd_target_drop(t);
     }
 }

@@ -248,6 +248,11 @@ typedef struct IOMMUFDNestedOps {
  * @inv_piece: entries in one call at most; 0: any number. For hosts that copy
  *             what they are given into one piece of memory (SMMUv3); if they
  *             also work in blocks, a multiple of these.
+ * @inv_everything: inv_len bytes, copied: the entry that makes a target forget
+ *                  all that it has cached of page tables. What is cached of
+ *                  one device alone is forgotten when it is attached. NULL:
+ *                  there is none, and nothing is attached any more to what has
+ *                  failed an invalidation.
  * @viommu_type: enum iommu_viommu_type: each host instance gets a vIOMMU, and
  *               stage-1 HWPTs are made below it. 0: HWPTs below the parent.
  * @vdevice: a device needs a vDEVICE with its label before a stage-1 HWPT
@@ -276,6 +281,7 @@ typedef struct IOMMUFDNestedConfig {
     uint32_t inv_type;
     uint32_t inv_len;
     uint32_t inv_piece;
+    const void *inv_everything;
     uint32_t viommu_type;
     bool vdevice;
     uint32_t veventq_type;
@@ -627,10 +633,23 @@ bool iommufd_nested_inv_viommus(IOMMUFDNested *n, const void *entry,
  * malformed and did not start it), nothing is blocked: the guest learns which
  * command was not done. With any other error every device behind it is.
  *
+ * A target that is not done with an entry, except by EIO, owes inv_everything,
+ * whether anything was attached or not: nothing is attached to it, or to a
+ * HWPT of it, before the host has done that. iommufd_nested_set() sees to it
+ * and fails if the host does not.
+ *
  * Return: true if the host has done all of it.
  */
 bool iommufd_nested_inv_flush(IOMMUFDNested *n, IOMMUFDNestedInvError *fail,
                               Error **errp);
+
+/**
+ * iommufd_nested_inv_settle() - have what is owed done now
+ * @errp: set on failure: the first of them
+ *
+ * Return: true if no target owes anything any more.
+ */
+bool iommufd_nested_inv_settle(IOMMUFDNested *n, Error **errp);
 
 /* Whether anything is queued */
 bool iommufd_nested_inv_pending(const IOMMUFDNested *n);

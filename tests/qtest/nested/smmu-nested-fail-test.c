@@ -129,13 +129,20 @@ static void test_sweep(gconstpointer opaque)
     run(call, 1, "EINVAL");
 }
 
+/* Linux goes on behind the command that the queue stopped at */
+static void skip(SmmuRig *r)
+{
+    iommu_mem_write64(&r->mem, r->cmdq.base + smmu_rig_cons(r) * 16,
+                      smmu_sync().dw[0]);
+    recover(r);
+}
+
 /*
  * A guest may go on behind an invalidation that the host failed to do, as
  * Linux does. What it gets back must not be what was cached before.
  */
 static void test_skipped(void)
 {
-    unsigned at;
     SmmuS1 s1;
     SmmuRig r;
 
@@ -150,12 +157,10 @@ static void test_skipped(void)
     iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
                      "\"HWPT_INVALIDATE:1:errno=ENOMEM\"}");
     smmu_s1_map(&s1, IOVA, DATA + 2 * 4096, 4096, 12, SMMU_PTE_USER_RW);
-    at = smmu_rig_cons(&r);
     smmu_queue_push(&r.cmdq, smmu_tlbi_va(ASID, IOVA, true));
     g_assert_cmpint(smmu_cmdq_sync(&r.cmdq, &r.regs), ==, CERROR_ILL);
     g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, -1);
-    iommu_mem_write64(&r.mem, r.cmdq.base + at * 16, smmu_sync().dw[0]);
-    recover(&r);
+    skip(&r);
     g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x22);
     smmu_rig_stop(&r);
 }
@@ -190,6 +195,92 @@ static void test_again(void)
         g_assert_cmpuint(smmu_rig_cons(&r), ==, at);
     }
     recover(&r);
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x22);
+    smmu_rig_stop(&r);
+}
+
+/*
+ * The same with nobody in stage 1 at that time: nothing is blocked, and yet
+ * whoever comes under that ASID later must not meet what was cached before.
+ */
+static void test_owed(gconstpointer opaque)
+{
+    static const char *const errs[] = { "ENOMEM", "ETIMEDOUT" };
+    const SmmuSte away = { .cfg = GPOINTER_TO_UINT(opaque) };
+
+    for (unsigned i = 0; i < 2 * ARRAY_SIZE(errs); i++) {
+        bool fails_again = i >= ARRAY_SIZE(errs);
+        const char *err = errs[i % ARRAY_SIZE(errs)];
+        SmmuCdTable cds;
+        SmmuSte ste = { .cfg = SMMU_STE_S1, .cds = &cds };
+        SmmuS1 s1;
+        SmmuRig r;
+
+        smmu_rig_start_simple(&r, 2);
+        smmu_rig_enable(&r, 4);
+        smmu_rig_fill(&r, 1, 0x11);
+        smmu_rig_fill(&r, 2, 0x22);
+        s1 = smmu_rig_s1(&r, IOVA, 1);
+        smmu_cdtab_init(&cds, &r.mem, SMMU_S1FMT_LINEAR, 0);
+        smmu_cd_set(&cds, 0, &s1, ASID);
+        smmu_rig_ste(&r, SID0, &ste);
+        smmu_rig_ste(&r, SID1, &(SmmuSte) { .cfg = SMMU_STE_BYPASS });
+        g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x11);
+        smmu_rig_ste(&r, SID0, &away);
+
+        iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
+                         "\"HWPT_INVALIDATE:1:errno=%s\"}", err);
+        smmu_s1_map(&s1, IOVA, DATA + 2 * 4096, 4096, 12, SMMU_PTE_USER_RW);
+        smmu_queue_push(&r.cmdq, smmu_tlbi_asid(ASID));
+        g_assert_cmpint(smmu_cmdq_sync(&r.cmdq, &r.regs), ==, CERROR_ILL);
+        skip(&r);
+
+        smmu_ste_set(&r.t, SID0, &ste);
+        smmu_queue_push(&r.cmdq, smmu_cfgi_ste(SID0, true));
+        if (fails_again) {
+            unsigned at = smmu_rig_cons(&r);
+
+            iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
+                             "\"HWPT_INVALIDATE:1:errno=%s\"}", err);
+            g_assert_cmpint(smmu_cmdq_sync(&r.cmdq, &r.regs), ==, CERROR_ILL);
+            g_assert_cmpuint(smmu_rig_cons(&r), ==, at);
+            g_assert_cmphex(smmu_rig_event(&r, NULL), ==, 0x04);
+            g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, -1);
+            recover(&r);
+        } else {
+            smmu_rig_sync(&r);
+        }
+        g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x22);
+        smmu_rig_stop(&r);
+    }
+}
+
+/* Nor does one become what it was that could not be detached */
+static void test_stuck(void)
+{
+    SmmuCdTable cds;
+    SmmuS1 s1[2];
+    SmmuRig r;
+
+    smmu_rig_start_simple(&r, 1);
+    smmu_rig_enable(&r, 4);
+    for (unsigned i = 0; i < 2; i++) {
+        smmu_rig_fill(&r, i, 0x11 * (i + 1));
+        s1[i] = smmu_rig_s1(&r, IOVA, i);
+    }
+    smmu_cdtab_init(&cds, &r.mem, SMMU_S1FMT_LINEAR, 0);
+    smmu_cd_set(&cds, 0, &s1[0], ASID);
+    smmu_rig_ste(&r, SID0, &(SmmuSte) { .cfg = SMMU_STE_S1, .cds = &cds });
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x11);
+
+    iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
+                     "\"HWPT_INVALIDATE:1:errno=ETIMEDOUT\"}");
+    iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
+                     "\"DETACH_IOMMUFD_PT:1:errno=EIO\"}");
+    smmu_cd_set(&cds, 0, &s1[1], ASID);
+    smmu_queue_push(&r.cmdq, smmu_cfgi_cd(SID0, 0, true));
+    g_assert_cmpint(smmu_cmdq_sync(&r.cmdq, &r.regs), ==, CERROR_ILL);
+    skip(&r);
     g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x22);
     smmu_rig_stop(&r);
 }
@@ -257,6 +348,11 @@ int main(int argc, char **argv)
     qtest_add_data_func("/smmu-nested/fail/invalidate", "HWPT_INVALIDATE",
                         test_sweep);
     qtest_add_func("/smmu-nested/fail/skipped", test_skipped);
+    qtest_add_data_func("/smmu-nested/fail/owed/abort",
+                        GUINT_TO_POINTER(SMMU_STE_ABORT), test_owed);
+    qtest_add_data_func("/smmu-nested/fail/owed/bypass",
+                        GUINT_TO_POINTER(SMMU_STE_BYPASS), test_owed);
+    qtest_add_func("/smmu-nested/fail/stuck", test_stuck);
     qtest_add_func("/smmu-nested/fail/again", test_again);
     qtest_add_func("/smmu-nested/fail/late", test_late);
     qtest_add_func("/smmu-nested/fail/realize", test_realize);

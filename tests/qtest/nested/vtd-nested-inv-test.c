@@ -344,6 +344,35 @@ static void test_refused(gconstpointer opaque)
 }
 
 /*
+ * Nor can what is to be blocked be detached: it is there when the guest clears
+ * the error and goes on behind what was refused, and must not be what it was.
+ */
+static void test_refused_stuck(void)
+{
+    VtdRig r;
+    uint64_t s1 = start_mapped(&r, 1, 1);
+    uint64_t at = r.q.base + r.q.tail;
+    uint32_t ticket;
+
+    g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV0, NULL, IOVA), !=, 0x80);
+    remap(&r, s1, 0, 1);
+    vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA, 0, true));
+    ticket = vtd_queue_push_wait(&r.q);
+    iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":\"HWPT_INVALIDATE:1:"
+                     "errno=EIO\"}");
+    iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":\"DETACH_IOMMUFD_PT:1:"
+                     "errno=EIO\"}");
+    vtd_queue_kick(&r.q, &r.regs);
+    g_assert_cmphex(vtd_rig_fsts(&r) & VTD_FSTS_IQE_BIT, ==, VTD_FSTS_IQE_BIT);
+
+    iommu_mem_write64(&r.mem, at, vtd_inv_piotlb(DID + 1, 0, 0, 0, true).qw[0]);
+    r.regs.write32(r.regs.opaque, VTD_REG_FSTS, VTD_FSTS_IQE_BIT);
+    g_assert_true(vtd_queue_done(&r.q, ticket));
+    expect_page(&r, 0, 0x80);
+    vtd_rig_stop(&r);
+}
+
+/*
  * What Linux does to have @num descriptors done (qi_submit_sync() and
  * qi_check_fault()): it looks at an error only if the head stands at the first
  * of them, puts the wait descriptor in its place, and goes on.
@@ -475,6 +504,7 @@ int main(int argc, char **argv)
 
         qtest_add_data_func(path, GUINT_TO_POINTER(i), test_refused);
     }
+    qtest_add_func("/vtd-nested/inv/refused/stuck", test_refused_stuck);
     qtest_add_func("/vtd-nested/inv/refused/linux", test_linux_recovers);
     qtest_add_func("/vtd-nested/inv/refused/behind-wait",
                    test_refused_behind_wait);

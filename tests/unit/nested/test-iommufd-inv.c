@@ -7,338 +7,185 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qemu/module.h"
-#include "iommufd-fake.h"
-
-#define RID IOMMUFD_NESTED_RID
-#define NEST (IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_PASID)
-
-/*
- * Entries for these tests: bits 63:32 a first page, bits 31:0 a last one.
- * BARRIER commutes with nothing.
- */
-#define RANGE(first, last) ((uint64_t)(first) << 32 | (last))
-#define ALL RANGE(0, UINT32_MAX)
-#define BARRIER RANGE(2, 1)
-
-static bool covers(uint64_t a, uint64_t b)
-{
-    return a >> 32 <= b >> 32 && (uint32_t)a >= (uint32_t)b;
-}
-
-static IOMMUFDNestedRelation relation(const void *first, const void *second)
-{
-    uint64_t a, b;
-
-    memcpy(&a, first, sizeof(a));
-    memcpy(&b, second, sizeof(b));
-    if (a == BARRIER || b == BARRIER) {
-        return IOMMUFD_NESTED_ORDERED;
-    }
-    return covers(a, b) ? IOMMUFD_NESTED_COVERED :
-           covers(b, a) ? IOMMUFD_NESTED_COVERS : IOMMUFD_NESTED_COMMUTE;
-}
-
-static unsigned blocked;
-
-static void front_blocked(void *opaque, IOMMUFDNestedDevice *dev,
-                          uint32_t pasid, const char *why)
-{
-    blocked++;
-}
-
-static uint32_t front_label(void *opaque, IOMMUFDNestedDevice *dev)
-{
-    return GPOINTER_TO_UINT(iommufd_nested_device_opaque(dev));
-}
-
-static const IOMMUFDNestedOps ops = {
-    .relation = relation,
-    .blocked = front_blocked,
-    .label = front_label,
-};
-
-#define DEVICES 4
+#include "inv-rig.h"
 
 /* Invalidations of test_many() */
 #define MANY_TIMES 256
-
-typedef struct Test {
-    IOMMUFDNested *n;
-    HostIOMMUDeviceIOMMUFD *idev[DEVICES];
-    IOMMUFDNestedDevice *dev[DEVICES];
-} Test;
-
-/* Entries in one call, of tests that say so */
-static uint32_t piece;
-
-/* All devices behind one host instance, or with @hosts each behind its own */
-static void setup(Test *t, uint32_t viommu_type, uint32_t max_batch,
-                  bool hosts)
-{
-    IOMMUFDNestedConfig config = {
-        .name = "viommu0",
-        .inv_len = FAKE_ENTRY_LEN,
-        .inv_piece = piece,
-        .viommu_type = viommu_type,
-        .max_batch = max_batch,
-    };
-    uint32_t parent = 0;
-
-    fake_reset();
-    blocked = 0;
-    t->n = iommufd_nested_new(&config, &ops, NULL);
-    for (int i = 0; i < DEVICES; i++) {
-        g_autofree char *name = g_strdup_printf("d%d", i);
-
-        if (!parent || hosts) {
-            parent = fake_parent(NEST);
-        }
-        t->idev[i] = fake_device(name, parent);
-        t->dev[i] = iommufd_nested_device_add(t->n, t->idev[i],
-                                              GUINT_TO_POINTER(i + 1),
-                                              &error_abort);
-    }
-}
-
-static void teardown(Test *t)
-{
-    for (int i = 0; i < DEVICES; i++) {
-        iommufd_nested_device_remove(t->dev[i]);
-        fake_device_free(t->idev[i]);
-    }
-    g_assert_cmpuint(fake_objects(), ==, 0);
-    iommufd_nested_free(t->n);
-}
-
-static uint32_t bind_stage1(Test *t, int i, uint32_t pasid, uint64_t root,
-                     uint32_t domain, uint32_t index_pasid)
-{
-    IOMMUFDNestedTranslation tr = {
-        .state = IOMMUFD_NESTED_STAGE1,
-        .data = &root,
-        .data_len = sizeof(root),
-        .pasid_flag = true,
-        .domain = domain,
-        .index_pasid = index_pasid,
-    };
-
-    g_assert_true(iommufd_nested_set(t->dev[i], pasid, &tr, &error_abort));
-    return fake_attached(t->idev[i], pasid);
-}
-
-static bool inv(Test *t, uint32_t domain, uint32_t pasid, uint64_t entry,
-                uint64_t cookie, IOMMUFDNestedInvError *fail)
-{
-    return iommufd_nested_inv_bound(t->n, domain, pasid, &entry, cookie, fail,
-                                    NULL);
-}
-
-static void flush_ok(Test *t)
-{
-    g_assert_true(iommufd_nested_inv_flush(t->n, NULL, &error_abort));
-    g_assert_false(iommufd_nested_inv_pending(t->n));
-}
-
-/* What was sent since the last call is exactly @num entries for one target */
-static void expect(uint32_t id, const uint64_t *entries, unsigned num)
-{
-    g_assert_cmpuint(fake.num_sent, ==, num);
-    for (unsigned i = 0; i < num; i++) {
-        g_assert_cmpuint(fake.sent[i].id, ==, id);
-        g_assert_cmphex(fake.sent[i].entry, ==, entries[i]);
-    }
-    fake.num_sent = 0;
-}
-
-static unsigned ioctls(void)
-{
-    unsigned num = fake.calls[FAKE_INVALIDATE];
-
-    fake.calls[FAKE_INVALIDATE] = 0;
-    return num;
-}
 
 static void test_order(void)
 {
     static const uint64_t sent[] = {
         RANGE(5, 5), RANGE(1, 1), RANGE(3, 3), BARRIER, RANGE(1, 1),
     };
-    Test t;
+    InvRig t;
     uint32_t hwpt;
 
-    setup(&t, 0, 0, false);
-    hwpt = bind_stage1(&t, 0, RID, 0x1000, 1, 0);
+    rig_setup(&t, 0, 0, false);
+    hwpt = rig_bind(&t, 0, RID, 0x1000, 1, 0);
     for (size_t i = 0; i < ARRAY_SIZE(sent); i++) {
-        g_assert_true(inv(&t, 1, 0, sent[i], i, NULL));
+        g_assert_true(rig_inv(&t, 1, 0, sent[i], i, NULL));
     }
     g_assert_true(iommufd_nested_inv_pending(t.n));
-    g_assert_cmpuint(ioctls(), ==, 0);
-    flush_ok(&t);
-    expect(hwpt, sent, ARRAY_SIZE(sent));
-    g_assert_cmpuint(ioctls(), ==, 1);
+    g_assert_cmpuint(rig_ioctls(), ==, 0);
+    rig_flush(&t);
+    rig_expect(hwpt, sent, ARRAY_SIZE(sent));
+    g_assert_cmpuint(rig_ioctls(), ==, 1);
     /* Nothing queued: nothing sent */
-    flush_ok(&t);
-    g_assert_cmpuint(ioctls(), ==, 0);
-    teardown(&t);
+    rig_flush(&t);
+    g_assert_cmpuint(rig_ioctls(), ==, 0);
+    rig_teardown(&t);
 }
 
 static void test_redundant(void)
 {
-    Test t;
+    InvRig t;
     uint32_t hwpt;
     uint64_t e;
 
-    setup(&t, 0, 0, false);
-    hwpt = bind_stage1(&t, 0, RID, 0x1000, 1, 0);
+    rig_setup(&t, 0, 0, false);
+    hwpt = rig_bind(&t, 0, RID, 0x1000, 1, 0);
 
     /* The same twice, and inside one that is there */
-    inv(&t, 1, 0, RANGE(4, 7), 0, NULL);
-    inv(&t, 1, 0, RANGE(4, 7), 1, NULL);
-    inv(&t, 1, 0, RANGE(5, 6), 2, NULL);
-    flush_ok(&t);
-    expect(hwpt, (uint64_t[]) { RANGE(4, 7) }, 1);
+    rig_inv(&t, 1, 0, RANGE(4, 7), 0, NULL);
+    rig_inv(&t, 1, 0, RANGE(4, 7), 1, NULL);
+    rig_inv(&t, 1, 0, RANGE(5, 6), 2, NULL);
+    rig_flush(&t);
+    rig_expect(hwpt, (uint64_t[]) { RANGE(4, 7) }, 1);
 
     /* One that covers all before it, however many they are */
     for (uint32_t i = 0; i < 100; i++) {
-        inv(&t, 1, 0, RANGE(2 * i, 2 * i), i, NULL);
+        rig_inv(&t, 1, 0, RANGE(2 * i, 2 * i), i, NULL);
     }
-    inv(&t, 1, 0, ALL, 100, NULL);
-    inv(&t, 1, 0, RANGE(3, 3), 101, NULL);
-    flush_ok(&t);
+    rig_inv(&t, 1, 0, ALL, 100, NULL);
+    rig_inv(&t, 1, 0, RANGE(3, 3), 101, NULL);
+    rig_flush(&t);
     e = ALL;
-    expect(hwpt, &e, 1);
+    rig_expect(hwpt, &e, 1);
 
     /* Nothing is dropped across what must keep its place */
-    inv(&t, 1, 0, RANGE(4, 7), 0, NULL);
-    inv(&t, 1, 0, BARRIER, 1, NULL);
-    inv(&t, 1, 0, RANGE(4, 7), 2, NULL);
-    inv(&t, 1, 0, BARRIER, 3, NULL);
-    inv(&t, 1, 0, ALL, 4, NULL);
-    flush_ok(&t);
-    expect(hwpt, (uint64_t[]) { RANGE(4, 7), BARRIER, RANGE(4, 7), BARRIER,
+    rig_inv(&t, 1, 0, RANGE(4, 7), 0, NULL);
+    rig_inv(&t, 1, 0, BARRIER, 1, NULL);
+    rig_inv(&t, 1, 0, RANGE(4, 7), 2, NULL);
+    rig_inv(&t, 1, 0, BARRIER, 3, NULL);
+    rig_inv(&t, 1, 0, ALL, 4, NULL);
+    rig_flush(&t);
+    rig_expect(hwpt, (uint64_t[]) { RANGE(4, 7), BARRIER, RANGE(4, 7), BARRIER,
                                 ALL }, 5);
 
     /* One in the middle goes, its neighbours keep their order */
-    inv(&t, 1, 0, RANGE(10, 10), 0, NULL);
-    inv(&t, 1, 0, RANGE(4, 5), 1, NULL);
-    inv(&t, 1, 0, RANGE(12, 12), 2, NULL);
-    inv(&t, 1, 0, RANGE(4, 7), 3, NULL);
-    flush_ok(&t);
-    expect(hwpt, (uint64_t[]) { RANGE(10, 10), RANGE(12, 12), RANGE(4, 7) },
+    rig_inv(&t, 1, 0, RANGE(10, 10), 0, NULL);
+    rig_inv(&t, 1, 0, RANGE(4, 5), 1, NULL);
+    rig_inv(&t, 1, 0, RANGE(12, 12), 2, NULL);
+    rig_inv(&t, 1, 0, RANGE(4, 7), 3, NULL);
+    rig_flush(&t);
+    rig_expect(hwpt, (uint64_t[]) { RANGE(10, 10), RANGE(12, 12), RANGE(4, 7) },
            3);
-    teardown(&t);
+    rig_teardown(&t);
 }
 
 /* One ioctl for each HWPT, not for each device or PASID */
 static void test_targets(void)
 {
-    Test t;
+    InvRig t;
     uint64_t e = RANGE(1, 1), barrier = BARRIER;
     uint32_t a, b;
 
-    setup(&t, 0, 0, false);
+    rig_setup(&t, 0, 0, false);
     for (int i = 0; i < DEVICES; i++) {
-        a = bind_stage1(&t, i, RID, 0x1000, 1, 0);
-        bind_stage1(&t, i, 5, 0x1000, 1, 5);
-        b = bind_stage1(&t, i, 6, 0x2000, 1, 6);
+        a = rig_bind(&t, i, RID, 0x1000, 1, 0);
+        rig_bind(&t, i, 5, 0x1000, 1, 5);
+        b = rig_bind(&t, i, 6, 0x2000, 1, 6);
     }
     g_assert_cmpuint(a, !=, b);
-    inv(&t, 1, 0, e, 0, NULL);
-    flush_ok(&t);
-    expect(a, &e, 1);
-    g_assert_cmpuint(ioctls(), ==, 1);
+    rig_inv(&t, 1, 0, e, 0, NULL);
+    rig_flush(&t);
+    rig_expect(a, &e, 1);
+    g_assert_cmpuint(rig_ioctls(), ==, 1);
 
     /* An entry that is never redundant: sent once all the same */
     g_assert_true(iommufd_nested_inv_domain(t.n, 1, &barrier, 0, NULL, NULL));
-    flush_ok(&t);
+    rig_flush(&t);
     g_assert_cmpuint(fake.num_sent, ==, 2);
-    g_assert_cmpuint(ioctls(), ==, 2);
+    g_assert_cmpuint(rig_ioctls(), ==, 2);
     fake.num_sent = 0;
 
     g_assert_true(iommufd_nested_inv_all(t.n, &e, 0, NULL, NULL));
-    flush_ok(&t);
+    rig_flush(&t);
     g_assert_cmpuint(fake.num_sent, ==, 2);
-    g_assert_cmpuint(ioctls(), ==, 2);
+    g_assert_cmpuint(rig_ioctls(), ==, 2);
     fake.num_sent = 0;
 
     /* Nobody there */
-    inv(&t, 2, 0, e, 0, NULL);
-    inv(&t, 1, 9, e, 0, NULL);
+    rig_inv(&t, 2, 0, e, 0, NULL);
+    rig_inv(&t, 1, 9, e, 0, NULL);
     g_assert_true(iommufd_nested_inv_domain(t.n, 2, &e, 0, NULL, NULL));
     g_assert_false(iommufd_nested_inv_pending(t.n));
 
     /* A HWPT that goes takes its entries along */
-    inv(&t, 1, 6, e, 0, NULL);
+    rig_inv(&t, 1, 6, e, 0, NULL);
     for (int i = 0; i < DEVICES; i++) {
         g_assert_true(iommufd_nested_set(t.dev[i], 6, NULL, &error_abort));
     }
     g_assert_false(iommufd_nested_inv_pending(t.n));
 
     /* Same tables under a second name: found by either */
-    g_assert_cmpuint(bind_stage1(&t, 0, 7, 0x1000, 1, 7), ==, a);
-    inv(&t, 1, 7, e, 0, NULL);
-    inv(&t, 1, 0, e, 1, NULL);
-    flush_ok(&t);
-    expect(a, &e, 1);
+    g_assert_cmpuint(rig_bind(&t, 0, 7, 0x1000, 1, 7), ==, a);
+    rig_inv(&t, 1, 7, e, 0, NULL);
+    rig_inv(&t, 1, 0, e, 1, NULL);
+    rig_flush(&t);
+    rig_expect(a, &e, 1);
 
     /* In a second domain: caches of its own, told on their own */
-    b = bind_stage1(&t, 0, 8, 0x1000, 3, 8);
+    b = rig_bind(&t, 0, 8, 0x1000, 3, 8);
     g_assert_cmpuint(b, !=, a);
-    inv(&t, 3, 8, e, 0, NULL);
-    flush_ok(&t);
-    expect(b, &e, 1);
-    teardown(&t);
-}
-
-static void script(uint32_t done, int ret)
-{
-    fake.script[fake.num_script].done = done;
-    fake.script[fake.num_script].ret = ret;
-    fake.num_script++;
+    rig_inv(&t, 3, 8, e, 0, NULL);
+    rig_flush(&t);
+    rig_expect(b, &e, 1);
+    rig_teardown(&t);
 }
 
 static void test_interrupted(void)
 {
-    Test t;
+    InvRig t;
     uint64_t sent[8];
     uint32_t hwpt;
 
-    setup(&t, 0, 0, false);
-    hwpt = bind_stage1(&t, 0, RID, 0x1000, 1, 0);
+    rig_setup(&t, 0, 0, false);
+    hwpt = rig_bind(&t, 0, RID, 0x1000, 1, 0);
     for (uint32_t i = 0; i < 8; i++) {
         sent[i] = RANGE(2 * i, 2 * i);
-        inv(&t, 1, 0, sent[i], i, NULL);
+        rig_inv(&t, 1, 0, sent[i], i, NULL);
     }
-    script(0, -EINTR);
-    script(3, -EINTR);
-    script(0, -EAGAIN);
-    script(1, -EAGAIN);
-    script(2, 0);
-    flush_ok(&t);
-    expect(hwpt, sent, 8);
-    g_assert_cmpuint(ioctls(), ==, 6);
-    g_assert_cmpuint(blocked, ==, 0);
-    teardown(&t);
+    rig_script(0, -EINTR);
+    rig_script(3, -EINTR);
+    rig_script(0, -EAGAIN);
+    rig_script(1, -EAGAIN);
+    rig_script(2, 0);
+    rig_flush(&t);
+    rig_expect(hwpt, sent, 8);
+    g_assert_cmpuint(rig_ioctls(), ==, 6);
+    g_assert_cmpuint(rig_blocked, ==, 0);
+    rig_teardown(&t);
 }
 
 /* An error at each index in turn */
 static void test_partial(void)
 {
-    Test t;
+    InvRig t;
 
     for (uint32_t k = 0; k < 8; k++) {
         IOMMUFDNestedInvError fail;
         Error *err = NULL;
 
-        setup(&t, 0, 0, false);
-        bind_stage1(&t, 0, RID, 0x1000, 1, 0);
-        bind_stage1(&t, 1, 3, 0x1000, 1, 0);
-        bind_stage1(&t, 2, RID, 0x2000, 2, 0);
+        rig_setup(&t, 0, 0, false);
+        rig_bind(&t, 0, RID, 0x1000, 1, 0);
+        rig_bind(&t, 1, 3, 0x1000, 1, 0);
+        rig_bind(&t, 2, RID, 0x2000, 2, 0);
         for (uint32_t i = 0; i < 8; i++) {
-            inv(&t, 1, 0, RANGE(2 * i, 2 * i), 100 + i, NULL);
+            rig_inv(&t, 1, 0, RANGE(2 * i, 2 * i), 100 + i, NULL);
         }
-        inv(&t, 2, 0, RANGE(1, 1), 200, NULL);
-        script(k, -ETIMEDOUT);
+        rig_inv(&t, 2, 0, RANGE(1, 1), 200, NULL);
+        rig_script(k, -ETIMEDOUT);
         g_assert_false(iommufd_nested_inv_flush(t.n, &fail, &err));
         g_assert_nonnull(err);
         error_free(err);
@@ -348,56 +195,56 @@ static void test_partial(void)
         g_assert_false(iommufd_nested_inv_pending(t.n));
 
         /* Both that used the HWPT are blocked, the third got its entry */
-        g_assert_cmpuint(blocked, ==, 2);
+        g_assert_cmpuint(rig_blocked, ==, 2);
         g_assert_cmpuint(fake_attached(t.idev[0], RID), ==, 0);
         g_assert_cmpuint(fake_attached(t.idev[1], 3), ==, 0);
         g_assert_cmpuint(fake_attached(t.idev[2], RID), !=, 0);
         g_assert_cmpuint(fake.num_sent, ==, k + 1);
         g_assert_cmphex(fake.sent[k].entry, ==, RANGE(1, 1));
-        teardown(&t);
+        rig_teardown(&t);
     }
 }
 
 static void test_earliest(void)
 {
     IOMMUFDNestedInvError fail;
-    Test t;
+    InvRig t;
 
-    setup(&t, 0, 0, false);
-    bind_stage1(&t, 0, RID, 0x1000, 1, 0);
-    bind_stage1(&t, 1, RID, 0x2000, 2, 0);
-    inv(&t, 1, 0, RANGE(1, 1), 10, NULL);
-    inv(&t, 2, 0, RANGE(1, 1), 11, NULL);
-    inv(&t, 1, 0, RANGE(3, 3), 12, NULL);
-    script(1, -EINVAL);
-    script(0, -ENOMEM);
+    rig_setup(&t, 0, 0, false);
+    rig_bind(&t, 0, RID, 0x1000, 1, 0);
+    rig_bind(&t, 1, RID, 0x2000, 2, 0);
+    rig_inv(&t, 1, 0, RANGE(1, 1), 10, NULL);
+    rig_inv(&t, 2, 0, RANGE(1, 1), 11, NULL);
+    rig_inv(&t, 1, 0, RANGE(3, 3), 12, NULL);
+    rig_script(1, -EINVAL);
+    rig_script(0, -ENOMEM);
     g_assert_false(iommufd_nested_inv_flush(t.n, &fail, NULL));
     g_assert_cmpuint(fail.cookie, ==, 11);
     g_assert_cmpint(fail.err, ==, ENOMEM);
 
     /* Also if the target that is sent first has it */
-    bind_stage1(&t, 0, RID, 0x1000, 1, 0);
-    bind_stage1(&t, 1, RID, 0x2000, 2, 0);
-    inv(&t, 1, 0, RANGE(1, 1), 20, NULL);
-    inv(&t, 2, 0, RANGE(1, 1), 21, NULL);
-    script(0, -EINVAL);
-    script(0, -ENOMEM);
+    rig_bind(&t, 0, RID, 0x1000, 1, 0);
+    rig_bind(&t, 1, RID, 0x2000, 2, 0);
+    rig_inv(&t, 1, 0, RANGE(1, 1), 20, NULL);
+    rig_inv(&t, 2, 0, RANGE(1, 1), 21, NULL);
+    rig_script(0, -EINVAL);
+    rig_script(0, -ENOMEM);
     g_assert_false(iommufd_nested_inv_flush(t.n, &fail, NULL));
     g_assert_cmpuint(fail.cookie, ==, 20);
     g_assert_cmpint(fail.err, ==, EINVAL);
-    teardown(&t);
+    rig_teardown(&t);
 }
 
 /* A kernel that makes no headway, or claims too much, ends it */
 static void test_absurd(void)
 {
     IOMMUFDNestedInvError fail;
-    Test t;
+    InvRig t;
 
-    setup(&t, 0, 0, false);
-    bind_stage1(&t, 0, RID, 0x1000, 1, 0);
-    inv(&t, 1, 0, RANGE(1, 1), 10, NULL);
-    inv(&t, 1, 0, RANGE(3, 3), 11, NULL);
+    rig_setup(&t, 0, 0, false);
+    rig_bind(&t, 0, RID, 0x1000, 1, 0);
+    rig_inv(&t, 1, 0, RANGE(1, 1), 10, NULL);
+    rig_inv(&t, 1, 0, RANGE(3, 3), 11, NULL);
     /* An error that leaves the number as it was is one at the first entry */
     fake.fail_at = fake.total + 1;
     fake.fail_errno = ENOTTY;
@@ -405,29 +252,29 @@ static void test_absurd(void)
     g_assert_cmpuint(fail.cookie, ==, 10);
     g_assert_cmpint(fail.err, ==, ENOTTY);
 
-    bind_stage1(&t, 0, RID, 0x1000, 1, 0);
-    inv(&t, 1, 0, RANGE(1, 1), 20, NULL);
+    rig_bind(&t, 0, RID, 0x1000, 1, 0);
+    rig_inv(&t, 1, 0, RANGE(1, 1), 20, NULL);
     for (int i = 0; i < 16; i++) {
-        script(0, 0);
+        rig_script(0, 0);
     }
-    flush_ok(&t);
-    teardown(&t);
+    rig_flush(&t);
+    rig_teardown(&t);
 }
 
 static void test_full(void)
 {
     IOMMUFDNestedInvError fail;
-    Test t;
+    InvRig t;
     uint32_t hwpt;
 
-    setup(&t, 0, 4, false);
-    hwpt = bind_stage1(&t, 0, RID, 0x1000, 1, 0);
+    rig_setup(&t, 0, 4, false);
+    hwpt = rig_bind(&t, 0, RID, 0x1000, 1, 0);
     for (uint32_t i = 0; i < 10; i++) {
-        g_assert_true(inv(&t, 1, 0, RANGE(2 * i, 2 * i), i, NULL));
+        g_assert_true(rig_inv(&t, 1, 0, RANGE(2 * i, 2 * i), i, NULL));
     }
-    g_assert_cmpuint(ioctls(), ==, 2);
-    flush_ok(&t);
-    g_assert_cmpuint(ioctls(), ==, 1);
+    g_assert_cmpuint(rig_ioctls(), ==, 2);
+    rig_flush(&t);
+    g_assert_cmpuint(rig_ioctls(), ==, 1);
     g_assert_cmpuint(fake.num_sent, ==, 10);
     for (uint32_t i = 0; i < 10; i++) {
         g_assert_cmphex(fake.sent[i].entry, ==, RANGE(2 * i, 2 * i));
@@ -436,39 +283,39 @@ static void test_full(void)
 
     /* An early flush that fails is told at once */
     for (uint32_t i = 0; i < 4; i++) {
-        g_assert_true(inv(&t, 1, 0, RANGE(2 * i, 2 * i), i, NULL));
+        g_assert_true(rig_inv(&t, 1, 0, RANGE(2 * i, 2 * i), i, NULL));
     }
-    script(2, -EIO);
-    g_assert_false(inv(&t, 1, 0, RANGE(90, 90), 90, &fail));
+    rig_script(2, -EIO);
+    g_assert_false(rig_inv(&t, 1, 0, RANGE(90, 90), 90, &fail));
     g_assert_cmpuint(fail.cookie, ==, 2);
     g_assert_false(iommufd_nested_inv_pending(t.n));
-    teardown(&t);
+    rig_teardown(&t);
 }
 
 static void test_viommu(void)
 {
     static const uint64_t cmds[] = { BARRIER, RANGE(1, 1), BARRIER };
     IOMMUFDNestedInvError fail;
-    Test t;
+    InvRig t;
     uint64_t e = RANGE(1, 1);
 
-    setup(&t, IOMMU_VIOMMU_TYPE_ARM_SMMUV3, 0, true);
+    rig_setup(&t, IOMMU_VIOMMU_TYPE_ARM_SMMUV3, 0, true);
     for (int i = 0; i < DEVICES; i++) {
-        bind_stage1(&t, i, RID, 0x1000, 1, 0);
+        rig_bind(&t, i, RID, 0x1000, 1, 0);
     }
     /* All commands, whatever they are about, are one ordered stream */
     for (size_t i = 0; i < ARRAY_SIZE(cmds); i++) {
         g_assert_true(iommufd_nested_inv_device(t.dev[0], &cmds[i], i, NULL,
                                                 &error_abort));
     }
-    flush_ok(&t);
-    g_assert_cmpuint(ioctls(), ==, 1);
+    rig_flush(&t);
+    g_assert_cmpuint(rig_ioctls(), ==, 1);
     g_assert_cmpuint(fake.num_sent, ==, 3);
     fake.num_sent = 0;
 
     g_assert_true(iommufd_nested_inv_viommus(t.n, &e, 0, NULL, &error_abort));
-    flush_ok(&t);
-    g_assert_cmpuint(ioctls(), ==, DEVICES);
+    rig_flush(&t);
+    g_assert_cmpuint(rig_ioctls(), ==, DEVICES);
     g_assert_cmpuint(fake.num_sent, ==, DEVICES);
     fake.num_sent = 0;
 
@@ -478,45 +325,45 @@ static void test_viommu(void)
         g_assert_true(iommufd_nested_inv_device(t.dev[1], &cmds[i], i, NULL,
                                                 &error_abort));
     }
-    flush_ok(&t);
-    g_assert_cmpuint(ioctls(), ==, 2);
+    rig_flush(&t);
+    g_assert_cmpuint(rig_ioctls(), ==, 2);
     g_assert_cmpuint(fake.num_sent, ==, 6);
     for (int i = 0; i < 6; i++) {
         g_assert_cmphex(fake.sent[i].entry, ==, cmds[i % 3]);
     }
 
-    /* Malformed: the guest is told which one, nobody is blocked */
+    /* Malformed: the guest is told which one, nobody is rig_blocked */
     for (size_t i = 0; i < ARRAY_SIZE(cmds); i++) {
         g_assert_true(iommufd_nested_inv_device(t.dev[0], &cmds[i], 40 + i,
                                                 NULL, &error_abort));
     }
     fake.num_sent = 0;
-    script(1, -EIO);
+    rig_script(1, -EIO);
     g_assert_false(iommufd_nested_inv_flush(t.n, &fail, NULL));
     g_assert_cmpuint(fail.cookie, ==, 41);
     g_assert_cmpuint(fail.done, ==, 1);
-    g_assert_cmpuint(blocked, ==, 0);
+    g_assert_cmpuint(rig_blocked, ==, 0);
     /* The one before it may only have been counted: it is sent again */
-    g_assert_cmpuint(ioctls(), ==, 2);
+    g_assert_cmpuint(rig_ioctls(), ==, 2);
     g_assert_cmpuint(fake.num_sent, ==, 2);
     g_assert_cmphex(fake.sent[1].entry, ==, cmds[0]);
     /* Malformed at once: there is nothing to send again */
     g_assert_true(iommufd_nested_inv_device(t.dev[0], &cmds[0], 45, NULL,
                                             &error_abort));
-    script(0, -EIO);
+    rig_script(0, -EIO);
     g_assert_false(iommufd_nested_inv_flush(t.n, &fail, NULL));
-    g_assert_cmpuint(ioctls(), ==, 1);
-    g_assert_cmpuint(blocked, ==, 0);
+    g_assert_cmpuint(rig_ioctls(), ==, 1);
+    g_assert_cmpuint(rig_blocked, ==, 0);
 
     /* Not done for another reason: everything behind that vIOMMU is */
     g_assert_true(iommufd_nested_inv_device(t.dev[0], &e, 50, NULL,
                                             &error_abort));
-    script(0, -ETIMEDOUT);
+    rig_script(0, -ETIMEDOUT);
     g_assert_false(iommufd_nested_inv_flush(t.n, &fail, NULL));
-    g_assert_cmpuint(blocked, ==, 1);
+    g_assert_cmpuint(rig_blocked, ==, 1);
     g_assert_cmpuint(fake_attached(t.idev[0], RID), ==, 0);
     g_assert_cmpuint(fake_attached(t.idev[1], RID), !=, 0);
-    teardown(&t);
+    rig_teardown(&t);
 }
 
 /* What was only counted cannot be sent again: nothing is known any more */
@@ -525,22 +372,22 @@ static void test_again_fails(void)
     static const int errs[] = { -EIO, -ETIMEDOUT };
     const uint64_t e = BARRIER;
     IOMMUFDNestedInvError fail;
-    Test t;
+    InvRig t;
 
     for (size_t i = 0; i < ARRAY_SIZE(errs); i++) {
-        setup(&t, IOMMU_VIOMMU_TYPE_ARM_SMMUV3, 0, true);
-        bind_stage1(&t, 0, RID, 0x1000, 1, 0);
+        rig_setup(&t, IOMMU_VIOMMU_TYPE_ARM_SMMUV3, 0, true);
+        rig_bind(&t, 0, RID, 0x1000, 1, 0);
         for (unsigned j = 0; j < 5; j++) {
             g_assert_true(iommufd_nested_inv_device(t.dev[0], &e, j, NULL,
                                                     &error_abort));
         }
-        script(3, -EIO);
-        script(1, errs[i]);
+        rig_script(3, -EIO);
+        rig_script(1, errs[i]);
         g_assert_false(iommufd_nested_inv_flush(t.n, &fail, NULL));
         g_assert_cmpuint(fail.cookie, ==, 1);
-        g_assert_cmpuint(blocked, ==, 1);
+        g_assert_cmpuint(rig_blocked, ==, 1);
         g_assert_cmpuint(fake_attached(t.idev[0], RID), ==, 0);
-        teardown(&t);
+        rig_teardown(&t);
     }
 }
 
@@ -549,23 +396,23 @@ static void test_again_twice(void)
 {
     const uint64_t e = BARRIER;
     IOMMUFDNestedInvError fail;
-    Test t;
+    InvRig t;
 
-    setup(&t, IOMMU_VIOMMU_TYPE_ARM_SMMUV3, 0, true);
+    rig_setup(&t, IOMMU_VIOMMU_TYPE_ARM_SMMUV3, 0, true);
     iommufd_nested_inv_repeat(t.dev[0]);
     for (unsigned j = 0; j < 5; j++) {
         g_assert_true(iommufd_nested_inv_device(t.dev[0], &e, j, NULL,
                                                 &error_abort));
     }
-    script(3, -EIO);
+    rig_script(3, -EIO);
     g_assert_false(iommufd_nested_inv_flush(t.n, &fail, NULL));
     g_assert_cmpuint(fail.cookie, ==, 3);
-    g_assert_cmpuint(ioctls(), ==, 3);
+    g_assert_cmpuint(rig_ioctls(), ==, 3);
     g_assert_cmpuint(fake.num_sent, ==, 9);
-    teardown(&t);
+    rig_teardown(&t);
 }
 
-static void queue_ranges(Test *t, unsigned num)
+static void queue_ranges(InvRig *t, unsigned num)
 {
     for (uint32_t i = 0; i < num; i++) {
         uint64_t e = RANGE(2 * i, 2 * i);
@@ -588,16 +435,16 @@ static void test_pieces(void)
 {
     static const int errs[] = { -EIO, -ETIMEDOUT };
     IOMMUFDNestedInvError fail;
-    Test t;
+    InvRig t;
 
-    piece = 3;
-    setup(&t, IOMMU_VIOMMU_TYPE_ARM_SMMUV3, 0, true);
-    bind_stage1(&t, 0, RID, 0x1000, 1, 0);
+    rig_piece = 3;
+    rig_setup(&t, IOMMU_VIOMMU_TYPE_ARM_SMMUV3, 0, true);
+    rig_bind(&t, 0, RID, 0x1000, 1, 0);
     queue_ranges(&t, 8);
-    script(3, 0);
-    script(1, -EINTR);
-    flush_ok(&t);
-    g_assert_cmpuint(ioctls(), ==, 4);
+    rig_script(3, 0);
+    rig_script(1, -EINTR);
+    rig_flush(&t);
+    g_assert_cmpuint(rig_ioctls(), ==, 4);
     g_assert_cmpuint(fake.num_sent, ==, 8);
     expect_ranges(0, 0, 8);
     g_assert_cmpuint(t.n->count.inv_largest, ==, 3);
@@ -606,13 +453,13 @@ static void test_pieces(void)
         /* Refused in the second piece: what that has before it goes again */
         fake.num_sent = 0;
         queue_ranges(&t, 8);
-        script(3, 0);
-        script(at - 3, -EIO);
+        rig_script(3, 0);
+        rig_script(at - 3, -EIO);
         g_assert_false(iommufd_nested_inv_flush(t.n, &fail, NULL));
         g_assert_cmpuint(fail.cookie, ==, at);
         g_assert_cmpuint(fail.done, ==, at);
-        g_assert_cmpuint(blocked, ==, 0);
-        g_assert_cmpuint(ioctls(), ==, at == 3 ? 2 : 3);
+        g_assert_cmpuint(rig_blocked, ==, 0);
+        g_assert_cmpuint(rig_ioctls(), ==, at == 3 ? 2 : 3);
         g_assert_cmpuint(fake.num_sent, ==, at + at - 3);
         expect_ranges(0, 0, at);
         expect_ranges(at, 3, at - 3);
@@ -620,29 +467,30 @@ static void test_pieces(void)
     for (size_t i = 0; i < ARRAY_SIZE(errs); i++) {
         /* And cannot be had again */
         queue_ranges(&t, 8);
-        script(3, 0);
-        script(2, -EIO);
-        script(1, errs[i]);
+        rig_script(3, 0);
+        rig_script(2, -EIO);
+        rig_script(1, errs[i]);
         g_assert_false(iommufd_nested_inv_flush(t.n, &fail, NULL));
         g_assert_cmpuint(fail.cookie, ==, 4);
-        g_assert_cmpuint(blocked, ==, 1);
-        g_assert_cmpuint(ioctls(), ==, 3);
-        blocked = 0;
-        bind_stage1(&t, 0, RID, 0x1000, 1, 0);
+        g_assert_cmpuint(rig_blocked, ==, 1);
+        g_assert_cmpuint(rig_ioctls(), ==, 3);
+        rig_blocked = 0;
+        rig_bind(&t, 0, RID, 0x1000, 1, 0);
+        rig_ioctls();
     }
     /* With the erratum: each twice, one behind the other */
     iommufd_nested_inv_repeat(t.dev[0]);
     fake.num_sent = 0;
     queue_ranges(&t, 4);
-    flush_ok(&t);
-    g_assert_cmpuint(ioctls(), ==, 4);
+    rig_flush(&t);
+    g_assert_cmpuint(rig_ioctls(), ==, 4);
     g_assert_cmpuint(fake.num_sent, ==, 8);
     expect_ranges(0, 0, 3);
     expect_ranges(3, 0, 3);
     expect_ranges(6, 3, 1);
     expect_ranges(7, 3, 1);
-    teardown(&t);
-    piece = 0;
+    rig_teardown(&t);
+    rig_piece = 0;
 }
 
 /* A HWPT that cannot be detached is invalidated under the name it had */
@@ -654,28 +502,28 @@ static void test_stuck(gconstpointer opaque)
     };
     uint32_t pasid = rid ? RID : 5, id;
     uint64_t e = RANGE(1, 1);
-    Test t;
+    InvRig t;
 
     for (int gone = 0; gone <= 1; gone++) {
         Error *err = NULL;
 
-        setup(&t, 0, 0, false);
-        id = bind_stage1(&t, 0, pasid, 0x1000, 7, 5);
+        rig_setup(&t, 0, 0, false);
+        id = rig_bind(&t, 0, pasid, 0x1000, 7, 5);
         fake.fail_at = fake.total + 1;
         fake.fail_errno = EIO;
         g_assert_false(iommufd_nested_set(t.dev[0], pasid,
                                           gone ? NULL : &none, &err));
         error_free(err);
         g_assert_true(fake.failed == FAKE_DETACH);
-        inv(&t, 7, 5, e, 0, NULL);
-        flush_ok(&t);
-        expect(id, &e, 1);
+        rig_inv(&t, 7, 5, e, 0, NULL);
+        rig_flush(&t);
+        rig_expect(id, &e, 1);
 
         g_assert_true(iommufd_nested_set(t.dev[0], pasid,
                                          gone ? NULL : &none, &error_abort));
-        inv(&t, 7, 5, e, 0, NULL);
+        rig_inv(&t, 7, 5, e, 0, NULL);
         g_assert_false(iommufd_nested_inv_pending(t.n));
-        teardown(&t);
+        rig_teardown(&t);
     }
 }
 
@@ -687,21 +535,21 @@ static void test_many(gconstpointer opaque)
 {
     uint32_t pasids = GPOINTER_TO_UINT(opaque);
     uint64_t e = RANGE(1, 1);
-    Test t;
+    InvRig t;
 
-    setup(&t, 0, 0, false);
+    rig_setup(&t, 0, 0, false);
     for (uint32_t p = 1; p <= pasids; p++) {
-        bind_stage1(&t, 0, p, 0x1000 * p, 1, p);
+        rig_bind(&t, 0, p, 0x1000 * p, 1, p);
     }
     for (unsigned i = 0; i < MANY_TIMES; i++) {
         uint32_t pasid = 1 + i * 77 % pasids;
 
-        inv(&t, 1, pasid, e, 0, NULL);
-        flush_ok(&t);
-        g_assert_cmpuint(ioctls(), ==, 1);
-        expect(fake_attached(t.idev[0], pasid), &e, 1);
+        rig_inv(&t, 1, pasid, e, 0, NULL);
+        rig_flush(&t);
+        g_assert_cmpuint(rig_ioctls(), ==, 1);
+        rig_expect(fake_attached(t.idev[0], pasid), &e, 1);
     }
-    teardown(&t);
+    rig_teardown(&t);
 }
 
 int main(int argc, char **argv)
