@@ -8,7 +8,7 @@
 #include "qapi/error.h"
 #include "intel_iommu_nested.h"
 
-void vtd_nested_instance_init(Object *obj)
+void vtd_nested_post_init(Object *obj)
 {
 }
 

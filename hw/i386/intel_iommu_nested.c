@@ -122,11 +122,6 @@ static void vtd_nested_vm_state(void *opaque, bool running, RunState state)
     iommufd_nested_set_running(n->core, running);
 }
 
-void vtd_nested_instance_init(Object *obj)
-{
-    X86_IOMMU_DEVICE(obj)->given = 0;
-}
-
 bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
 {
     IOMMUFDNestedConfig config = {

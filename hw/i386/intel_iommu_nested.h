@@ -32,8 +32,11 @@ struct IOMMUFDNestedParent;
 
 /* ------------------------------------------------------------------ life */
 
-/* Called with nested=off too: defaults do not count as given */
-void vtd_nested_instance_init(Object *obj);
+/*
+ * Called with nested=off too: neither defaults nor what the machine type says
+ * count as given. -global does.
+ */
+void vtd_nested_post_init(Object *obj);
 
 /*
  * Called with nested=off too. Before anything else at realize: settles what

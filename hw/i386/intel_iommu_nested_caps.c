@@ -78,9 +78,25 @@ static const VTDNestedFeature vtd_nested_features[] = {
       .ecap = VTD_ECAP_PRS | VTD_ECAP_PDS },
 };
 
-static bool vtd_nested_given(IntelIOMMUState *s, const VTDNestedFeature *f)
+static bool vtd_nested_given(IntelIOMMUState *s, X86IOMMUGiven given)
 {
-    return X86_IOMMU_DEVICE(s)->given & BIT(f->given);
+    return X86_IOMMU_DEVICE(s)->given & BIT(given);
+}
+
+void vtd_nested_post_init(Object *obj)
+{
+    uint32_t *given = &X86_IOMMU_DEVICE(obj)->given;
+
+    for (size_t i = 0; i < ARRAY_SIZE(vtd_nested_features); i++) {
+        const VTDNestedFeature *f = &vtd_nested_features[i];
+
+        if (!qdev_find_global_prop(obj, f->name)) {
+            *given &= ~BIT(f->given);
+        }
+    }
+    if (!qdev_find_global_prop(obj, "aw-bits")) {
+        *given &= ~BIT(X86_IOMMU_GIVEN_AW_BITS);
+    }
 }
 
 static bool vtd_nested_shows(const VTDNestedFeature *f, uint64_t cap,
@@ -104,8 +120,11 @@ static uint8_t vtd_nested_host_pasid_bits(uint64_t ecap)
                VTD_PASID_BITS_MAX);
 }
 
-/* nested=auto did not work out: what the base would have had */
-static void vtd_nested_fall_back(VTDNested *n, bool for_device)
+/*
+ * nested=auto did not work out: what the base would have had. The registers
+ * follow with vtd_init().
+ */
+static void vtd_nested_fall_back(VTDNested *n)
 {
     IntelIOMMUState *s = n->s;
 
@@ -114,21 +133,17 @@ static void vtd_nested_fall_back(VTDNested *n, bool for_device)
     for (size_t i = 0; i < ARRAY_SIZE(vtd_nested_features); i++) {
         const VTDNestedFeature *f = &vtd_nested_features[i];
 
-        if (!vtd_nested_given(s, f)) {
+        if (!vtd_nested_given(s, f->given)) {
             *f->field(s) = f->base_default;
         }
     }
-    /* The base shadows the device's tables, which takes caching mode */
-    if (for_device && !(X86_IOMMU_DEVICE(s)->given &
-                        BIT(X86_IOMMU_GIVEN_CACHING_MODE))) {
-        s->caching_mode = true;
-    }
-    vtd_init(s);
+    s->aw_bits = n->base_aw_bits;
 }
 
 /*
- * A device that is shadowed because nested=auto did not work out: the width
- * that suits nesting can be more than the host has for shadowed mappings.
+ * A device that is shadowed because nested=auto did not work out. That takes
+ * caching mode, and the guest's width can be more than the host has for
+ * shadowed mappings.
  */
 void vtd_nested_caps_shadow(VTDNested *n, HostIOMMUDevice *hiod)
 {
@@ -136,37 +151,76 @@ void vtd_nested_caps_shadow(VTDNested *n, HostIOMMUDevice *hiod)
     IntelIOMMUState *s = n->s;
     int aw = hiodc->get_cap(hiod, HOST_IOMMU_DEVICE_CAP_AW_BITS, NULL);
 
-    if (!n->frozen && aw >= VTD_HOST_AW_39BIT && aw < s->aw_bits) {
+    if (n->frozen) {
+        return;
+    }
+    if (!vtd_nested_given(s, X86_IOMMU_GIVEN_CACHING_MODE)) {
+        s->caching_mode = true;
+    }
+    if (!vtd_nested_given(s, X86_IOMMU_GIVEN_AW_BITS) &&
+        aw >= VTD_HOST_AW_39BIT && aw < s->aw_bits) {
         info_report("intel-iommu: nested=auto lowers aw-bits to %d, because "
                     "%s has %d on the host", VTD_HOST_AW_39BIT, hiod->name,
                     aw);
         s->aw_bits = VTD_HOST_AW_39BIT;
-        vtd_init(s);
     }
+    vtd_init(s);
+}
+
+/* The first of what was given and leaves nesting no room, as it should be */
+static char *vtd_nested_needs(IntelIOMMUState *s)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(vtd_nested_features); i++) {
+        const VTDNestedFeature *f = &vtd_nested_features[i];
+
+        if (f->needed && vtd_nested_given(s, f->given) && !*f->field(s)) {
+            return g_strdup_printf("%s=on", f->name);
+        }
+    }
+    /* Addresses of processes have 47 bits, which CAP.MGAW limits (3.6) */
+    if (vtd_nested_given(s, X86_IOMMU_GIVEN_AW_BITS) &&
+        s->aw_bits != VTD_HOST_AW_48BIT) {
+        return g_strdup_printf("aw-bits=%d", VTD_HOST_AW_48BIT);
+    }
+    /* A guest of scalable mode expects the one, and every guest the other */
+    if (!s->dma_drain) {
+        return g_strdup("dma-drain=on");
+    }
+    if (!X86_IOMMU_DEVICE(s)->dma_translation) {
+        return g_strdup("dma-translation=on");
+    }
+    return NULL;
 }
 
 bool vtd_nested_caps_realize(VTDNested *n, Error **errp)
 {
     IntelIOMMUState *s = n->s;
+    g_autofree char *needs = vtd_nested_needs(s);
 
+    n->base_aw_bits = s->aw_bits;
+    if (needs && s->nested_mode == ON_OFF_AUTO_AUTO) {
+        info_report("intel-iommu: nested=auto is off, because it needs %s",
+                    needs);
+        vtd_nested_fall_back(n);
+        return true;
+    }
+    if (needs) {
+        error_setg(errp, "nested=on needs %s", needs);
+        return false;
+    }
     n->active = true;
     n->decided = s->nested_mode == ON_OFF_AUTO_ON;
 
     for (size_t i = 0; i < ARRAY_SIZE(vtd_nested_features); i++) {
         const VTDNestedFeature *f = &vtd_nested_features[i];
 
-        if (vtd_nested_given(s, f)) {
-            if (f->needed && !*f->field(s)) {
-                error_setg(errp, "nested=%s needs %s=on",
-                           OnOffAuto_str(s->nested_mode), f->name);
-                return false;
-            }
-        } else {
+        if (!vtd_nested_given(s, f->given)) {
             *f->field(s) = f->needed;
         }
     }
+    s->aw_bits = VTD_HOST_AW_48BIT;
     if (s->svm && !X86_IOMMU_DEVICE(s)->dt_supported) {
-        if (X86_IOMMU_DEVICE(s)->given & BIT(X86_IOMMU_GIVEN_DEVICE_IOTLB)) {
+        if (vtd_nested_given(s, X86_IOMMU_GIVEN_DEVICE_IOTLB)) {
             error_setg(errp, "svm=on needs device-iotlb=on");
             return false;
         }
@@ -187,7 +241,8 @@ void vtd_nested_caps_freeze(VTDNested *n)
     IntelIOMMUState *s = n->s;
 
     if (!n->decided) {
-        vtd_nested_fall_back(n, false);
+        vtd_nested_fall_back(n);
+        vtd_init(s);
     }
     n->frozen = true;
     if (!n->active) {
@@ -231,7 +286,8 @@ bool vtd_nested_caps_refuse(VTDNested *n, const char *name, const char *why,
     }
     info_report("intel-iommu: nested=auto falls back to shadowed tables: "
                 "%s cannot be nested: %s", name, why);
-    vtd_nested_fall_back(n, true);
+    vtd_nested_fall_back(n);
+    vtd_init(n->s);
     return true;
 }
 
@@ -267,7 +323,7 @@ bool vtd_nested_caps_check(VTDNested *n, const char *name,
         bool host = vtd_nested_host_has(f, cap, ecap);
         bool *field = f->field(s);
 
-        if (!vtd_nested_given(s, f) && !n->frozen && !f->needed) {
+        if (!vtd_nested_given(s, f->given) && !n->frozen && !f->needed) {
             *field = host && (*field || !n->host_seen);
         } else if (*field && !host) {
             error_setg(errp, "property '%s' is on for the guest, but off for "

@@ -67,6 +67,8 @@ struct VTDNested {
     bool active;
     /* What the guest sees is constant from here on */
     bool frozen;
+    /* What the machine type has without nesting */
+    uint8_t base_aw_bits;
     /* Some assigned device has told what the host can do */
     bool host_seen;
     /* Width of PASIDs that ECAP.PSS tells, 0: none */

@@ -1,5 +1,5 @@
 /*
- * Boolean properties of x86 vIOMMUs that may be "auto"
+ * Properties of x86 vIOMMUs that may be "auto"
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -68,4 +68,35 @@ const PropertyInfo x86_iommu_prop_bool_auto = {
     .get   = x86_iommu_get_bool_auto,
     .set   = x86_iommu_set_bool_auto,
     .set_default_value = x86_iommu_default_bool_auto,
+};
+
+static void x86_iommu_get_uint8_given(Object *obj, Visitor *v,
+                                      const char *name, void *opaque,
+                                      Error **errp)
+{
+    visit_type_uint8(v, name, object_field_prop_ptr(obj, opaque), errp);
+}
+
+static void x86_iommu_set_uint8_given(Object *obj, Visitor *v,
+                                      const char *name, void *opaque,
+                                      Error **errp)
+{
+    const Property *prop = opaque;
+
+    if (visit_type_uint8(v, name, object_field_prop_ptr(obj, prop), errp)) {
+        X86_IOMMU_DEVICE(obj)->given |= BIT(prop->bitnr);
+    }
+}
+
+static void x86_iommu_default_uint8_given(ObjectProperty *op,
+                                          const Property *prop)
+{
+    object_property_set_default_uint(op, prop->defval.u);
+}
+
+const PropertyInfo x86_iommu_prop_uint8_given = {
+    .type  = "uint8",
+    .get   = x86_iommu_get_uint8_given,
+    .set   = x86_iommu_set_uint8_given,
+    .set_default_value = x86_iommu_default_uint8_given,
 };

@@ -1,5 +1,5 @@
 /*
- * Boolean properties of x86 vIOMMUs that may be "auto"
+ * Properties of x86 vIOMMUs that may be "auto"
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,6 +17,9 @@
  */
 extern const PropertyInfo x86_iommu_prop_bool_auto;
 
+/* A number that has no "auto", but of which is remembered that it was set */
+extern const PropertyInfo x86_iommu_prop_uint8_given;
+
 typedef enum X86IOMMUGiven {
     X86_IOMMU_GIVEN_DEVICE_IOTLB,
     X86_IOMMU_GIVEN_SCALABLE_MODE,
@@ -27,11 +30,17 @@ typedef enum X86IOMMUGiven {
     X86_IOMMU_GIVEN_PASID_MODE,
     X86_IOMMU_GIVEN_SMPWC,
     X86_IOMMU_GIVEN_SVM,
+    X86_IOMMU_GIVEN_AW_BITS,
 } X86IOMMUGiven;
 
 #define DEFINE_PROP_X86_IOMMU_AUTO(_name, _state, _field, _given, _defval) \
     DEFINE_PROP(_name, _state, _field, x86_iommu_prop_bool_auto, bool,     \
                 .bitnr = (_given), .set_default = true,                    \
+                .defval.u = (_defval))
+
+#define DEFINE_PROP_X86_IOMMU_UINT8(_name, _state, _field, _given, _defval) \
+    DEFINE_PROP(_name, _state, _field, x86_iommu_prop_uint8_given, uint8_t, \
+                .bitnr = (_given), .set_default = true,                     \
                 .defval.u = (_defval))
 
 #endif

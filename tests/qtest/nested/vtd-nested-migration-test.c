@@ -99,18 +99,20 @@ static void test_hot_plug(void)
 }
 
 /* The device is on the destination's command line: there before the tables */
-static void test_cold_plug(void)
+static void test_cold_plug(gconstpointer machine)
 {
+    g_autofree char *incoming = g_strdup_printf("-incoming defer %s",
+                                                (const char *)machine);
     g_autofree char *host = vtd_rig_host(1, "", "");
     g_autofree char *file = vtd_scratch_file("state");
     VtdRig src, dst;
 
-    vtd_rig_start(&src, host, FEATURES, 0, "");
+    vtd_rig_start(&src, host, FEATURES, 0, machine);
     vtd_rig_enable(&src);
     tables(&src, RID0);
     qtest_qmp_assert_success(src.qts, "{ 'execute': 'stop' }");
     vtd_migration_save(&src, file);
-    vtd_rig_start(&dst, host, FEATURES, 1, "-incoming defer");
+    vtd_rig_start(&dst, host, FEATURES, 1, incoming);
     vtd_rig_take_over(&dst, &src);
     g_assert_null(vtd_migration_load(&dst, file));
     /* Not before the VM runs: bus numbers may still be on their way */
@@ -287,7 +289,10 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/vtd-nested/migration/hot-plug", test_hot_plug);
-    qtest_add_func("/vtd-nested/migration/cold-plug", test_cold_plug);
+    qtest_add_data_func("/vtd-nested/migration/cold-plug/newest", "",
+                        test_cold_plug);
+    qtest_add_data_func("/vtd-nested/migration/cold-plug/9.1",
+                        "-machine pc-q35-9.1", test_cold_plug);
     qtest_add_func("/vtd-nested/migration/differ", test_differ);
     qtest_add_data_func("/vtd-nested/migration/dirty/on", "", test_dirty);
     qtest_add_data_func("/vtd-nested/migration/dirty/off", NULL, test_dirty);

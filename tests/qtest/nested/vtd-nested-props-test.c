@@ -6,7 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "qobject/qdict.h"
-#include "vtd-rig.h"
+#include "vtd-migration-rig.h"
 
 /* The model's line for a host that can do everything, less some bits */
 static char *ecap_line(uint64_t lacks)
@@ -100,6 +100,16 @@ static void test_refusals(void)
         { full, "nested=on,x-flts=off", { "nested=on needs x-flts=on" } },
         { full, "nested=on,caching-mode=off",
           { "nested=on needs caching-mode=on" } },
+        { full, "nested=on,aw-bits=39", { "nested=on needs aw-bits=48" } },
+        { full, "nested=on -global intel-iommu.aw-bits=39",
+          { "nested=on needs aw-bits=48" } },
+        /* Also where the machine type says the same */
+        { full, "nested=on,aw-bits=39 -machine pc-q35-9.1",
+          { "nested=on needs aw-bits=48" } },
+        { full, "nested=on,dma-drain=off",
+          { "nested=on needs dma-drain=on" } },
+        { full, "nested=on,dma-translation=off",
+          { "nested=on needs dma-translation=on" } },
         { full, "nested=on,svm=on,device-iotlb=off",
           { "svm=on needs device-iotlb=on" } },
         { full, "nested=on,pasid-bits=21", { "pasid-bits=21" } },
@@ -165,6 +175,105 @@ static void test_auto(void)
     vtd_rig_fill(&r, 0, 0xa5);
     iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA, 0xa5, 16);
     vtd_rig_stop(&r);
+}
+
+/*
+ * Machine types up to 9.1 have aw-bits=39, which nobody gave: nesting has what
+ * it needs, and without nesting they are what they were
+ */
+static void test_machine_type(void)
+{
+    g_autofree char *full = vtd_rig_host(1, "", "");
+    g_autofree char *line = ecap_line(1ULL << 26);
+    g_autofree char *no_nest = vtd_rig_host(1, line, "");
+    const struct {
+        const char *host, *iommu;
+        unsigned num, width;
+        bool first_stage;
+    } cases[] = {
+        { full, "nested=on", 1, 48, true },
+        { full, "nested=on", 0, 48, true },
+        { full, "nested=auto", 1, 48, true },
+        { full, "nested=auto", 0, 39, false },
+        { no_nest, "nested=auto", 1, 39, false },
+        { full, "nested=off,caching-mode=on", 1, 39, false },
+        { full, "nested=off,caching-mode=on,aw-bits=48", 1, 48, false },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        VtdRig r;
+
+        vtd_rig_start(&r, cases[i].host, cases[i].iommu, cases[i].num,
+                      "-machine pc-q35-9.1");
+        g_assert_cmpuint(VTD_CAP_WIDTH_OF(cap(&r)), ==, cases[i].width);
+        g_assert_cmpint(!!(ecap(&r) & VTD_ECAP_FSTS_BIT), ==,
+                        cases[i].first_stage);
+        if (cases[i].first_stage && cases[i].num) {
+            vtd_rig_enable(&r);
+            vtd_rig_fill(&r, 1, 0x3c);
+            vtd_rig_first_stage(&r, RID0, 5,
+                                vtd_rig_s1(&r, 0x7fff00000000ULL, 1));
+            g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV0, NULL,
+                                         0x7fff00000000ULL), ==, 0x3c);
+        }
+        vtd_rig_stop(&r);
+    }
+}
+
+/*
+ * What is given and leaves no room for nesting: nested=auto is off then, says
+ * so, and the device is shadowed
+ */
+static void test_auto_given(void)
+{
+    static const struct {
+        const char *iommu, *needs;
+    } cases[] = {
+        { "aw-bits=39", "aw-bits=48" },
+        { "aw-bits=39 -machine pc-q35-9.1", "aw-bits=48" },
+        { "x-flts=off", "x-flts=on" },
+        { "dma-drain=off", "dma-drain=on" },
+        { "dma-translation=off", "dma-translation=on" },
+    };
+    g_autofree char *full = vtd_rig_host(1, "", "");
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *iommu = g_strdup_printf("nested=auto,%s",
+                                                 cases[i].iommu);
+        g_autofree char *needs = g_strdup_printf("nested=auto is off, because "
+                                                 "it needs %s",
+                                                 cases[i].needs);
+        g_autofree char *said = vtd_scratch_file("stderr");
+        g_autofree char *extra = g_strdup_printf("2>'%s'", said);
+        g_autofree char *text = NULL;
+        VtdRig r;
+
+        vtd_rig_start(&r, full, iommu, 1, extra);
+        g_assert_cmphex(ecap(&r) & VTD_ECAP_SMTS_BIT, ==, 0);
+        g_assert_cmphex(cap(&r) & VTD_CAP_CM_BIT, !=, 0);
+        vtd_rig_fill(&r, 0, 0xa5);
+        iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA, 0xa5, 16);
+        vtd_rig_stop(&r);
+        g_assert_true(g_file_get_contents(said, &text, NULL, NULL));
+        g_test_message("%s", text);
+        g_assert_nonnull(strstr(text, needs));
+        vtd_scratch_remove(said);
+    }
+}
+
+/* The host has 47 bits for shadowed mappings: followed, unless one is given */
+static void test_shadow_width(void)
+{
+    g_autofree char *line = ecap_line(1ULL << 26);
+    g_autofree char *host = vtd_rig_host(1, line, "");
+    g_autofree char *args = vtd_rig_args("nested=auto,aw-bits=48", 1, "");
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=auto", 1, "");
+    g_assert_cmpuint(VTD_CAP_WIDTH_OF(cap(&r)), ==, 39);
+    vtd_rig_stop(&r);
+    nested_rig_expect_refusal(host, args, "aw-bits 48 > host aw-bits 47",
+                              NULL);
 }
 
 static QDict *plug(VtdRig *r, const char *id, const char *dev,
@@ -247,6 +356,9 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/props/refusals", test_refusals);
     qtest_add_func("/vtd-nested/props/spellings", test_spellings);
     qtest_add_func("/vtd-nested/props/auto", test_auto);
+    qtest_add_func("/vtd-nested/props/machine-type", test_machine_type);
+    qtest_add_func("/vtd-nested/props/auto-given", test_auto_given);
+    qtest_add_func("/vtd-nested/props/shadow-width", test_shadow_width);
     qtest_add_func("/vtd-nested/props/frozen", test_frozen);
     qtest_add_func("/vtd-nested/props/no-device", test_no_device);
     qtest_add_func("/vtd-nested/props/default", test_default);

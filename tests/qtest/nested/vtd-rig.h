@@ -36,6 +36,7 @@
 
 /* CAP and ECAP bits that tests ask for (11.4.2, 11.4.3) */
 #define VTD_CAP_CM_BIT      (1ULL << 7)
+#define VTD_CAP_WIDTH_OF(c) (((c) >> 16 & 0x3f) + 1)
 #define VTD_CAP_FS1GP_BIT   (1ULL << 56)
 #define VTD_ECAP_DT_BIT     (1ULL << 2)
 #define VTD_ECAP_SC_BIT     (1ULL << 7)
