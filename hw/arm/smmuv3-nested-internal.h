@@ -108,6 +108,7 @@ typedef struct SMMUv3NestedDevice {
      */
     struct iommu_hwpt_arm_smmuv3 s1;
     bool same;
+    bool moved;                 /* it has got another stream */
     bool told;                  /* the user knows that the host refused */
 } SMMUv3NestedDevice;
 
@@ -146,8 +147,14 @@ bool smmuv3_nested_sync_all(SMMUv3Nested *n);
 bool smmuv3_nested_sync_range(SMMUv3Nested *n, uint32_t first, uint32_t last);
 /* The device behind a StreamID; NULL: not one of ours */
 SMMUv3NestedDevice *smmuv3_nested_find(SMMUv3Nested *n, uint32_t sid);
-/* The guest may have renumbered its buses */
+/* Tell the core what numbers devices have, and leave translations alone */
 void smmuv3_nested_relabel(SMMUv3Nested *n);
+/*
+ * The guest has renumbered its buses, or a device has come or gone: those
+ * whose StreamID is another one now, or is theirs alone only now, or no
+ * longer, have the stream that they have now.
+ */
+void smmuv3_nested_renumbered(SMMUv3Nested *n);
 
 /* smmuv3-nested-window.c */
 bool smmuv3_nested_window_realize(SMMUv3Nested *n, Error **errp);

@@ -10,7 +10,10 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/lockable.h"
 #include "qapi/error.h"
+#include "hw/pci/pci_bridge.h"
+#include "hw/pci/pci_bus.h"
 #include "system/address-spaces.h"
 #include "system/dma.h"
 #include "smmuv3-nested-internal.h"
@@ -257,13 +260,105 @@ SMMUv3NestedDevice *smmuv3_nested_find(SMMUv3Nested *n, uint32_t sid)
     return dev ? iommufd_nested_device_opaque(dev) : NULL;
 }
 
+/* Who would have each StreamID alone; NULL: several claim it */
+static GHashTable *smmuv3_nested_owners(SMMUv3Nested *n)
+{
+    GHashTable *owners = g_hash_table_new(NULL, NULL);
+    SMMUv3NestedDevice *ndev;
+    GHashTableIter iter;
+
+    g_hash_table_iter_init(&iter, n->devices);
+    while (g_hash_table_iter_next(&iter, NULL, (void **)&ndev)) {
+        gpointer sid = GUINT_TO_POINTER(smmuv3_nested_sid(ndev));
+
+        g_hash_table_insert(owners, sid,
+                            g_hash_table_contains(owners, sid) ? NULL : ndev);
+    }
+    return owners;
+}
+
+/*
+ * Nothing is left of the old stream before the device has the new one: the
+ * core would attach it again under the new StreamID.
+ */
+static void smmuv3_nested_leave(SMMUv3NestedDevice *ndev)
+{
+    const IOMMUFDNestedTranslation t = {
+        .state = IOMMUFD_NESTED_BLOCKED,
+        .reason = "StreamID has changed",
+    };
+    Error *err = NULL;
+
+    ndev->ats = false;
+    if (!iommufd_nested_set(ndev->dev, IOMMUFD_NESTED_RID, &t, &err)) {
+        smmuv3_nested_tell(&ndev->told, err);
+    }
+}
+
+static bool smmuv3_nested_at_parent(const SMMUv3NestedDevice *ndev)
+{
+    IOMMUFDNestedState state = iommufd_nested_get(ndev->dev,
+                                                  IOMMUFD_NESTED_RID, NULL);
+
+    return state == IOMMUFD_NESTED_STAGE2 || state == IOMMUFD_NESTED_BYPASS;
+}
+
+void smmuv3_nested_renumbered(SMMUv3Nested *n)
+{
+    g_autoptr(GHashTable) owners = smmuv3_nested_owners(n);
+    /* What the host was to forget comes first: smmuv3_nested_resume() */
+    bool owed = n->blocked && n->enabled &&
+                FIELD_EX32(n->s->gerror ^ n->s->gerrorn, GERROR, CMDQ_ERR);
+    SMMUv3NestedDevice *ndev;
+    GHashTableIter iter;
+
+    g_hash_table_iter_init(&iter, n->devices);
+    while (g_hash_table_iter_next(&iter, NULL, (void **)&ndev)) {
+        uint16_t sid = smmuv3_nested_sid(ndev);
+        bool owner = g_hash_table_lookup(owners, GUINT_TO_POINTER(sid)) == ndev;
+
+        ndev->moved |= sid != ndev->sid ||
+                       owner != (smmuv3_nested_find(n, sid) == ndev);
+        if (ndev->moved && (owed || !smmuv3_nested_at_parent(ndev))) {
+            smmuv3_nested_leave(ndev);
+        }
+    }
+    smmuv3_nested_relabel(n);
+    g_hash_table_iter_init(&iter, n->devices);
+    while (g_hash_table_iter_next(&iter, NULL, (void **)&ndev)) {
+        if (ndev->moved && !owed) {
+            smmuv3_nested_sync_device(ndev);
+        }
+        ndev->moved = false;
+    }
+}
+
+void smmuv3_nested_changed(PCIBus *bus, void *opaque, int devfn)
+{
+    SMMUv3State *s = ARM_SMMUV3(opaque);
+    SMMUv3Nested *n = s->nested;
+
+    /*
+     * An endpoint's own ATS and PASID do as its stream says. When all of the
+     * machine is reset, so will be the SMMU: it has its tables to the end.
+     */
+    if (!IS_PCI_BRIDGE(bus->devices[devfn]) || device_is_in_reset(DEVICE(s))) {
+        return;
+    }
+    WITH_QEMU_LOCK_GUARD(&s->mutex) {
+        g_hash_table_remove_all(s->smmu_state.configs);
+    }
+    if (n && n->active && !n->stale) {
+        smmuv3_nested_renumbered(n);
+    }
+}
+
 bool smmuv3_nested_sync_range(SMMUv3Nested *n, uint32_t first, uint32_t last)
 {
     SMMUv3NestedDevice *ndev;
     GHashTableIter iter;
     bool ok = true;
 
-    smmuv3_nested_relabel(n);
     if (first == last) {
         ndev = smmuv3_nested_find(n, first);
         return !ndev || smmuv3_nested_sync_device(ndev);
@@ -281,6 +376,7 @@ bool smmuv3_nested_sync_range(SMMUv3Nested *n, uint32_t first, uint32_t last)
 
 bool smmuv3_nested_sync_all(SMMUv3Nested *n)
 {
+    smmuv3_nested_relabel(n);
     return smmuv3_nested_sync_range(n, 0, UINT32_MAX);
 }
 

@@ -96,6 +96,10 @@ bool smmuv3_nested_get_features(PCIBus *bus, void *opaque, int devfn,
     return false;
 }
 
+void smmuv3_nested_changed(PCIBus *bus, void *opaque, int devfn)
+{
+}
+
 void smmuv3_nested_enable_changed(SMMUv3State *s)
 {
 }

@@ -334,6 +334,7 @@ static bool smmuv3_nested_add(SMMUv3Nested *n, PCIBus *bus, int devfn,
     ndev->n = n;
     ndev->bus = bus;
     ndev->devfn = devfn;
+    ndev->moved = true;
     ndev->info = *info;
     ndev->dev = iommufd_nested_device_add(n->core, idev, ndev, errp);
     if (!ndev->dev) {
@@ -344,13 +345,12 @@ static bool smmuv3_nested_add(SMMUv3Nested *n, PCIBus *bus, int devfn,
         iommufd_nested_inv_repeat(ndev->dev);
     }
     g_hash_table_add(n->devices, ndev);
-    smmuv3_nested_relabel(n);
     /*
      * A device that appears while the SMMU is on has the STE that is there.
      * That it cannot have it is no error here: the core has said so, and
      * detached it.
      */
-    smmuv3_nested_sync_device(ndev);
+    smmuv3_nested_renumbered(n);
     return true;
 }
 
@@ -384,6 +384,7 @@ void smmuv3_nested_unset_iommu_device(PCIBus *bus, void *opaque, int devfn)
         g_hash_table_remove(n->devices, ndev);
         iommufd_nested_device_remove(ndev->dev);
         g_free(ndev);
+        smmuv3_nested_renumbered(n);
     }
 }
 

@@ -55,6 +55,11 @@ bool smmuv3_nested_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
 void smmuv3_nested_unset_iommu_device(PCIBus *bus, void *opaque, int devfn);
 bool smmuv3_nested_get_features(PCIBus *bus, void *opaque, int devfn,
                                 PCINestedFeatures *features);
+/*
+ * A bridge has another secondary bus number: whoever is behind it, emulated
+ * or not, has another StreamID. Does its work with nested=off too.
+ */
+void smmuv3_nested_changed(PCIBus *bus, void *opaque, int devfn);
 
 /* -------------------------------------------------------- guest commands */
 

@@ -270,13 +270,12 @@ static bool vtd_nested_add(VTDNested *n, PCIBus *bus, int devfn,
         return false;
     }
     g_hash_table_add(n->devices, vdev);
-    vtd_nested_relabel(n);
     /*
      * A device that appears while translation is on is blocked until the
      * guest gives it entries. That it cannot be blocked is no error here: the
      * core has said so, and detached it.
      */
-    vtd_nested_sync_device(vdev);
+    vtd_nested_sync_claims(n, bus, devfn);
     return true;
 }
 
@@ -321,6 +320,7 @@ bool vtd_nested_unset_iommu_device(IntelIOMMUState *s, PCIBus *bus, int devfn)
     g_hash_table_remove(s->nested->devices, vdev);
     iommufd_nested_device_remove(vdev->dev);
     g_free(vdev);
+    vtd_nested_sync_claims(s->nested, bus, devfn);
     return true;
 }
 
@@ -352,7 +352,8 @@ void vtd_nested_changed(PCIBus *bus, void *opaque, int devfn)
     VTDNested *n = s->nested;
     VTDNestedDevice *vdev;
 
-    if (!n || n->stale) {
+    /* When all of the machine is reset, the vIOMMU will be, as the last one */
+    if (!n || n->stale || device_is_in_reset(DEVICE(s))) {
         return;
     }
     vdev = vtd_nested_device(n, bus, devfn);

@@ -143,6 +143,8 @@ const char *vtd_nested_reason(uint8_t fault);
 bool vtd_nested_sync_device(VTDNestedDevice *vdev);
 bool vtd_nested_sync_pasid_value(VTDNested *n, uint32_t pasid);
 bool vtd_nested_sync_all(VTDNested *n);
+/* After a device has come or gone: who has, or had, its requester id as well */
+void vtd_nested_sync_claims(VTDNested *n, PCIBus *bus, int devfn);
 bool vtd_nested_sync_sid(VTDNested *n, uint16_t sid, uint16_t mask);
 /* The core has blocked a RID or PASID by itself: let a fault tell the guest */
 void vtd_nested_record_blocked(VTDNestedDevice *vdev, uint32_t pasid);

@@ -245,6 +245,21 @@ bool vtd_nested_sync_all(VTDNested *n)
     return ok;
 }
 
+void vtd_nested_sync_claims(VTDNested *n, PCIBus *bus, int devfn)
+{
+    VTDNestedDevice *vdev;
+    GHashTableIter iter;
+
+    vtd_nested_relabel(n);
+    g_hash_table_iter_init(&iter, n->devices);
+    while (g_hash_table_iter_next(&iter, NULL, (void **)&vdev)) {
+        if (vdev->devfn == devfn &&
+            pci_bus_num(vdev->bus) == pci_bus_num(bus)) {
+            vtd_nested_sync_device(vdev);
+        }
+    }
+}
+
 /* Devices whose requester id equals @sid but for the bits of @mask */
 bool vtd_nested_sync_sid(VTDNested *n, uint16_t sid, uint16_t mask)
 {

@@ -123,55 +123,9 @@ static void test_s1fmt(void)
     smmu_rig_stop(&r);
 }
 
-#define MSI_DATA    0x4d534931
-
-static uint8_t find_msix(SmmuRig *r, uint16_t rid)
-{
-    uint8_t pos = smmu_rig_config_read(r, rid, PCI_CAPABILITY_LIST);
-
-    while ((smmu_rig_config_read(r, rid, pos) & 0xff) != PCI_CAP_ID_MSIX) {
-        pos = smmu_rig_config_read(r, rid, pos) >> 8;
-        g_assert_cmpuint(pos, !=, 0);
-    }
-    return pos;
-}
-
 static void clear_msix(SmmuRig *r, uint16_t rid)
 {
-    smmu_rig_config_write(r, rid, find_msix(r, rid), 0);
-}
-
-/* Vector 0 of the device at @rid goes to @addr; BAR 2 holds the table */
-static void setup_msix(SmmuRig *r, uint16_t rid, uint64_t addr)
-{
-    const uint64_t bar = 0x10100000;
-    uint8_t pos = find_msix(r, rid);
-    uint64_t table;
-
-    smmu_rig_config_write(r, rid, PCI_BASE_ADDRESS_2, bar);
-    smmu_rig_config_write(r, rid, PCI_COMMAND,
-                          PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-    table = bar + (smmu_rig_config_read(r, rid, pos + PCI_MSIX_TABLE) & ~7u);
-    qtest_writel(r->qts, table, addr);
-    qtest_writel(r->qts, table + 4, addr >> 32);
-    qtest_writel(r->qts, table + 8, MSI_DATA);
-    qtest_writel(r->qts, table + 12, 0);
-    smmu_rig_config_write(r, rid, pos, PCI_MSIX_FLAGS_ENABLE << 16);
-}
-
-/* Whether an interrupt of the device arrives in page @page */
-static bool interrupt(SmmuRig *r, unsigned page)
-{
-    qtest_writel(r->qts, DATA + page * 4096 + 0x40, 0);
-    iommufd_model_do(r->m, "{\"cmd\":\"irq\",\"dev\":\"" HOST_DEV0
-                     "\",\"index\":2,\"vector\":0}");
-    for (unsigned i = 0; i < 200; i++) {
-        if (qtest_readl(r->qts, DATA + page * 4096 + 0x40) == MSI_DATA) {
-            return true;
-        }
-        g_usleep(1000);
-    }
-    return false;
+    smmu_rig_config_write(r, rid, smmu_rig_find_msix(r, rid), 0);
 }
 
 /* The doorbell of an injected interrupt is an address of stage 1 */
@@ -187,24 +141,24 @@ static void test_interrupt(void)
     smmu_rig_start_simple(&r, 1);
     smmu_rig_enable(&r, 4);
     smmu_rig_stage1(&r, SID0, ASID, IOVA, 5);
-    setup_msix(&r, SID0, IOVA + 0x40);
-    g_assert_true(interrupt(&r, 5));
+    smmu_rig_msix(&r, SID0, IOVA + 0x40);
+    g_assert_true(smmu_rig_interrupt(&r, HOST_DEV0, 5));
     for (size_t i = 0; i < ARRAY_SIZE(fmts); i++) {
         s1 = smmu_rig_s1(&r, IOVA, 6 + i);
         smmu_cdtab_init(&cds, &r.mem, fmts[i], 12);
         smmu_cd_set(&cds, 0, &s1, ASID + 1 + i);
         smmu_rig_ste(&r, SID0, &(SmmuSte) {
             .cfg = SMMU_STE_S1, .cds = &cds, .s1dss = SMMU_S1DSS_SSID0 });
-        g_assert_true(interrupt(&r, 6 + i));
-        g_assert_false(interrupt(&r, 5));
+        g_assert_true(smmu_rig_interrupt(&r, HOST_DEV0, 6 + i));
+        g_assert_false(smmu_rig_interrupt(&r, HOST_DEV0, 5));
     }
     smmu_rig_ste(&r, SID0, &(SmmuSte) {
         .cfg = SMMU_STE_S1, .cds = &cds, .s1dss = SMMU_S1DSS_TERMINATE });
-    g_assert_false(interrupt(&r, 8));
-    setup_msix(&r, SID0, DATA + 9 * 4096 + 0x40);
+    g_assert_false(smmu_rig_interrupt(&r, HOST_DEV0, 8));
+    smmu_rig_msix(&r, SID0, DATA + 9 * 4096 + 0x40);
     smmu_rig_ste(&r, SID0, &(SmmuSte) {
         .cfg = SMMU_STE_S1, .cds = &cds, .s1dss = SMMU_S1DSS_BYPASS });
-    g_assert_true(interrupt(&r, 9));
+    g_assert_true(smmu_rig_interrupt(&r, HOST_DEV0, 9));
     smmu_rig_stop(&r);
 }
 
@@ -219,20 +173,20 @@ static void test_interrupt_blocked(void)
 
     smmu_rig_start_simple(&r, 1);
     smmu_rig_write(&r, SMMU_REG_GBPA, SMMU_GBPA_UPDATE | SMMU_GBPA_ABORT);
-    setup_msix(&r, SID0, doorbell);
+    smmu_rig_msix(&r, SID0, doorbell);
     smmu_rig_write(&r, SMMU_REG_GBPA, SMMU_GBPA_UPDATE);
-    g_assert_true(interrupt(&r, 7));
+    g_assert_true(smmu_rig_interrupt(&r, HOST_DEV0, 7));
     clear_msix(&r, SID0);
     smmu_rig_enable(&r, 4);
-    setup_msix(&r, SID0, doorbell);
+    smmu_rig_msix(&r, SID0, doorbell);
     smmu_rig_ste(&r, SID0, &(SmmuSte) { .cfg = SMMU_STE_BYPASS });
-    g_assert_true(interrupt(&r, 7));
+    g_assert_true(smmu_rig_interrupt(&r, HOST_DEV0, 7));
     clear_msix(&r, SID0);
     smmu_rig_ste(&r, SID0, &(SmmuSte) { .cfg = SMMU_STE_ABORT });
-    setup_msix(&r, SID0, doorbell);
+    smmu_rig_msix(&r, SID0, doorbell);
     g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, DATA), ==, -1);
     smmu_rig_ste(&r, SID0, &(SmmuSte) { .cfg = SMMU_STE_BYPASS });
-    g_assert_true(interrupt(&r, 7));
+    g_assert_true(smmu_rig_interrupt(&r, HOST_DEV0, 7));
     smmu_rig_stop(&r);
 }
 

@@ -18,6 +18,8 @@
 
 #define CMDQ_BITS       11
 
+#define MSI_DATA        0x4d534931
+
 char *smmu_rig_host(unsigned num, const char *iommu, const char *device)
 {
     return nested_rig_host("smmuv3", num, iommu, device);
@@ -225,4 +227,46 @@ int smmu_rig_peek(SmmuRig *r, const char *dev, const IommufdDma *how,
                   uint64_t addr)
 {
     return nested_rig_peek(r->m, dev, how, addr);
+}
+
+uint8_t smmu_rig_find_msix(SmmuRig *r, uint16_t rid)
+{
+    uint8_t pos = smmu_rig_config_read(r, rid, PCI_CAPABILITY_LIST);
+
+    while ((smmu_rig_config_read(r, rid, pos) & 0xff) != PCI_CAP_ID_MSIX) {
+        pos = smmu_rig_config_read(r, rid, pos) >> 8;
+        g_assert_cmpuint(pos, !=, 0);
+    }
+    return pos;
+}
+
+void smmu_rig_msix(SmmuRig *r, uint16_t rid, uint64_t addr)
+{
+    const uint64_t bar = 0x10100000;
+    uint8_t pos = smmu_rig_find_msix(r, rid);
+    uint64_t table;
+
+    smmu_rig_config_write(r, rid, PCI_BASE_ADDRESS_2, bar);
+    smmu_rig_config_write(r, rid, PCI_COMMAND,
+                          PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    table = bar + (smmu_rig_config_read(r, rid, pos + PCI_MSIX_TABLE) & ~7u);
+    qtest_writel(r->qts, table, addr);
+    qtest_writel(r->qts, table + 4, addr >> 32);
+    qtest_writel(r->qts, table + 8, MSI_DATA);
+    qtest_writel(r->qts, table + 12, 0);
+    smmu_rig_config_write(r, rid, pos, PCI_MSIX_FLAGS_ENABLE << 16);
+}
+
+bool smmu_rig_interrupt(SmmuRig *r, const char *dev, unsigned page)
+{
+    qtest_writel(r->qts, DATA + page * 4096 + 0x40, 0);
+    iommufd_model_do(r->m, "{\"cmd\":\"irq\",\"dev\":\"%s\",\"index\":2,"
+                     "\"vector\":0}", dev);
+    for (unsigned i = 0; i < 200; i++) {
+        if (qtest_readl(r->qts, DATA + page * 4096 + 0x40) == MSI_DATA) {
+            return true;
+        }
+        g_usleep(1000);
+    }
+    return false;
 }

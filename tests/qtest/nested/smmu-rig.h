@@ -118,4 +118,11 @@ void smmu_rig_unplug(SmmuRig *r, unsigned slot, const char *id);
 int smmu_rig_peek(SmmuRig *r, const char *dev, const IommufdDma *how,
                   uint64_t addr);
 
+/* Offset of the MSI-X capability */
+uint8_t smmu_rig_find_msix(SmmuRig *r, uint16_t rid);
+/* MSI-X vector 0 of the device at @rid goes to @addr; BAR 2 holds the table */
+void smmu_rig_msix(SmmuRig *r, uint16_t rid, uint64_t addr);
+/* Whether that interrupt arrives in page @page of DATA, 0x40 bytes into it */
+bool smmu_rig_interrupt(SmmuRig *r, const char *dev, unsigned page);
+
 #endif

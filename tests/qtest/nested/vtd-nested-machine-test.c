@@ -323,6 +323,60 @@ static void test_renumber(void)
     vtd_rig_stop(&r);
 }
 
+/* A device that waits for a number of its own gets it when the other goes */
+static void test_renumber_unplug(void)
+{
+    g_autofree char *host = vtd_rig_host(2, "", "");
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on", 0, VTD_RIG_SLOTS);
+    vtd_rig_number_slot(&r, 0, 1);
+    vtd_rig_number_slot(&r, 1, 2);
+    vtd_rig_enable(&r);
+    vtd_rig_plug(&r, 0, "a", HOST_DEV0);
+    vtd_rig_plug(&r, 1, "b", HOST_DEV1);
+    entry(&r, BEHIND(1), 1, 1);
+    vtd_rig_number_slot(&r, 1, 1);
+    g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, -1);
+    g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV1, NULL, IOVA), ==, -1);
+    vtd_rig_unplug(&r, 0, "a");
+    g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV1, NULL, IOVA), ==, 0x11);
+    /* One that comes makes it wait again */
+    vtd_rig_plug(&r, 0, "a", HOST_DEV0);
+    g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, -1);
+    g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV1, NULL, IOVA), ==, -1);
+    vtd_rig_stop(&r);
+}
+
+/* A bridge that is reset has no number: its devices have another one */
+static void test_bridge_reset(void)
+{
+    const uint16_t port = 0x10 << 3, up = BEHIND(1), down = BEHIND(2);
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on", 0, VTD_RIG_SLOTS
+                  "-device x3130-upstream,id=up,bus=rp0 "
+                  "-device xio3130-downstream,id=down,bus=up,chassis=3 "
+                  "-device vfio-pci,host=" HOST_DEV0 ",iommufd=iommufd0,"
+                  "bus=down ");
+    vtd_rig_config_write(&r, port, PCI_PRIMARY_BUS, 0x040100);
+    vtd_rig_config_write(&r, up, PCI_PRIMARY_BUS, 0x040201);
+    vtd_rig_config_write(&r, down, PCI_PRIMARY_BUS, 0x030302);
+    vtd_rig_enable(&r);
+    entry(&r, BEHIND(3), 1, 1);
+    entry(&r, BEHIND(4), 2, 2);
+    g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x11);
+    vtd_rig_config_write(&r, port, PCI_INTERRUPT_LINE,
+                         PCI_BRIDGE_CTL_BUS_RESET << 16);
+    vtd_rig_config_write(&r, port, PCI_INTERRUPT_LINE, 0);
+    g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, -1);
+    vtd_rig_config_write(&r, up, PCI_PRIMARY_BUS, 0x040201);
+    vtd_rig_config_write(&r, down, PCI_PRIMARY_BUS, 0x040402);
+    g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x22);
+    vtd_rig_stop(&r);
+}
+
 /* -------------------------------------------------- page requests in time */
 
 /* What comes while the VM is stopped waits with the host */
@@ -437,6 +491,9 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/machine/reset-window", test_reset_window);
     qtest_add_func("/vtd-nested/machine/restart", test_restart);
     qtest_add_func("/vtd-nested/machine/renumber", test_renumber);
+    qtest_add_func("/vtd-nested/machine/renumber-unplug",
+                   test_renumber_unplug);
+    qtest_add_func("/vtd-nested/machine/bridge-reset", test_bridge_reset);
     qtest_add_func("/vtd-nested/machine/stop-cont", test_stop_cont);
     qtest_add_func("/vtd-nested/machine/never-answered", test_never_answered);
     qtest_add_func("/vtd-nested/machine/too-many", test_too_many);
