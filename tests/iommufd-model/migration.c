@@ -18,9 +18,14 @@
 #include <linux/vfio.h>
 #include "objects.h"
 
-/* What flows through one file: from a device, or to one */
+/*
+ * What flows through one file: from a device, or to one. Drivers hold the file
+ * as well (get_file() in mlx5vf_pci_resume_device_data() and its like): what
+ * was written before it was closed is there when the session ends.
+ */
 struct MdlMigStream {
     MdlDevice *dev;                     /* NULL: the session has ended */
+    bool closed;
     bool load;
     size_t len, pos;
     uint8_t bytes[MDL_DEVICE_STATE_MAX];
@@ -41,9 +46,14 @@ const char *mdl_migration_name(const MdlDevice *dev)
 
 static void session_end(MdlDevice *dev)
 {
-    if (dev->mig_stream) {
-        dev->mig_stream->dev = NULL;
+    MdlMigStream *stream = dev->mig_stream;
+
+    if (stream) {
         dev->mig_stream = NULL;
+        stream->dev = NULL;
+        if (stream->closed) {
+            free(stream);
+        }
     }
 }
 
@@ -247,8 +257,8 @@ ssize_t mdl_migration_write(MdlMigStream *stream, const void *buf, size_t len)
 /* The last descriptor of a session's file went away */
 void mdl_migration_release(MdlMigStream *stream)
 {
-    if (stream->dev) {
-        stream->dev->mig_stream = NULL;
+    stream->closed = true;
+    if (!stream->dev) {
+        free(stream);
     }
-    free(stream);
 }
