@@ -254,6 +254,7 @@ int smmuv3_nested_post_load(void *opaque, int version_id)
     n->abort = FIELD_EX32(s->gbpa, GBPA, ABORT);
     /* Bridges, and with them bus numbers, are loaded after us */
     n->stale = true;
+    iommufd_nested_inv_owe(n->core);
     return 0;
 }
 

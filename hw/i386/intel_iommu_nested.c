@@ -213,6 +213,7 @@ int vtd_nested_post_load(IntelIOMMUState *s)
     }
     /* Bridges, and with them bus numbers, are loaded after us */
     n->stale = true;
+    iommufd_nested_inv_owe(n->core);
     return 0;
 }
 

@@ -281,6 +281,20 @@ bool iommufd_nested_inv_settle(IOMMUFDNested *n, Error **errp)
     return ok;
 }
 
+/* Entries go to vIOMMUs where there are any, and to HWPTs elsewhere */
+void iommufd_nested_inv_owe(IOMMUFDNested *n)
+{
+    IOMMUFDHost *host;
+    IOMMUFDHwpt *hwpt;
+
+    QLIST_FOREACH(host, &n->hosts, next) {
+        host->target.owes |= host->viommu_id;
+    }
+    QTAILQ_FOREACH(hwpt, &n->hwpts, next) {
+        hwpt->target.owes |= !hwpt->host->viommu_id;
+    }
+}
+
 /* The earliest failure of the batch is told: there the guest's queue stops */
 static void target_failed(IOMMUFDTarget *t, uint32_t done, int ret,
                           uint64_t *seq, IOMMUFDNestedInvError *fail,

@@ -651,6 +651,14 @@ bool iommufd_nested_inv_flush(IOMMUFDNested *n, IOMMUFDNestedInvError *fail,
  */
 bool iommufd_nested_inv_settle(IOMMUFDNested *n, Error **errp);
 
+/**
+ * iommufd_nested_inv_owe() - the guest's memory is another one now
+ *
+ * To be called when a state has been loaded: what the host has cached comes
+ * from tables of a time that is no more. Everything owes inv_everything.
+ */
+void iommufd_nested_inv_owe(IOMMUFDNested *n);
+
 /* Whether anything is queued */
 bool iommufd_nested_inv_pending(const IOMMUFDNested *n);
 

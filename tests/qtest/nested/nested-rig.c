@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include "standard-headers/linux/pci_regs.h"
 #include "qobject/qdict.h"
+#include "qobject/qlist.h"
 #include "nested-rig.h"
 
 static const char *const host_devices[] = {
@@ -169,4 +170,57 @@ void nested_rig_unplug(QTestState *qts, uint64_t ecam, uint16_t port,
             return;
         }
     }
+}
+
+/* Until job "job" is over; it must have gone well */
+static void end_job(QTestState *qts)
+{
+    for (bool over = false; !over; g_usleep(1000)) {
+        QDict *answer = qtest_qmp(qts, "{ 'execute': 'query-jobs' }");
+        QListEntry *e;
+
+        QLIST_FOREACH_ENTRY(qdict_get_qlist(answer, "return"), e) {
+            QDict *job = qobject_to(QDict, qlist_entry_obj(e));
+
+            if (g_str_equal(qdict_get_str(job, "id"), "job")) {
+                g_assert_cmpstr(qdict_get_try_str(job, "error"), ==, NULL);
+                over = g_str_equal(qdict_get_str(job, "status"), "concluded");
+            }
+        }
+        qobject_unref(answer);
+    }
+    qtest_qmp_assert_success(qts, "{ 'execute': 'job-dismiss',"
+                             "'arguments': { 'id': 'job' } }");
+}
+
+void nested_rig_snapshots(QTestState *qts)
+{
+    g_autoptr(GError) err = NULL;
+    g_autofree char *file = NULL;
+    int fd = g_file_open_tmp("nested-snapshots-XXXXXX", &file, &err);
+
+    g_assert_no_error(err);
+    close(fd);
+    qtest_qmp_assert_success(qts, "{ 'execute': 'blockdev-add', 'arguments': {"
+                             "'driver': 'file', 'node-name': 'file',"
+                             "'filename': %s } }", file);
+    /* The node keeps it open, and nobody else needs it */
+    unlink(file);
+    qtest_qmp_assert_success(qts, "{ 'execute': 'blockdev-create',"
+                             "'arguments': { 'job-id': 'job', 'options': {"
+                             "'driver': 'qcow2', 'file': 'file',"
+                             "'size': 1048576 } } }");
+    end_job(qts);
+    qtest_qmp_assert_success(qts, "{ 'execute': 'blockdev-add', 'arguments': {"
+                             "'driver': 'qcow2', 'node-name': 'snapshots',"
+                             "'file': 'file' } }");
+}
+
+void nested_rig_snapshot(QTestState *qts, const char *what)
+{
+    qtest_qmp_assert_success(qts, "{ 'execute': %s, 'arguments': {"
+                             "'job-id': 'job', 'tag': 'tag',"
+                             "'vmstate': 'snapshots',"
+                             "'devices': [ 'snapshots' ] } }", what);
+    end_job(qts);
 }

@@ -60,4 +60,11 @@ void nested_rig_power(QTestState *qts, uint64_t ecam, uint16_t port);
 void nested_rig_unplug(QTestState *qts, uint64_t ecam, uint16_t port,
                        const char *id);
 
+/*
+ * The VM gets a place for its state; then "snapshot-save" and "snapshot-load",
+ * after which it runs again
+ */
+void nested_rig_snapshots(QTestState *qts);
+void nested_rig_snapshot(QTestState *qts, const char *what);
+
 #endif

@@ -153,6 +153,38 @@ static void test_on(void)
     smmu_rig_stop(&to);
 }
 
+/*
+ * Back in time in the same process: the host must not have anything left of
+ * what the guest has done since, ASIDs being the same
+ */
+static void test_snapshot(void)
+{
+    static const int then[] = { 0x11, 0x22, -1, -1 };
+    static const int since[] = { 0x22, 0x22, -1, -1 };
+    SmmuQueue cmdq, evtq;
+    SmmuRig r;
+    SmmuS1 s1;
+
+    start(&r, "");
+    s1 = set_up(&r);
+    expect(&r, then, IOVA);
+    nested_rig_snapshots(r.qts);
+    nested_rig_snapshot(r.qts, "snapshot-save");
+    cmdq = r.cmdq;
+    evtq = r.evtq;
+    for (unsigned i = 0; i < 2; i++) {
+        smmu_s1_map(&s1, IOVA, DATA + 2 * 4096, 4096, 12, SMMU_PTE_USER_RW);
+        smmu_queue_push(&r.cmdq, smmu_tlbi_va(ASID, IOVA, true));
+        smmu_rig_sync(&r);
+        expect(&r, since, IOVA);
+        nested_rig_snapshot(r.qts, "snapshot-load");
+        r.cmdq = cmdq;
+        r.evtq = evtq;
+        expect(&r, then, IOVA);
+    }
+    smmu_rig_stop(&r);
+}
+
 /* Off: GBPA says it all */
 static void test_off(void)
 {
@@ -180,5 +212,6 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/smmu-nested/migration/on", test_on);
     qtest_add_func("/smmu-nested/migration/off", test_off);
+    qtest_add_func("/smmu-nested/migration/snapshot", test_snapshot);
     return g_test_run();
 }

@@ -468,6 +468,46 @@ static void test_fail(gconstpointer call)
     pri_stop(&p);
 }
 
+/*
+ * Back in time in the same process: the host must not have anything left of
+ * what the guest has done since. @stuck: the reset before the state is loaded
+ * can detach no PASID.
+ */
+static void test_snapshot(gconstpointer stuck)
+{
+    g_autofree char *host = host_that("", "migration=on\n");
+    VtdQueue q;
+    PriRig p;
+    VtdRig *r = &p.v;
+
+    start_source(&p, host);
+    iommufd_model_expect_data(r->m, HOST_DEV0, &with_pasid, IOVA, 2, 16);
+    nested_rig_snapshots(r->qts);
+    nested_rig_snapshot(r->qts, "snapshot-save");
+    q = r->q;
+    for (unsigned i = 0; i < 2; i++) {
+        vtd_s1_map(&r->mem, p.s1, 4, IOVA, DATA + 3 * 4096, 4096, 12,
+                   VTD_S1_USER_RW);
+        vtd_queue_push(&r->q, vtd_inv_piotlb(DID, PASID, IOVA, 0, true));
+        vtd_rig_sync(r);
+        iommufd_model_expect_data(r->m, HOST_DEV0, &with_pasid, IOVA, 3, 16);
+        if (stuck) {
+            iommufd_model_do(r->m, "{\"cmd\":\"fault\",\"on\":"
+                             "\"DETACH_IOMMUFD_PT:1:errno=EIO:every\"}");
+        }
+        nested_rig_snapshot(r->qts, "snapshot-load");
+        iommufd_model_do(r->m, "{\"cmd\":\"fault-clear\"}");
+        r->q = q;
+        iommufd_model_expect_data(r->m, HOST_DEV0, NULL, IOVA, 1, 16);
+        if (stuck) {
+            vtd_rig_inv_pasid(r, DID, PASID);
+        }
+        iommufd_model_expect_data(r->m, HOST_DEV0, &with_pasid, IOVA, 2, 16);
+        iommufd_model_expect_data(r->m, HOST_DEV1, &with_pasid, IOVA, 4, 16);
+    }
+    pri_stop(&p);
+}
+
 /* Neither the device nor the IOMMU can log */
 static void test_no_log(void)
 {
@@ -494,6 +534,8 @@ int main(int argc, char **argv)
                         test_fail);
     qtest_add_data_func("/vtd-nested/live/fail/get", "HWPT_GET_DIRTY_BITMAP",
                         test_fail);
+    qtest_add_data_func("/vtd-nested/live/snapshot", NULL, test_snapshot);
+    qtest_add_data_func("/vtd-nested/live/snapshot-stuck", "", test_snapshot);
     qtest_add_func("/vtd-nested/live/no-log", test_no_log);
     return g_test_run();
 }

@@ -141,6 +141,41 @@ static void test_reset(void)
     rig_teardown(&t);
 }
 
+/* What was cached before a state was loaded is of no use after that */
+static void test_loaded(void)
+{
+    const uint64_t all = ALL;
+    uint32_t hwpt;
+    InvRig t;
+
+    rig_setup(&t, IOMMU_VIOMMU_TYPE_ARM_SMMUV3, 0, true);
+    rig_bind(&t, 0, RID, 0x1000, 1, 0);
+    iommufd_nested_reset(t.n);
+    iommufd_nested_inv_owe(t.n);
+    for (int i = 0; i < 2; i++) {
+        rig_script(0, -EIO);
+        g_assert_true(bind_fails(&t, i, RID, 0x1000));
+        fake.num_sent = 0;
+        rig_bind(&t, i, RID, 0x1000, 1, 0);
+        rig_expect(t.dev[i]->host->viommu_id, &all, 1);
+    }
+    rig_teardown(&t);
+
+    /* One that was there and could not be detached */
+    rig_setup(&t, 0, 0, false);
+    hwpt = rig_bind(&t, 0, 5, 0x1000, 1, 0);
+    fake.fail_at = fake.total + 1;
+    fake.fail_errno = EIO;
+    iommufd_nested_reset(t.n);
+    g_assert_true(fake.failed == FAKE_DETACH);
+    iommufd_nested_inv_owe(t.n);
+    g_assert_cmpuint(rig_bind(&t, 1, 5, 0x1000, 1, 0), ==, hwpt);
+    rig_expect(hwpt, &all, 1);
+    rig_bind(&t, 1, 6, 0x2000, 1, 0);
+    g_assert_cmpuint(fake.num_sent, ==, 0);
+    rig_teardown(&t);
+}
+
 /*
  * A HWPT that has failed is left by all, unless one cannot be detached: then
  * nobody comes to it before it has forgotten everything, nor does the one that
@@ -192,6 +227,7 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/owed/viommu", test_viommu);
     g_test_add_func("/iommufd/owed/waiting", test_waiting);
     g_test_add_func("/iommufd/owed/reset", test_reset);
+    g_test_add_func("/iommufd/owed/loaded", test_loaded);
     g_test_add_func("/iommufd/owed/stuck", test_stuck);
     return g_test_run();
 }
