@@ -102,6 +102,13 @@ struct IOMMUFDHwpt {
     QTAILQ_ENTRY(IOMMUFDHwpt) next;     /* in IOMMUFDNested.hwpts */
 };
 
+/* Reads of a queue that failed, and are tried again */
+typedef struct IOMMUFDRetry {
+    QEMUTimer *timer;
+    int64_t pause;              /* the last one, in ms; 0: reads work */
+    int64_t give_up;            /* ms of host time */
+} IOMMUFDRetry;
+
 /*
  * A host instance: one physical IOMMU as one iommufd sees it. vfio finds out
  * which devices share one (attach to the parent of another is EINVAL), so the
@@ -117,11 +124,13 @@ struct IOMMUFDHost {
     bool repeat;
     uint32_t fault_id;          /* valid while fault_fd >= 0 */
     int fault_fd;
+    IOMMUFDRetry fault_retry;   /* valid while fault_fd >= 0 */
     struct iommu_hwpt_pgfault *fault_buf;
     size_t fault_cap;           /* elements of fault_buf */
     uint32_t veventq_id;        /* valid while veventq_fd >= 0 */
     int veventq_fd;
     uint32_t event_seq;         /* of the last event; before all: INT_MAX */
+    IOMMUFDRetry event_retry;   /* valid while veventq_fd >= 0 */
     GHashTable *hwpts;          /* IOMMUFDHwptKey -> IOMMUFDHwpt */
     GHashTable *devices;        /* dev_id -> IOMMUFDNestedDevice */
     IOMMUFDTarget target;
@@ -215,7 +224,7 @@ struct IOMMUFDNested {
     uint32_t num_groups;
     QEMUTimer *group_timer;
     bool running;
-    bool refuse_all;            /* page requests: being quiesced */
+    bool refuse_all;            /* being quiesced: page requests, and events */
     const IOMMUFDAtt *refuse;   /* page requests: being drained */
     const IOMMUFDNestedDevice *refuse_device;   /* the same, all of them */
     IOMMUFDCounters count;
@@ -295,9 +304,18 @@ void iommufd_fault_answer(IOMMUFDAtt *att);
 void iommufd_fault_forget(IOMMUFDAtt *att);
 void iommufd_fault_expire(void *opaque);
 
+/* retry.c: @read is called again, until iommufd_retry_stop() */
+void iommufd_retry_init(IOMMUFDRetry *r, QEMUTimerCB *read, void *opaque);
+void iommufd_retry_free(IOMMUFDRetry *r);
+void iommufd_retry_stop(IOMMUFDRetry *r);
+/* Return: false: that has been done long enough */
+bool iommufd_retry_later(IOMMUFDRetry *r);
+
 /* event.c */
 bool iommufd_event_queue_get(IOMMUFDHost *host, Error **errp);
 void iommufd_event_queue_free(IOMMUFDHost *host);
 void iommufd_event_watch(IOMMUFDHost *host, bool on);
+/* Everything that was reported before this call */
+void iommufd_event_drain(IOMMUFDHost *host);
 
 #endif

@@ -21,6 +21,7 @@ static void event_readable(void *opaque);
 void iommufd_event_watch(IOMMUFDHost *host, bool on)
 {
     if (host->veventq_fd >= 0) {
+        iommufd_retry_stop(&host->event_retry);
         iommufd_sys_watch(host->veventq_fd, on ? event_readable : NULL, host);
     }
 }
@@ -49,6 +50,7 @@ bool iommufd_event_queue_get(IOMMUFDHost *host, Error **errp)
         return false;
     }
     host->event_seq = INT_MAX;
+    iommufd_retry_init(&host->event_retry, event_readable, host);
     iommufd_event_watch(host, n->running);
     return true;
 }
@@ -58,6 +60,7 @@ void iommufd_event_queue_free(IOMMUFDHost *host)
 {
     if (host->veventq_fd >= 0) {
         iommufd_event_watch(host, false);
+        iommufd_retry_free(&host->event_retry);
         iommufd_sys_close(host->veventq_fd);
         host->veventq_fd = -1;
         iommufd_nested_destroy(host, host->veventq_id, "vEVENTQ");
@@ -90,6 +93,7 @@ static void event_parse(IOMMUFDHost *host, const uint8_t *buf, size_t len)
 {
     IOMMUFDNested *n = host->n;
     struct iommufd_vevent_header hdr;
+    const uint8_t *event;
     uint32_t distance;
 
     while (len >= sizeof(hdr)) {
@@ -108,44 +112,80 @@ static void event_parse(IOMMUFDHost *host, const uint8_t *buf, size_t len)
         if (distance > 1) {
             events_lost(n, distance - 1);
         }
+        event = buf;
+        buf += n->config.event_len;
+        len -= n->config.event_len;
         n->count.events_in++;
+        if (n->refuse_all) {
+            events_lost(n, 1);
+            continue;
+        }
         trace_iommufd_nested_event(n->config.name, host->viommu_id,
                                    hdr.sequence);
         if (n->ops->event) {
-            n->ops->event(n->opaque, buf, n->config.event_len);
+            n->ops->event(n->opaque, event, n->config.event_len);
         }
-        buf += n->config.event_len;
-        len -= n->config.event_len;
     }
 }
 
-static bool event_read(IOMMUFDHost *host)
+static void event_failed(IOMMUFDHost *host, int err)
+{
+    IOMMUFDNested *n = host->n;
+
+    iommufd_sys_watch(host->veventq_fd, NULL, host);
+    if (!iommufd_retry_later(&host->event_retry)) {
+        error_report("%s: cannot read vEVENTQ %" PRIu32 ": %s; events are "
+                     "lost until the next reset", n->config.name,
+                     host->veventq_id, strerror(err));
+        events_lost(n, 0);
+    }
+}
+
+/* Return: bytes, 0 if there is nothing, or a negative errno */
+static ssize_t event_read(IOMMUFDHost *host)
 {
     IOMMUFDNested *n = host->n;
     uint8_t buf[READ_EVENTS * (sizeof(struct iommufd_vevent_header) +
                                IOMMUFD_NESTED_EVENT_MAX)];
     ssize_t ret = iommufd_sys_read(host->veventq_fd, buf, sizeof(buf));
 
-    if (ret < 0 && ret != -EAGAIN) {
-        error_report("%s: cannot read vEVENTQ %" PRIu32 ": %s",
-                     n->config.name, host->veventq_id, strerror(-ret));
+    if (ret > 0) {
+        event_parse(host, buf, ret);
+    } else if (ret < 0 && ret != -EAGAIN) {
         n->count.errors[IOMMUFD_ERR_QUEUE]++;
-        /* Until the next reset nobody knows what is missed */
-        iommufd_event_watch(host, false);
-        events_lost(n, 0);
+        trace_iommufd_nested_event_failed(n->config.name, host->viommu_id,
+                                          -ret);
     }
-    if (ret <= 0) {
-        return false;
+    return ret == -EAGAIN ? 0 : ret;
+}
+
+/* Return: bytes of the last read, 0 if nothing is left, or a negative errno */
+static ssize_t event_read_some(IOMMUFDHost *host)
+{
+    ssize_t ret = 1;
+
+    for (int i = 0; i < ROUNDS_MAX && ret > 0; i++) {
+        ret = event_read(host);
     }
-    event_parse(host, buf, ret);
-    return true;
+    return ret;
 }
 
 static void event_readable(void *opaque)
 {
     IOMMUFDHost *host = opaque;
+    ssize_t ret = event_read_some(host);
 
-    for (int i = 0; i < ROUNDS_MAX && event_read(host); i++) {
-        continue;
+    if (ret < 0) {
+        event_failed(host, -ret);
+    } else if (host->event_retry.pause) {
+        iommufd_event_watch(host, true);
+    }
+}
+
+void iommufd_event_drain(IOMMUFDHost *host)
+{
+    if (host->veventq_fd >= 0 && event_read_some(host) < 0 &&
+        host->n->refuse_all) {
+        events_lost(host->n, 0);
     }
 }

@@ -28,6 +28,7 @@ static void fault_readable(void *opaque);
 void iommufd_fault_watch(IOMMUFDHost *host, bool on)
 {
     if (host->fault_fd >= 0) {
+        iommufd_retry_stop(&host->fault_retry);
         iommufd_sys_watch(host->fault_fd, on ? fault_readable : NULL, host);
     }
 }
@@ -51,6 +52,7 @@ bool iommufd_fault_queue_get(IOMMUFDHost *host, Error **errp)
                          PRIu32, n->config.name, host->parent_id);
         return false;
     }
+    iommufd_retry_init(&host->fault_retry, fault_readable, host);
     host->fault_cap = READ_MIN;
     host->fault_buf = g_new(struct iommu_hwpt_pgfault, host->fault_cap);
     iommufd_fault_watch(host, n->running);
@@ -62,6 +64,7 @@ void iommufd_fault_queue_free(IOMMUFDHost *host)
 {
     if (host->fault_fd >= 0) {
         iommufd_fault_watch(host, false);
+        iommufd_retry_free(&host->fault_retry);
         iommufd_sys_close(host->fault_fd);
         host->fault_fd = -1;
         g_clear_pointer(&host->fault_buf, g_free);
@@ -263,7 +266,11 @@ static void fault_split(IOMMUFDHost *host, size_t num)
     }
 }
 
-/* Return: whether there may be more */
+/*
+ * ENOMEM is of the moment, and while the VM is stopped nobody is in a hurry.
+ *
+ * Return: whether there may be more
+ */
 static bool fault_read(IOMMUFDHost *host)
 {
     const size_t size = sizeof(host->fault_buf[0]);
@@ -276,9 +283,18 @@ static bool fault_read(IOMMUFDHost *host)
                                   host->fault_cap);
         return true;
     }
+    if (ret == -ENOMEM &&
+        (!host->n->running || iommufd_retry_later(&host->fault_retry))) {
+        host->n->count.errors[IOMMUFD_ERR_QUEUE]++;
+        iommufd_sys_watch(host->fault_fd, NULL, host);
+        return false;
+    }
     if (ret < 0 && ret != -EAGAIN) {
         fault_broken(host, -ret);
         return false;
+    }
+    if (host->fault_retry.pause) {
+        iommufd_fault_watch(host, host->n->running);
     }
     if (ret <= 0) {
         return false;

@@ -265,6 +265,7 @@ void iommufd_nested_quiesce(IOMMUFDNested *n)
     n->refuse_all = true;
     QLIST_FOREACH(host, &n->hosts, next) {
         iommufd_fault_drain(host);
+        iommufd_event_drain(host);
     }
     n->refuse_all = false;
     while ((group = QTAILQ_FIRST(&n->groups))) {
@@ -274,10 +275,14 @@ void iommufd_nested_quiesce(IOMMUFDNested *n)
 
 void iommufd_nested_set_running(IOMMUFDNested *n, bool running)
 {
+    bool stops = n->running && !running;
     IOMMUFDHost *host;
 
     n->running = running;
     QLIST_FOREACH(host, &n->hosts, next) {
+        if (stops) {
+            iommufd_event_drain(host);
+        }
         iommufd_fault_watch(host, running);
         iommufd_event_watch(host, running);
     }

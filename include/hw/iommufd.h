@@ -333,7 +333,8 @@ void iommufd_nested_reset(IOMMUFDNested *n);
  *
  * Reads what the host still has queued, then answers every pending page
  * request group INVALID, so that nothing in the saved state waits for an
- * answer only this host could take.
+ * answer only this host could take. Guest memory is saved already: events that
+ * come now are told as lost.
  */
 void iommufd_nested_quiesce(IOMMUFDNested *n);
 
@@ -341,6 +342,11 @@ void iommufd_nested_quiesce(IOMMUFDNested *n);
  * iommufd_nested_set_running() - hold host queues back, or let them go
  * @running: false: the VM is stopped, guest memory must not be written; page
  *           requests and events stay with the host until true comes
+ *
+ * Events from before the VM was stopped reach IOMMUFDNestedOps.event within
+ * this call. A queue of events that cannot be read is tried again for a while;
+ * after that events_lost is called, and it has another chance here or at a
+ * reset.
  *
  * To be called from the front end's VM change state handler. Initially true.
  */

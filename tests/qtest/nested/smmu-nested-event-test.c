@@ -139,6 +139,30 @@ static void test_lost(void)
     smmu_rig_stop(&r);
 }
 
+/* The host has no memory for a moment: nothing is lost, and all goes on */
+static void test_retry(void)
+{
+    uint64_t dw[4];
+    SmmuRig r;
+
+    start(&r, 4);
+    for (unsigned fails = 1; fails <= 3; fails++) {
+        for (unsigned i = 1; i <= fails; i++) {
+            iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
+                             "\"queue-read:%u:errno=ENOMEM\"}", i);
+        }
+        for (unsigned i = 0; i < 2; i++) {
+            const uint64_t addr = IOVA + 0x100000 + i * 0x1000;
+
+            fault(&r, HOST_DEV0, addr);
+            g_assert_cmphex(smmu_rig_wait_event(&r, dw), ==, EVT_TRANSLATION);
+            g_assert_cmphex(dw[2], ==, addr);
+        }
+        g_assert_false(overflow(&r));
+    }
+    smmu_rig_stop(&r);
+}
+
 /* Queue off: nothing is recorded. On again: it goes on */
 static void test_off(void)
 {
@@ -170,6 +194,7 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/event/many", test_many);
     qtest_add_func("/smmu-nested/event/full", test_full);
     qtest_add_func("/smmu-nested/event/lost", test_lost);
+    qtest_add_func("/smmu-nested/event/retry", test_retry);
     qtest_add_func("/smmu-nested/event/off", test_off);
     return g_test_run();
 }

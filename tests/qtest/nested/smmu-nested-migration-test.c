@@ -80,6 +80,7 @@ static void migrate(SmmuRig *from, SmmuRig *to)
     qtest_qmp_assert_success(to->qts, "{ 'execute': 'migrate-incoming', "
                              "'arguments': { 'uri': %s } }", uri);
     wait_end(to);
+    qtest_qmp_assert_success(to->qts, "{ 'execute': 'cont' }");
     wait_running(to);
     unlink(file);
     to->mem.next = from->mem.next;
@@ -153,6 +154,35 @@ static void test_on(void)
     smmu_rig_stop(&to);
 }
 
+static bool overflow(SmmuRig *r)
+{
+    return (smmu_rig_read(r, SMMU_REG_EVENTQ_PROD) ^
+            smmu_rig_read(r, SMMU_REG_EVENTQ_CONS)) & 1u << 31;
+}
+
+/* Events that the guest has no more time for are lost, and it is told */
+static void test_events(void)
+{
+    g_autofree char *rest = g_strnfill(48, '0');
+    SmmuRig from, to;
+
+    for (unsigned unread = 0; unread <= 1; unread++) {
+        start(&from, "");
+        set_up(&from);
+        qtest_qmp_assert_success(from.qts, "{ 'execute': 'stop' }");
+        if (unread) {
+            iommufd_model_do(from.m, "{\"cmd\":\"event\",\"iommu\":0,"
+                             "\"sid\":%u,\"event\":\"1000000000000000%s\"}",
+                             SID0, rest);
+        }
+        g_assert_false(overflow(&from));
+        migrate(&from, &to);
+        g_assert_cmpuint(overflow(&to), ==, unread);
+        g_assert_cmpuint(smmu_rig_event(&to, NULL), ==, 0);
+        smmu_rig_stop(&to);
+    }
+}
+
 /*
  * Back in time in the same process: the host must not have anything left of
  * what the guest has done since, ASIDs being the same
@@ -212,6 +242,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/smmu-nested/migration/on", test_on);
     qtest_add_func("/smmu-nested/migration/off", test_off);
+    qtest_add_func("/smmu-nested/migration/events", test_events);
     qtest_add_func("/smmu-nested/migration/snapshot", test_snapshot);
     return g_test_run();
 }

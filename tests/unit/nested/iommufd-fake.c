@@ -514,11 +514,12 @@ void fake_push_group(int fd, HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid,
 bool fake_readable(int fd)
 {
     Queue *q = queue_of(fd);
+    IOHandler *handler = q->handler;
 
-    if (q->handler) {
-        q->handler(q->opaque);
+    if (handler) {
+        handler(q->opaque);
     }
-    return q->handler;
+    return handler;
 }
 
 static int queue_fd(ObjType type)

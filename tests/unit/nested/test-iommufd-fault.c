@@ -45,7 +45,7 @@ static void front_event(void *opaque, const void *data, size_t len)
 
 static void front_lost(void *opaque, uint32_t count)
 {
-    front.lost += count;
+    front.lost += MAX(count, 1);
 }
 
 static void front_blocked(void *opaque, IOMMUFDNestedDevice *dev,
@@ -426,6 +426,16 @@ static void test_write_fails(void)
     teardown(&t);
 }
 
+static const IOMMUFDNestedConfig event_config = {
+    .name = "viommu0",
+    .inv_len = FAKE_ENTRY_LEN,
+    .viommu_type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
+    .vdevice = true,
+    .veventq_type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
+    .veventq_depth = 64,
+    .event_len = 32,
+};
+
 static void push_event(int fd, uint32_t sequence, uint8_t fill)
 {
     struct {
@@ -449,19 +459,10 @@ static void push_lost(int fd, uint32_t sequence)
 
 static void test_events(void)
 {
-    static const IOMMUFDNestedConfig config = {
-        .name = "viommu0",
-        .inv_len = FAKE_ENTRY_LEN,
-        .viommu_type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
-        .vdevice = true,
-        .veventq_type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
-        .veventq_depth = 64,
-        .event_len = 32,
-    };
     Test t;
     int fd;
 
-    setup_config(&t, &config);
+    setup_config(&t, &event_config);
     fd = fake_veventq_fd();
     g_assert_cmpint(fd, >=, 0);
 
@@ -519,6 +520,123 @@ static void test_events(void)
     teardown(&t);
 }
 
+/* Reads that fail for a while lose nothing, and those that fail for long do */
+static void test_event_retry(void)
+{
+    Test t;
+    int fd;
+
+    setup_config(&t, &event_config);
+    fd = fake_veventq_fd();
+    for (uint32_t i = 0; i < 3; i++) {
+        push_event(fd, i, i);
+        for (unsigned fails = 0; fails < 5; fails++) {
+            fake.fail_at = fake.total + 1;
+            fake.fail_errno = ENOMEM;
+            if (!fails) {
+                g_assert_true(fake_readable(fd));
+                /* It is readable all the time, and not watched */
+                g_assert_false(fake_readable(fd));
+            } else {
+                fake_advance(false, 10 << (fails - 1));
+            }
+            g_assert_true(fake.has_failed);
+            fake.has_failed = false;
+            g_assert_cmpuint(front.events, ==, i);
+        }
+        fake_advance(false, 1000);
+        g_assert_cmpuint(front.events, ==, i + 1);
+    }
+    g_assert_cmpuint(front.lost, ==, 0);
+    push_event(fd, 3, 3);
+    g_assert_true(fake_readable(fd));
+    g_assert_cmpuint(front.events, ==, 4);
+
+    /* It does not go on for ever */
+    push_event(fd, 4, 4);
+    fake.fail_at = fake.total + 1;
+    g_assert_true(fake_readable(fd));
+    for (unsigned i = 0; !front.lost; i++) {
+        g_assert_cmpuint(i, <, 2000);
+        fake.fail_at = fake.total + 1;
+        fake_advance(false, 10);
+    }
+    fake.fail_at = 0;
+    fake.calls[FAKE_READ] = 0;
+    fake_advance(false, 100000);
+    g_assert_cmpuint(fake.calls[FAKE_READ], ==, 0);
+    g_assert_cmpuint(front.events, ==, 4);
+    /* Until a reset */
+    iommufd_nested_reset(t.n);
+    g_assert_true(fake_readable(fd));
+    g_assert_cmpuint(front.events, ==, 5);
+
+    /* Nor while the VM is stopped */
+    push_event(fd, 5, 5);
+    fake.fail_at = fake.total + 1;
+    g_assert_true(fake_readable(fd));
+    fake.fail_at = fake.total + 1;
+    iommufd_nested_set_running(t.n, false);
+    fake.calls[FAKE_READ] = 0;
+    fake_advance(false, 100000);
+    g_assert_cmpuint(fake.calls[FAKE_READ], ==, 0);
+    teardown(&t);
+}
+
+/* What is reported before the VM stops arrives, and what comes later is lost */
+static void test_event_save(void)
+{
+    Test t;
+    int fd;
+
+    setup_config(&t, &event_config);
+    fd = fake_veventq_fd();
+    for (uint32_t i = 0; i < 100; i++) {
+        push_event(fd, i, i);
+    }
+    iommufd_nested_set_running(t.n, false);
+    g_assert_cmpuint(front.events, ==, 100);
+    g_assert_cmpuint(front.lost, ==, 0);
+    iommufd_nested_quiesce(t.n);
+    g_assert_cmpuint(front.lost, ==, 0);
+    push_event(fd, 100, 0);
+    push_event(fd, 101, 0);
+    iommufd_nested_quiesce(t.n);
+    g_assert_cmpuint(front.events, ==, 100);
+    g_assert_cmpuint(front.lost, ==, 2);
+    /* It could not be read: nobody knows */
+    fake.fail_at = fake.total + 1;
+    fake.fail_errno = ENOMEM;
+    iommufd_nested_quiesce(t.n);
+    g_assert_cmpuint(front.lost, ==, 3);
+    iommufd_nested_set_running(t.n, true);
+    push_event(fd, 102, 0);
+    g_assert_true(fake_readable(fd));
+    g_assert_cmpuint(front.events, ==, 101);
+    g_assert_cmpuint(front.lost, ==, 3);
+    teardown(&t);
+}
+
+/* A fault queue that has no memory at the moment */
+static void test_read_retry(void)
+{
+    Test t;
+
+    setup(&t, 0);
+    ask(&t, 5, 1, 70, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        fake.fail_at = fake.total + 1;
+        fake.fail_errno = ENOMEM;
+        fake_readable(t.fd);
+        fake_advance(false, i ? 0 : 10);
+    }
+    fake_advance(false, 1000);
+    g_assert_cmpuint(front.blocked, ==, 0);
+    g_assert_cmpuint(front.groups, ==, 1);
+    g_assert_true(fake_readable(t.fd));
+    teardown(&t);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -536,6 +654,9 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/fault/stopped", test_stopped);
     g_test_add_func("/iommufd/fault/large-group", test_large_group);
     g_test_add_func("/iommufd/fault/write-fails", test_write_fails);
+    g_test_add_func("/iommufd/fault/read-retry", test_read_retry);
     g_test_add_func("/iommufd/event", test_events);
+    g_test_add_func("/iommufd/event-retry", test_event_retry);
+    g_test_add_func("/iommufd/event-save", test_event_save);
     return g_test_run();
 }
