@@ -8,7 +8,9 @@
  *
  * If the host refuses something, the queue stops with CERROR_ILL at the
  * command the refused entry came from (7.1), the core has blocked what might
- * be stale, and the guest may issue it again or go on behind it.
+ * be stale, and the guest may issue it again or go on behind it. If a device
+ * did not empty its TLB in time, the core has blocked that, and the queue stops
+ * with CERROR_ATC_INV_SYNC at the CMD_SYNC.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,6 +19,9 @@
 #include "qapi/error.h"
 #include "smmuv3-nested-internal.h"
 #include "trace.h"
+
+/* CMD_ATC_INV with this Size is for all addresses (4.5.1) */
+#define ATC_SIZE_ALL 52
 
 /* CMD_CFGI_STE_RANGE with this Range is CMD_CFGI_ALL (4.3.2) */
 #define CFGI_RANGE_ALL 31
@@ -66,6 +71,45 @@ SMMUCmdError smmuv3_nested_flush(SMMUv3State *s, SMMUCmdError error)
                                        SMMU_CERROR_NONE;
 
     return earlier ? earlier : error;
+}
+
+bool smmuv3_nested_device_tlb(const void *entry, uint32_t *label)
+{
+    const struct iommu_viommu_arm_smmuv3_invalidate *e = entry;
+    uint64_t cmd = le64_to_cpu(e->cmd[0]);
+
+    *label = cmd >> 32;
+    return (cmd & 0xff) == SMMU_CMD_ATC_INV;
+}
+
+/* Any address, with and without SubstreamID (4.5.1) */
+void smmuv3_nested_device_tlb_all(void *entry, uint32_t label)
+{
+    struct iommu_viommu_arm_smmuv3_invalidate *e = entry;
+
+    e->cmd[0] = cpu_to_le64((uint64_t)label << 32 | SMMU_CMD_ATC_INV);
+    e->cmd[1] = cpu_to_le64(ATC_SIZE_ALL);
+}
+
+/* The guest learns of it at the CMD_SYNC that waits for the ATC_INV */
+void smmuv3_nested_device_tlb_late(void *opaque, IOMMUFDNestedDevice *dev,
+                                   Error *err)
+{
+    SMMUv3NestedDevice *ndev = iommufd_nested_device_opaque(dev);
+
+    ndev->n->atc_late = true;
+    smmuv3_nested_tell(&ndev->told, err);
+}
+
+static SMMUCmdError smmuv3_nested_sync(SMMUv3Nested *n)
+{
+    SMMUCmdError error = smmuv3_nested_send(n);
+
+    if (!error && n->atc_late) {
+        n->atc_late = false;
+        return SMMU_CERROR_ATC_INV_SYNC;
+    }
+    return error;
 }
 
 static void smmuv3_nested_entry(const Cmd *cmd,
@@ -185,7 +229,7 @@ SMMUCmdError smmuv3_nested_command(SMMUv3State *s, const Cmd *cmd)
     switch (CMD_TYPE(cmd)) {
     case SMMU_CMD_SYNC:
         smmuv3_nested_count(n, SMMUV3_NESTED_CMD_SYNC);
-        return smmuv3_nested_send(n);
+        return smmuv3_nested_sync(n);
     case SMMU_CMD_CFGI_STE:
     case SMMU_CMD_CFGI_STE_RANGE:
         if (CMD_SSEC(cmd)) {

@@ -87,6 +87,8 @@ struct SMMUv3Nested {
     bool told;                  /* and the user knows */
     /* It could not be given back: the queue stops before it goes on */
     bool stuck;
+    /* A device TLB was not emptied in time, which a CMD_SYNC is to tell */
+    bool atc_late;
     /* Loaded state: tables are read when bus numbers are loaded as well */
     bool stale;
     Notifier machine_done;
@@ -165,6 +167,10 @@ void smmuv3_nested_window_freeze(SMMUv3Nested *n);
 
 /* smmuv3-nested-cmdq.c */
 extern const char *const smmuv3_nested_commands[SMMUV3_NESTED_CMD__MAX];
+bool smmuv3_nested_device_tlb(const void *entry, uint32_t *label);
+void smmuv3_nested_device_tlb_all(void *entry, uint32_t label);
+void smmuv3_nested_device_tlb_late(void *opaque, IOMMUFDNestedDevice *dev,
+                                   Error *err);
 
 /* smmuv3-nested-event.c */
 void smmuv3_nested_event(void *opaque, const void *data, size_t len);

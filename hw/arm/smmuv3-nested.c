@@ -93,6 +93,9 @@ static void smmuv3_nested_blocked(void *opaque, IOMMUFDNestedDevice *dev,
 }
 
 static const IOMMUFDNestedOps smmuv3_nested_ops = {
+    .device_tlb = smmuv3_nested_device_tlb,
+    .device_tlb_all = smmuv3_nested_device_tlb_all,
+    .device_tlb_late = smmuv3_nested_device_tlb_late,
     .label = smmuv3_nested_label,
     .event = smmuv3_nested_event,
     .events_lost = smmuv3_nested_events_lost,
@@ -215,6 +218,7 @@ void smmuv3_nested_reset(SMMUv3State *s)
     n->stale = false;
     n->blocked = false;
     n->stuck = false;
+    n->atc_late = false;
     n->told = false;
     g_hash_table_iter_init(&iter, n->devices);
     while (g_hash_table_iter_next(&iter, NULL, (void **)&ndev)) {

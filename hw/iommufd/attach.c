@@ -264,16 +264,23 @@ static void att_error(const IOMMUFDAtt *att, const IOMMUFDHwpt *hwpt, int ret,
                      hwpt ? hwpt->id : att->dev->host->parent_id);
 }
 
-/* Nobody comes to what may have cached too much */
-static bool att_settle(IOMMUFDHwpt *hwpt, Error **errp)
+/* Nobody comes to what may have cached too much. Return: why not, or NULL */
+static const char *att_settle(IOMMUFDAtt *att, IOMMUFDHwpt *hwpt, Error **errp)
 {
-    return !hwpt || (iommufd_target_settle(&hwpt->host->target, errp) &&
-                     iommufd_target_settle(&hwpt->target, errp));
+    if (!iommufd_device_tlb_settle(att->dev, errp)) {
+        return IOMMUFD_REASON_DEVICE_TLB;
+    }
+    if (hwpt && !(iommufd_target_settle(&hwpt->host->target, errp) &&
+                  iommufd_target_settle(&hwpt->target, errp))) {
+        return REASON_OWED;
+    }
+    return NULL;
 }
 
 static bool att_apply(IOMMUFDAtt *att, IOMMUFDNestedState state,
                       IOMMUFDHwpt *hwpt, Error **errp)
 {
+    const char *owed;
     int ret;
 
     /* One that could not be detached: attaching it again would do nothing */
@@ -281,8 +288,9 @@ static bool att_apply(IOMMUFDAtt *att, IOMMUFDNestedState state,
         !att_block(att, REASON_GUEST, errp)) {
         return false;
     }
-    if (!att_settle(hwpt, errp)) {
-        att_block_after_error(att, REASON_OWED);
+    owed = att_settle(att, hwpt, errp);
+    if (owed) {
+        att_block_after_error(att, owed);
         return false;
     }
     ret = att_attach(att, hwpt);
@@ -430,6 +438,7 @@ void iommufd_att_clear(IOMMUFDAtt *att)
 static void att_try_wish(IOMMUFDAtt *att)
 {
     IOMMUFDNested *n = att->dev->n;
+    const char *owed;
     Error *err = NULL;
     int ret;
 
@@ -437,9 +446,10 @@ static void att_try_wish(IOMMUFDAtt *att)
         iommufd_att_block_and_tell(att, REASON_LABEL);
         return;
     }
-    if (!att_settle(att->wish_hwpt, &err)) {
+    owed = att_settle(att, att->wish_hwpt, &err);
+    if (owed) {
         error_report_err(err);
-        iommufd_att_block_and_tell(att, REASON_OWED);
+        iommufd_att_block_and_tell(att, owed);
         return;
     }
     ret = att_attach(att, att->wish_hwpt);

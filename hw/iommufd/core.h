@@ -190,6 +190,7 @@ struct IOMMUFDNestedDevice {
     bool suspended;             /* the same: something waits for a vDEVICE */
     uint32_t vdevice_id;        /* 0: none */
     bool vdevice_stale;         /* could not be destroyed; no label of ours */
+    bool tlb_owes;              /* as IOMMUFDTarget.owes, of its own TLB */
     IOMMUFDAtt rid;
     GHashTable *pasids;         /* PASID -> IOMMUFDAtt */
     QTAILQ_ENTRY(IOMMUFDNestedDevice) next;
@@ -293,7 +294,21 @@ void iommufd_index_domain_hwpts(IOMMUFDNested *n, uint32_t domain,
 void iommufd_target_init(IOMMUFDTarget *t, IOMMUFDHost *host,
                          IOMMUFDHwpt *hwpt);
 void iommufd_target_drop(IOMMUFDTarget *t);
+int iommufd_target_send(IOMMUFDTarget *t, uint32_t first, uint32_t *done);
 bool iommufd_target_settle(IOMMUFDTarget *t, Error **errp);
+
+/* device-tlb.c */
+#define IOMMUFD_REASON_DEVICE_TLB "its device TLB was not emptied in time"
+/*
+ * @t from @first on was not done in time. Do it without device
+ * TLBs, then these, and put devices that do not answer into @late: they are to
+ * be blocked when @t is empty. Return: as for iommufd_target_send().
+ */
+int iommufd_device_tlb_retry(IOMMUFDTarget *t, uint32_t first, uint32_t *done,
+                             GPtrArray *late);
+void iommufd_device_tlb_block(IOMMUFDNestedDevice *dev);
+/* Nothing lets @dev through before that; it needs a vDEVICE for it */
+bool iommufd_device_tlb_settle(IOMMUFDNestedDevice *dev, Error **errp);
 
 /* fault.c */
 bool iommufd_fault_queue_get(IOMMUFDHost *host, Error **errp);

@@ -200,18 +200,19 @@ static int target_send_piece(IOMMUFDTarget *t, uint32_t first, uint32_t total,
 }
 
 /*
- * All of @t, in pieces.
+ * All of @t from @first on, in pieces.
  *
  * A vIOMMU's entries are checked one by one and issued in blocks. When the
  * kernel refuses one with EIO, those of its block before it count as done but
  * were not issued (arm_vsmmu_cache_invalidate()): what its piece has before
  * it goes again by itself. The pieces before that have been issued.
  *
- * Return: as for target_send_once().
+ * Return: 0, or a negative errno with *@done entries done, those before @first
+ * included.
  */
-static int target_send(IOMMUFDTarget *t, uint32_t *done)
+int iommufd_target_send(IOMMUFDTarget *t, uint32_t first, uint32_t *done)
 {
-    uint32_t first = 0, some;
+    uint32_t some;
     int ret, err;
 
     do {
@@ -251,7 +252,7 @@ bool iommufd_target_settle(IOMMUFDTarget *t, Error **errp)
         return true;
     }
     if (n->config.inv_everything) {
-        ret = target_send(&all, &done);
+        ret = iommufd_target_send(&all, 0, &done);
     }
     trace_iommufd_nested_settle(n->config.name, target_id(t), ret);
     if (ret) {
@@ -324,11 +325,19 @@ static void target_failed(IOMMUFDTarget *t, uint32_t done, int ret,
 static bool target_flush(IOMMUFDTarget *t, uint64_t *seq,
                          IOMMUFDNestedInvError *fail, Error **errp)
 {
+    g_autoptr(GPtrArray) late = NULL;
     IOMMUFDHost *host = t->host;
     IOMMUFDHwpt *hwpt = t->hwpt;
     uint32_t done;
-    int ret = target_send(t, &done);
+    int ret = iommufd_target_send(t, 0, &done);
 
+    if (ret == -ETIMEDOUT && !hwpt && host->n->ops->device_tlb) {
+        /* Nothing is known of the piece it was in */
+        uint32_t first = done - done % host->n->config.inv_piece;
+
+        late = g_ptr_array_new();
+        ret = iommufd_device_tlb_retry(t, first, &done, late);
+    }
     if (ret) {
         target_failed(t, done, ret, seq, fail, errp);
         t->owes |= hwpt || ret != -EIO;
@@ -341,6 +350,9 @@ static bool target_flush(IOMMUFDTarget *t, uint64_t *seq,
         iommufd_hwpt_block(hwpt, REASON);
     } else if (ret && ret != -EIO) {
         iommufd_host_block(host, false, REASON);
+    }
+    for (guint i = 0; late && i < late->len; i++) {
+        iommufd_device_tlb_block(g_ptr_array_index(late, i));
     }
     return !ret;
 }

@@ -204,6 +204,30 @@ typedef struct IOMMUFDNestedOps {
     IOMMUFDNestedRelation (*relation)(const void *first, const void *second);
 
     /**
+     * @device_tlb: is @entry for the TLB of one device, and nothing else?
+     * @label: set to the label of that device. When a vIOMMU does not do a
+     * batch in time (ETIMEDOUT), such entries are taken out and done after all
+     * others of it, one device after the other, to find the one that does not
+     * answer. NULL: no entry is. Must not call into the core.
+     */
+    bool (*device_tlb)(const void *entry, uint32_t *label);
+
+    /**
+     * @device_tlb_all: make @entry, of inv_len zero bytes, the one that empties
+     * the TLB of the device with @label. Goes with @device_tlb. Must not call
+     * into the core.
+     */
+    void (*device_tlb_all)(void *entry, uint32_t label);
+
+    /**
+     * @device_tlb_late: @dev has not emptied its TLB in time, and is blocked;
+     * flushing goes on as if it had. It is let through again only when it has
+     * done @device_tlb_all. @err is the callee's. Goes with @device_tlb.
+     */
+    void (*device_tlb_late)(void *opaque, IOMMUFDNestedDevice *dev,
+                            Error *err);
+
+    /**
      * @label: the label (guest requester id) that a device has now, or
      * IOMMUFD_NESTED_NO_LABEL; see iommufd_nested_relabel(). Must not call
      * into the core. NULL: labels never change.
@@ -637,7 +661,11 @@ bool iommufd_nested_inv_viommus(IOMMUFDNested *n, const void *entry,
  * Fail closed: if the target is a HWPT, everything attached to it is BLOCKED.
  * If it is a vIOMMU and the error is EIO (the kernel refused the command as
  * malformed and did not start it), nothing is blocked: the guest learns which
- * command was not done. With any other error every device behind it is.
+ * command was not done. With any other error every device behind it is; but
+ * with ETIMEDOUT only if what is not for device TLBs (see
+ * IOMMUFDNestedOps.device_tlb) cannot be done by itself. Of the devices then
+ * those that do not answer are: at most three are waited for, and any that
+ * have not been tried by then are blocked as well.
  *
  * A target that is not done with an entry, except by EIO, owes inv_everything,
  * whether anything was attached or not: nothing is attached to it, or to a

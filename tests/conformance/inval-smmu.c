@@ -408,6 +408,48 @@ static void too_large(void)
     EQ(CT_INVALIDATE_MAX_ENTRIES, nr);
 }
 
+/*
+ * A device that does not answer ATC_INV: the kernel gives up waiting for the
+ * CMD_SYNC, and entry_num is one less than the end of that block. What is not
+ * for that device goes on.
+ */
+static void atc_timeout(void)
+{
+    SmmuVm vm;
+    uint32_t nr, s1;
+    Cmd cmds[] = {
+        { { CMD_TLBI_NH_ALL, 0 } },
+        { { CMD_ATC_INV | SID_FIELD(SMMU_VSID), 52 } },
+        { { CMD_TLBI_NSNH_ALL, 0 } },
+    };
+
+    if (!smmu_vm_vdevice(&vm, CT_NEST) ||
+        !RET(0, ct_ste(vm.b.iommufd, vm.b.id, vm.viommu, STE0_S1,
+                       STE1_EATS(1), &s1)) ||
+        !RET(0, ct_attach(&vm.b, s1))) {
+        return;
+    }
+    nr = ARRAY_LEN(cmds);
+    RET(0, run(&vm, cmds, &nr));
+    EQ(ARRAY_LEN(cmds), nr);
+    ct_model("{\"cmd\":\"atc-hang\",\"dev\":\"%s\",\"on\":true}",
+             vm.b.dev->bdf);
+    nr = ARRAY_LEN(cmds);
+    RET(-ETIMEDOUT, run(&vm, cmds, &nr));
+    EQ(ARRAY_LEN(cmds) - 1, nr);
+    nr = 1;
+    RET(0, run(&vm, cmds, &nr));
+    EQ(1, nr);
+    nr = 1;
+    RET(-ETIMEDOUT, run(&vm, &cmds[1], &nr));
+    EQ(0, nr);
+    /* What the kernel itself has to tell that device it does not wait for */
+    RET(0, ct_detach(&vm.b));
+    RET(0, ct_attach(&vm.b, s1));
+    ct_model("{\"cmd\":\"atc-hang\",\"dev\":\"%s\",\"on\":false}",
+             vm.b.dev->bdf);
+}
+
 static const CtScenario scenarios[] = {
     { "arguments", arguments, NEEDS },
     { "length of an entry", entry_length, NEEDS },
@@ -421,6 +463,7 @@ static const CtScenario scenarios[] = {
     { "partial completion", partial, NEEDS },
     { "many commands", many, NEEDS },
     { "an array that cannot be read to its end", unreadable, NEEDS },
+    { "a device that does not answer ATC_INV", atc_timeout, NEEDS | CT_MODEL },
     { "an array too large to be copied", too_large, NEEDS | CT_MODEL },
 };
 

@@ -60,6 +60,9 @@ static bool dma_translate_ats(HwReq *req, HwXlate *xlate, HwFault *fault)
     if (!hw_ats_enabled(req->dev)) {
         return hw_fault(fault, req, 0, HW_REASON_ATS_DISABLED, false);
     }
+    if (mdl_host.arch == MDL_ARCH_SMMUV3 && smmu_aborts(req->dev->hwpt)) {
+        return hw_fault(fault, req, 0, HW_REASON_BLOCKED, false);
+    }
     if (e && !(dma_needs(req) & ~e->perm)) {
         *xlate = (HwXlate) {
             .out = e->out | (req->addr & hw_mask(e->shift)),

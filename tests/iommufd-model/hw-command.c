@@ -90,6 +90,13 @@ static int irq_command(const MdlJson *req, char *reply, size_t reply_len)
     return 0;
 }
 
+static int atc_hang_command(const MdlJson *req, char *reply, size_t reply_len)
+{
+    hw_command_device(req)->atc_hang = json_bool(req, "on", true);
+    *reply = '\0';
+    return 0;
+}
+
 /* ------------------------------------------------------------------ caches */
 
 typedef struct CacheDump {
@@ -199,6 +206,7 @@ int hw_command(const char *cmd, const MdlJson *req, char *reply,
         { "event", smmu_command_event, false },
         { "event-lost", smmu_command_event_lost, false },
         { "irq", irq_command, true },
+        { "atc-hang", atc_hang_command, true },
         { "caches", caches_command, true },
     };
     size_t i;

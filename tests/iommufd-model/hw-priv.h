@@ -175,6 +175,7 @@ bool smmu_translate(MdlHw *hw, MdlHwpt *hwpt, const HwReq *req,
 /* An SSID on a stream that only has stage 2 */
 bool smmu_no_substreams(const HwReq *req, HwFault *fault);
 bool smmu_wants_ats(const MdlHwpt *hwpt);
+bool smmu_aborts(const MdlHwpt *hwpt);
 
 /* inv-vtd.c, inv-smmuv3.c: effects of the host driver's own flushes */
 void vtd_drop_domain(MdlIommu *iommu, uint32_t did);

@@ -339,6 +339,19 @@ bool smmu_wants_ats(const MdlHwpt *hwpt)
            hw_bits(hwpt->s1.ste[1], 29, 28) == 1;
 }
 
+/* STE.Config of abort, or no valid STE: translated transactions end as well */
+bool smmu_aborts(const MdlHwpt *hwpt)
+{
+    unsigned cfg;
+
+    if (!hwpt || !hwpt->nested) {
+        return !hwpt;
+    }
+    cfg = hwpt->s1.ste[0] & STE_V ? hw_bits(hwpt->s1.ste[0], 3, 1) :
+                                    STE_CFG_ABORT;
+    return cfg != STE_CFG_BYPASS && cfg != STE_CFG_S1;
+}
+
 /*
  * arm_smmu_write_entry(): an STE that is written as it was is not synced, so
  * the stream's CDs stay.  A guest's CFGI_STE turned into a replacement by an
@@ -366,7 +379,10 @@ static void smmu_attach(MdlDevice *dev, uint32_t pasid, MdlHwpt *old,
         /* CFGI_STE takes the stream's CDs along */
         smmu_drop_stream(dev->iommu, dev->host_sid);
     }
-    hw_atc_drop(dev, MDL_NO_PASID, 0, UINT64_MAX);
+    if (!dev->atc_hang) {
+        /* arm_smmu_atc_inv_master(), whose failure nobody looks at */
+        hw_atc_drop(dev, MDL_NO_PASID, 0, UINT64_MAX);
+    }
     ep->ats_on = ats && smmu_wants_ats(new);
     ep->label_viommu = NULL;
     if (new && new->nested && dev->vdevice &&

@@ -76,6 +76,9 @@ void hw_vdevice_changed(MdlVdevice *vdev, bool added);
 int hw_invalidate_vtd(MdlHwpt *hwpt, const void *entry);
 int hw_invalidate_smmuv3(MdlViommu *viommu, const void *entry);
 
+/* Whether it waits for a device that does not answer */
+bool hw_hangs_smmuv3(MdlViommu *viommu, const void *entry);
+
 /* The checks of hw_invalidate_smmuv3() alone */
 int hw_check_smmuv3(MdlViommu *viommu, const void *entry);
 

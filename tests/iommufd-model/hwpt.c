@@ -539,13 +539,23 @@ static int copy_command(const struct iommu_hwpt_invalidate *arg, uint32_t i,
                            arg->entry_len);
 }
 
-/* Hands the commands from *@issued up to @end to the hardware */
+/*
+ * Hands the commands from *@issued up to @end to the hardware.  When one is for
+ * a device that does not answer, the CMD_SYNC behind them does not complete in
+ * time, and nothing is known of any.  Here none has had its effect.
+ */
 static int issue_smmuv3(const struct iommu_hwpt_invalidate *arg,
                         MdlViommu *viommu, uint32_t *issued, uint32_t end)
 {
     struct iommu_viommu_arm_smmuv3_invalidate inv;
+    uint32_t i;
     int ret = 0;
 
+    for (i = *issued; i < end; i++) {
+        if (!copy_command(arg, i, &inv) && hw_hangs_smmuv3(viommu, &inv)) {
+            return -ETIMEDOUT;
+        }
+    }
     while (!ret && *issued < end) {
         ret = copy_command(arg, *issued, &inv);
         if (!ret) {
@@ -559,7 +569,8 @@ static int issue_smmuv3(const struct iommu_hwpt_invalidate *arg,
 /*
  * arm_vsmmu_cache_invalidate(): commands are checked one by one and handed
  * over in batches.  When one is bad, those before it in its batch count as
- * done, yet have not been handed over.
+ * done, yet have not been handed over.  When a batch is not done in time, all
+ * of it but the last counts as done.
  */
 static int invalidate_smmuv3(MdlCmd *cmd, MdlViommu *viommu, uint32_t *done)
 {
@@ -598,6 +609,7 @@ static int invalidate_smmuv3(MdlCmd *cmd, MdlViommu *viommu, uint32_t *done)
         if (*done == limit || *done - issued == SMMU_BATCH) {
             ret = issue_smmuv3(arg, viommu, &issued, *done);
             if (ret) {
+                --*done;
                 return ret;
             }
         }

@@ -299,6 +299,15 @@ int hw_check_smmuv3(MdlViommu *viommu, const void *entry)
     return smmu_decode(viommu, entry, cmd, &dev);
 }
 
+bool hw_hangs_smmuv3(MdlViommu *viommu, const void *entry)
+{
+    MdlDevice *dev;
+    uint64_t cmd[2];
+
+    return !smmu_decode(viommu, entry, cmd, &dev) && dev &&
+           (cmd[0] & CMD0_OP) == OP_ATC_INV && dev->atc_hang;
+}
+
 int hw_invalidate_smmuv3(MdlViommu *viommu, const void *entry)
 {
     MdlHw *hw = viommu->iommu->hw;

@@ -195,6 +195,7 @@ struct MdlDevice {
     uint8_t revision;
     unsigned pasid_bits;
     bool pri, ats, vf, pf_pri, can_reset, migration;
+    bool atc_hang;                      /* does not answer ATC_INV */
     uint64_t bar0_size;
     unsigned msix_vectors;
     MdlResv *reserved;

@@ -19,7 +19,7 @@ static IOMMUFDNestedRelation relation(const void *first, const void *second)
 
     memcpy(&a, first, sizeof(a));
     memcpy(&b, second, sizeof(b));
-    if (a == BARRIER || b == BARRIER) {
+    if (a == BARRIER || b == BARRIER || (a | b) & DEVICE_TLB) {
         return IOMMUFD_NESTED_ORDERED;
     }
     return covers(a, b) ? IOMMUFD_NESTED_COVERED :
@@ -27,6 +27,8 @@ static IOMMUFDNestedRelation relation(const void *first, const void *second)
 }
 
 unsigned rig_blocked;
+IOMMUFDNestedDevice *rig_late[DEVICES];
+unsigned rig_num_late;
 
 static void front_blocked(void *opaque, IOMMUFDNestedDevice *dev,
                           uint32_t pasid, const char *why)
@@ -39,7 +41,33 @@ static uint32_t front_label(void *opaque, IOMMUFDNestedDevice *dev)
     return GPOINTER_TO_UINT(iommufd_nested_device_opaque(dev));
 }
 
+static bool front_device_tlb(const void *entry, uint32_t *label)
+{
+    uint64_t e;
+
+    memcpy(&e, entry, sizeof(e));
+    *label = (e & ~DEVICE_TLB) >> 32;
+    return e & DEVICE_TLB;
+}
+
+static void front_device_tlb_all(void *entry, uint32_t label)
+{
+    memcpy(entry, &(uint64_t) { TLB(label, UINT32_MAX) }, sizeof(uint64_t));
+}
+
+static void front_device_tlb_late(void *opaque, IOMMUFDNestedDevice *dev,
+                                  Error *err)
+{
+    g_assert_nonnull(strstr(error_get_pretty(err),
+                            iommufd_nested_device_name(dev)));
+    error_free(err);
+    rig_late[rig_num_late++] = dev;
+}
+
 static const IOMMUFDNestedOps rig_ops = {
+    .device_tlb = front_device_tlb,
+    .device_tlb_all = front_device_tlb_all,
+    .device_tlb_late = front_device_tlb_late,
     .relation = relation,
     .blocked = front_blocked,
     .label = front_label,
@@ -63,6 +91,7 @@ void rig_setup(InvRig *t, uint32_t viommu_type, uint32_t max_batch,
 
     fake_reset();
     rig_blocked = 0;
+    rig_num_late = 0;
     t->n = iommufd_nested_new(&config, &rig_ops, NULL);
     for (int i = 0; i < DEVICES; i++) {
         g_autofree char *name = g_strdup_printf("d%d", i);

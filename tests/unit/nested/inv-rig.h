@@ -14,11 +14,14 @@
 
 /*
  * Entries for these tests: bits 63:32 a first page, bits 31:0 a last one.
- * BARRIER commutes with nothing.
+ * BARRIER commutes with nothing. TLB() is for the TLB of the device with that
+ * label; labels are one more than the number of the device.
  */
 #define RANGE(first, last) ((uint64_t)(first) << 32 | (last))
 #define ALL RANGE(0, UINT32_MAX)
 #define BARRIER RANGE(2, 1)
+#define DEVICE_TLB (1ULL << 63)
+#define TLB(label, what) (DEVICE_TLB | RANGE(label, what))
 
 #define DEVICES 4
 
@@ -30,6 +33,10 @@ typedef struct InvRig {
 
 /* IOMMUFDNestedOps.blocked has been called that often since rig_setup() */
 extern unsigned rig_blocked;
+
+/* IOMMUFDNestedOps.device_tlb_late as well, and with whom */
+extern IOMMUFDNestedDevice *rig_late[DEVICES];
+extern unsigned rig_num_late;
 
 /* IOMMUFDNestedConfig.inv_piece of the next rig_setup() */
 extern uint32_t rig_piece;
