@@ -22,11 +22,11 @@
 #define VTD_SM_PDE_PASIDS           64
 
 /*
- * Scalable-mode PASID-table entry (9.6), third quadword: SRE, ERE, WPE, NXE,
- * SMEP, EAFE and reserved bits. They take capabilities that the vIOMMU does
- * not have: reserved.
+ * Scalable-mode PASID-table entry (9.6), third quadword: SRE, ERE, WPE, SMEP,
+ * EAFE and reserved bits. They take capabilities that the vIOMMU does not have:
+ * reserved. NXE is ignored: Linux before 6.11 sets it, unasked.
  */
-#define VTD_SM_PE_FS_RSVD(aw)       (0xff3ULL | ~VTD_HAW_MASK(aw))
+#define VTD_SM_PE_FS_RSVD(aw)       (0xfd3ULL | ~VTD_HAW_MASK(aw))
 #define VTD_SM_PE_PWSNP             (1ULL << 23)
 #define VTD_SM_PE_PGSNP             (1ULL << 24)
 #define VTD_SM_PE_FSPM(val)         (((val) >> 2) & VTD_SM_PASID_ENTRY_FLPM)

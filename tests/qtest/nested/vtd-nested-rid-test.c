@@ -18,6 +18,9 @@
 #define FR_PASID_RSVD           0x5a
 #define FR_PASID_INVALID        0x5b
 
+/* PASID-table entry, third quadword */
+#define PE_NXE                  (1ULL << 5)
+
 static void expect_blocked(VtdRig *r, const char *dev)
 {
     iommufd_model_expect_fault(r->m, dev, NULL, IOVA, false, 0, "blocked");
@@ -287,6 +290,31 @@ static void test_bad_entry(void)
     vtd_rig_stop(&r);
 }
 
+/*
+ * Linux before 6.11 sets NXE, and XD in what it maps; neither says anything any
+ * more
+ */
+static void test_no_execute(void)
+{
+    uint64_t s1, pe;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    vtd_rig_enable(&r);
+    vtd_rig_fill(&r, 1, 0x11);
+    s1 = vtd_s1_new(&r.mem);
+    vtd_s1_map(&r.mem, s1, 4, IOVA, DATA + 4096, 4096, 12,
+               VTD_S1_USER_RW | VTD_S1_XD);
+    vtd_rig_first_stage(&r, RID0, 5, s1);
+    pe = vtd_pasid_entry(&r.t, RID0, 0);
+    iommu_mem_write64(&r.mem, pe + 16, s1 | PE_NXE);
+    vtd_rig_inv_pasid(&r, 5, 0);
+    g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, 0);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x11, 64);
+    iommufd_model_dma_write(r.m, HOST_DEV0, NULL, IOVA, "x", 1);
+    vtd_rig_stop(&r);
+}
+
 /* Fault processing disabled in the entry: blocked in silence */
 static void test_fpd(void)
 {
@@ -389,6 +417,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/rid/function-mask", test_function_mask);
     qtest_add_func("/vtd-nested/rid/clear", test_clear);
     qtest_add_func("/vtd-nested/rid/bad-entry", test_bad_entry);
+    qtest_add_func("/vtd-nested/rid/no-execute", test_no_execute);
     qtest_add_func("/vtd-nested/rid/fpd", test_fpd);
     qtest_add_func("/vtd-nested/rid/legacy", test_legacy);
     qtest_add_func("/vtd-nested/rid/restart", test_restart);
