@@ -311,14 +311,27 @@ bool smmuv3_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
                                IOMMUFDNestedParent *parent, Error **errp)
 {
     SMMUv3Nested *n = ARM_SMMUV3(opaque)->nested;
+    static const IOMMUFDNestedTrial trial = {
+        .parent_flags = IOMMU_HWPT_ALLOC_NEST_PARENT,
+        .viommu_type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
+        .vdevice = true,
+        .parent_needs = "that takes Linux 6.13, and an SMMU with both stages",
+        .viommu_needs = "that takes Linux 6.13, and S2FWB in the SMMU or "
+                        "CANWBS for the device in the firmware's tables",
+        .vdevice_needs = "a device can have one StreamID only",
+    };
+    g_autofree char *tried = NULL;
     const char *why;
 
     if (!n || !n->active) {
         return true;
     }
     why = pci_nested_unfit(bus, devfn, NULL) ?: smmuv3_nested_caps_unfit(info);
-    if (why) {
-        return smmuv3_nested_caps_refuse(n, name, why, errp);
+    if (!why && !iommufd_nested_try(info, &trial, &tried, errp)) {
+        return false;
+    }
+    if (why || tried) {
+        return smmuv3_nested_caps_refuse(n, name, why ?: tried, errp);
     }
     if (!smmuv3_nested_caps_check(n, name, info, errp)) {
         return false;

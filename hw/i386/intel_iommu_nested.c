@@ -225,6 +225,12 @@ bool vtd_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
     IntelIOMMUState *s = opaque;
     VTDNested *n = s->nested;
     const uint64_t needed = VTD_ECAP_SMTS | VTD_ECAP_FLTS | VTD_ECAP_NEST;
+    static const IOMMUFDNestedTrial trial = {
+        .parent_flags = IOMMU_HWPT_ALLOC_NEST_PARENT,
+        .parent_needs = "that takes Linux 6.7, with intel_iommu=on,sm_on on "
+                        "its command line",
+    };
+    g_autofree char *tried = NULL;
     const char *why;
 
     if (!n || !n->active) {
@@ -238,8 +244,11 @@ bool vtd_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
         why = "the host's IOMMU lacks scalable mode, first-stage or nested "
               "translation";
     }
-    if (why) {
-        return vtd_nested_caps_refuse(n, name, why, errp);
+    if (!why && !iommufd_nested_try(info, &trial, &tried, errp)) {
+        return false;
+    }
+    if (why || tried) {
+        return vtd_nested_caps_refuse(n, name, why ?: tried, errp);
     }
     if (!vtd_nested_caps_check(n, name, info, errp)) {
         return false;

@@ -41,6 +41,14 @@ bool iommufd_event_queue_get(IOMMUFDHost *host, Error **errp)
                                        host->veventq_id, ret);
     if (ret) {
         host->veventq_fd = -1;
+    }
+    if (ret == -ENOTTY || ret == -EOPNOTSUPP) {
+        warn_report("%s: the guest is told of no event of the host's IOMMU, "
+                    "because its kernel makes no vEVENTQ (%s): that takes "
+                    "Linux 6.15", n->config.name, strerror(-ret));
+        return true;
+    }
+    if (ret) {
         n->count.errors[IOMMUFD_ERR_QUEUE]++;
         error_setg_errno(errp, -ret,
                          "%s: no vEVENTQ of type %" PRIu32 " and depth %"

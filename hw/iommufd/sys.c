@@ -50,6 +50,17 @@ uint32_t iommufd_sys_parent_flags(HostIOMMUDeviceIOMMUFD *idev)
     return vbasedev->hwpt ? vbasedev->hwpt->hwpt_flags : 0;
 }
 
+int iommufd_sys_ioas_alloc(int iommufd, uint32_t *id)
+{
+    struct iommu_ioas_alloc arg = {
+        .size = sizeof(arg),
+    };
+    int ret = sys_ioctl(iommufd, IOMMU_IOAS_ALLOC, &arg);
+
+    *id = arg.out_ioas_id;
+    return ret;
+}
+
 int iommufd_sys_hwpt_alloc(int iommufd, uint32_t dev_id, uint32_t pt_id,
                            uint32_t flags, uint32_t fault_id,
                            uint32_t data_type, const void *data,

@@ -24,6 +24,9 @@ int iommufd_sys_hw_info(int iommufd, uint32_t dev_id,
 /* enum iommufd_hwpt_alloc_flags of the HWPT that vfio made for the device */
 uint32_t iommufd_sys_parent_flags(HostIOMMUDeviceIOMMUFD *idev);
 
+/* IOMMU_IOAS_ALLOC */
+int iommufd_sys_ioas_alloc(int iommufd, uint32_t *id);
+
 /* IOMMU_HWPT_ALLOC; @flags include IOMMU_HWPT_FAULT_ID_VALID if @fault_id is */
 int iommufd_sys_hwpt_alloc(int iommufd, uint32_t dev_id, uint32_t pt_id,
                            uint32_t flags, uint32_t fault_id,

@@ -37,7 +37,12 @@ void iommufd_nested_vfio_release(VFIODevice *vbasedev)
 bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
                                  Error **errp)
 {
-    IOMMUFDNestedHostInfo info = {};
+    IOMMUFDNestedBound bound = {
+        .name = vbasedev->name,
+        .dev_id = vbasedev->devid,
+        .fd = vbasedev->fd,
+    };
+    IOMMUFDNestedHostInfo info = { .bound = &bound };
     IOMMUFDNestedParent parent = {};
     PCIDevice *pdev;
     int ret;
@@ -54,6 +59,7 @@ bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
         return true;
     }
 
+    bound.iommufd = vbasedev->iommufd->fd;
     ret = iommufd_sys_hw_info(vbasedev->iommufd->fd, vbasedev->devid, &info);
     if (ret) {
         error_setg_errno(errp, -ret,

@@ -58,6 +58,14 @@ typedef struct IOMMUFDNestedDevice IOMMUFDNestedDevice;
 /* ------------------------------------------------------------------------ */
 /* What the host can do                                                      */
 
+/* A device that vfio has bound to an iommufd, and attached to nothing yet */
+typedef struct IOMMUFDNestedBound {
+    const char *name;
+    int iommufd;
+    uint32_t dev_id;
+    int fd;                     /* of the vfio device */
+} IOMMUFDNestedBound;
+
 /**
  * struct IOMMUFDNestedHostInfo - the answer of IOMMU_GET_HW_INFO
  *
@@ -67,6 +75,7 @@ typedef struct IOMMUFDNestedDevice IOMMUFDNestedDevice;
  * @vendor: type specific registers, zero beyond what the kernel filled in
  * @parent_flags: enum iommufd_hwpt_alloc_flags of the HWPT that vfio has
  *                attached the device to; 0 before that (in get_nesting())
+ * @bound: in get_nesting(): for iommufd_nested_try(); NULL after that
  */
 typedef struct IOMMUFDNestedHostInfo {
     uint32_t type;
@@ -74,6 +83,7 @@ typedef struct IOMMUFDNestedHostInfo {
     uint8_t max_pasid_log2;
     VendorCaps vendor;
     uint32_t parent_flags;
+    const IOMMUFDNestedBound *bound;
 } IOMMUFDNestedHostInfo;
 
 /**
@@ -86,6 +96,39 @@ typedef struct IOMMUFDNestedHostInfo {
  */
 bool iommufd_nested_host_info(HostIOMMUDeviceIOMMUFD *idev,
                               IOMMUFDNestedHostInfo *info, Error **errp);
+
+/**
+ * struct IOMMUFDNestedTrial - what a front end is going to ask of the host
+ *
+ * @parent_flags: enum iommufd_hwpt_alloc_flags of the parent
+ * @viommu_type, @vdevice: as in IOMMUFDNestedConfig
+ * @parent_needs, @viommu_needs, @vdevice_needs: what it takes to be given one,
+ *                                               for the message
+ */
+typedef struct IOMMUFDNestedTrial {
+    uint32_t parent_flags;
+    uint32_t viommu_type;
+    bool vdevice;
+    const char *parent_needs;
+    const char *viommu_needs;
+    const char *vdevice_needs;
+} IOMMUFDNestedTrial;
+
+/**
+ * iommufd_nested_try() - whether the host's kernel nests a device
+ * @info: as handed to get_nesting()
+ * @trial: what to ask for; all of it is given back
+ * @why: NULL, or why the kernel does not; to be freed with g_free()
+ * @errp: set on failure
+ *
+ * Registers say what the hardware has. What the kernel makes of it depends on
+ * its version, its command line and the firmware, and only trying tells.
+ *
+ * Return: false if that could not be found out.
+ */
+bool iommufd_nested_try(const IOMMUFDNestedHostInfo *info,
+                        const IOMMUFDNestedTrial *trial, char **why,
+                        Error **errp);
 
 /**
  * struct IOMMUFDNestedParent - what a front end wants vfio to attach first

@@ -48,6 +48,7 @@ enum {
     CT_NO_PRI   = 1 << 16,      /* a device without page requests */
     CT_VF_PRI   = 1 << 17,      /* a VF whose PF has page requests */
     CT_MIG      = 1 << 18,      /* a device that can be migrated */
+    CT_NO_NEST  = 1 << 19,      /* NEST_PARENT cannot be allocated */
 };
 
 typedef struct CtScenario {
@@ -196,6 +197,9 @@ typedef struct CtBound {
     int fd;
     uint32_t id;                /* dev_id */
 } CtBound;
+
+/* VT-d: some device shows that the kernel was not booted with sm_off */
+bool ct_scalable_mode(void);
 
 /* First device that offers all of @needs (CT_PASID, CT_PRI, ...) */
 const CtDevice *ct_device(unsigned needs);

@@ -173,6 +173,7 @@ unsigned ct_pci_ext_cap(const CtBound *b, uint16_t id)
 static bool device_has(const CtDevice *d, unsigned needs)
 {
     return (!(needs & CT_NEST) || d->nest) &&
+           (!(needs & CT_NO_NEST) || !d->nest) &&
            (!(needs & CT_VIOMMU) || d->viommu) &&
            (!(needs & CT_PASID) || (d->pasid_bits && d->pasid_table)) &&
            (!(needs & CT_NO_PASID) || (!d->pasid_bits && d->pasid_table)) &&
@@ -183,6 +184,11 @@ static bool device_has(const CtDevice *d, unsigned needs)
            (!(needs & CT_RESET) || d->reset) &&
            (!(needs & CT_MSIX) || d->msix) &&
            (!(needs & CT_MIG) || d->mig);
+}
+
+bool ct_scalable_mode(void)
+{
+    return ct.have & (CT_NEST | CT_PASID | CT_DIRTY);
 }
 
 const CtDevice *ct_device(unsigned needs)
@@ -401,7 +407,7 @@ static void find_combinations(void)
             }
         }
     }
-    for (unsigned need = CT_NEST; need <= CT_MIG; need <<= 1) {
+    for (unsigned need = CT_NEST; need <= CT_NO_NEST; need <<= 1) {
         if (need & (CT_MODEL | CT_RAWIO)) {
             continue;
         }

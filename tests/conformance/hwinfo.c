@@ -168,7 +168,8 @@ static void vtd(void)
 
     EQ(0, d->info.vtd.flags & ~IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17);
     EQ(0, d->info.vtd.__reserved);
-    EQ(dirty, !!(d->caps & IOMMU_HW_CAP_DIRTY_TRACKING));
+    EQ(dirty && ct_scalable_mode(),
+       !!(d->caps & IOMMU_HW_CAP_DIRTY_TRACKING));
     /* Some width of second-stage tables: CAP.SAGAW */
     OK((cap >> 8 & 0x1f) != 0);
     /* PASIDs need scalable mode and ECAP.PASID; width ECAP.PSS + 1 */

@@ -279,6 +279,9 @@ static void parent_flag(void)
         can = b.dev->info.vtd.ecap_reg & 1ull << 43 &&
               b.dev->info.vtd.ecap_reg & 1ull << 46 &&
               b.dev->info.vtd.ecap_reg & 1ull << 26;
+        if (can && !ct_scalable_mode()) {
+            return;
+        }
     } else {
         can = (b.dev->info.smmu.idr[0] & 3) == 3;
     }

@@ -48,6 +48,7 @@ static const struct {
     { CT_NO_PRI, "no-pri", "every device has page requests" },
     { CT_VF_PRI, "vf-pri", "no VF of a device with page requests" },
     { CT_MIG, "migration", "no device that can be migrated" },
+    { CT_NO_NEST, "no-nest", "the host IOMMU can nest" },
 };
 
 static const char *missing(unsigned want)

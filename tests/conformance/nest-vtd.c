@@ -196,6 +196,35 @@ static void shared(void)
     }
 }
 
+/*
+ * nested_supported() and pasid_supported(): intel_iommu=sm_off is not seen in
+ * the registers, and ends nesting and PASIDs
+ */
+static void registers_alone(void)
+{
+    CtBound b;
+    uint32_t ioas, id;
+    /* ECAP.SMTS, ECAP.NEST */
+    const uint64_t able = 1ull << 43 | 1ull << 26;
+
+    if (!ct_bound_new(&b, CT_NO_NEST)) {
+        return;
+    }
+    ioas = ct_ioas(b.iommufd);
+    RET(-EOPNOTSUPP, ct_hwpt(b.iommufd, b.id, ioas,
+                             IOMMU_HWPT_ALLOC_NEST_PARENT, &id));
+    if ((b.dev->info.vtd.ecap_reg & able) == able) {
+        EQ(0, b.dev->pasid_bits);
+        RET(-EOPNOTSUPP, ct_hwpt(b.iommufd, b.id, ioas,
+                                 IOMMU_HWPT_ALLOC_NEST_PARENT |
+                                 IOMMU_HWPT_ALLOC_PASID, &id));
+    }
+    RET(0, ct_hwpt(b.iommufd, b.id, ioas, 0, &id));
+    RET(0, ct_attach(&b, id));
+    RET(0, ct_detach(&b));
+    RET(0, ct_destroy(b.iommufd, id));
+}
+
 static const CtScenario scenarios[] = {
     { "alloc: arguments", arguments, CT_DEV | CT_VTD | CT_NEST },
     { "a table made for an attach is no parent", auto_parent,
@@ -208,6 +237,8 @@ static const CtScenario scenarios[] = {
     { "references", references, CT_DEV | CT_VTD | CT_NEST },
     { "one stage 1 for two devices", shared,
       CT_DEV | CT_DEV2 | CT_VTD | CT_NEST },
+    { "registers that could nest, a kernel that does not", registers_alone,
+      CT_DEV | CT_VTD | CT_NO_NEST },
 };
 
 CT_GROUP(ct_group_nest_vtd, "nest-vtd");

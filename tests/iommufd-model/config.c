@@ -45,7 +45,9 @@ typedef struct DeviceExtra {
 #define KMALLOC_MAX_SIZE (4u << 20)
 
 MdlConfig mdl_config;
-MdlHost mdl_host = { .max_kmalloc = KMALLOC_MAX_SIZE };
+MdlHost mdl_host = {
+    .scalable_mode = true, .max_kmalloc = KMALLOC_MAX_SIZE,
+};
 
 static DeviceExtra extra[MDL_MAX_DEVICES];
 static bool cap_given[MDL_MAX_IOMMUS];
@@ -197,6 +199,8 @@ static void key_host(Parser *p, const char *key, const char *value)
         }
     } else if (!strcmp(key, "kernel")) {
         kernel_features(p, key, value);
+    } else if (!strcmp(key, "scalable-mode")) {
+        mdl_host.scalable_mode = on_off(p, key, value);
     } else if (!strcmp(key, "max-kmalloc")) {
         mdl_host.max_kmalloc = number(p, key, value, MDL_PAGE_SIZE,
                                       KMALLOC_MAX_SIZE);
@@ -338,7 +342,8 @@ static bool key_device_flag(Parser *p, const char *key, const char *value)
     } flags[] = {
         { "pri", &dev->pri }, { "ats", &dev->ats }, { "vf", &dev->vf },
         { "pf-pri", &dev->pf_pri }, { "reset", &dev->can_reset },
-        { "migration", &dev->migration },
+        { "migration", &dev->migration }, { "host-ats", &dev->host_ats },
+        { "host-pri", &dev->host_pri }, { "pasid-attach", &dev->pasid_attach },
     };
     size_t i;
 
@@ -374,6 +379,8 @@ static void key_device(Parser *p, const char *key, const char *value)
         dev->revision = number(p, key, value, 0, 0xff);
     } else if (!strcmp(key, "pasid-bits")) {
         dev->pasid_bits = number(p, key, value, 0, 20);
+    } else if (!strcmp(key, "streams")) {
+        dev->streams = number(p, key, value, 1, 256);
     } else if (!strcmp(key, "reserved")) {
         reserved(p, key, value);
     } else if (!strcmp(key, "bar0-size")) {
@@ -450,6 +457,10 @@ static MdlDevice *add_device(const Parser *p, const char *bdf)
     dev->pri = true;
     dev->ats = true;
     dev->can_reset = true;
+    dev->host_ats = true;
+    dev->host_pri = true;
+    dev->pasid_attach = true;
+    dev->streams = 1;
     dev->bar0_size = 4096;
     dev->msix_vectors = 4;
     dev->vfio_index = mdl_host.nr_devices;

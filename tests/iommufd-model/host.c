@@ -52,6 +52,12 @@ static bool has(uint64_t reg, uint64_t bits)
     return (reg & bits) == bits;
 }
 
+/* What the kernel goes by: without sm_on, as though there were no SMTS */
+static uint64_t vtd_ecap(const MdlIommu *iommu)
+{
+    return mdl_host.scalable_mode ? iommu->ecap : iommu->ecap & ~ECAP_SMTS;
+}
+
 bool mdl_host_nested(const MdlIommu *iommu)
 {
     if (mdl_host.absent & MDL_NO_NESTING) {
@@ -59,7 +65,7 @@ bool mdl_host_nested(const MdlIommu *iommu)
     }
     switch (mdl_host.arch) {
     case MDL_ARCH_VTD:
-        return has(iommu->ecap, ECAP_SMTS | ECAP_NEST);
+        return has(vtd_ecap(iommu), ECAP_SMTS | ECAP_NEST);
     case MDL_ARCH_SMMUV3:
         return has(iommu->idr[0], IDR0_S1P | IDR0_S2P);
     default:
@@ -72,7 +78,7 @@ bool mdl_host_dirty(const MdlIommu *iommu)
 {
     switch (mdl_host.arch) {
     case MDL_ARCH_VTD:
-        return has(iommu->ecap, ECAP_SMTS | ECAP_SSADS | ECAP_SMPWC);
+        return has(vtd_ecap(iommu), ECAP_SMTS | ECAP_SSADS | ECAP_SMPWC);
     case MDL_ARCH_SMMUV3:
         return IDR0_HTTU(iommu->idr[0]) >= 2 &&
                (iommu->idr[0] & IDR0_COHACC);
@@ -91,7 +97,7 @@ uint32_t mdl_host_max_pasids(const MdlDevice *dev)
     }
     switch (mdl_host.arch) {
     case MDL_ARCH_VTD:
-        if (has(dev->iommu->ecap, ECAP_SMTS | ECAP_PASID)) {
+        if (has(vtd_ecap(dev->iommu), ECAP_SMTS | ECAP_PASID)) {
             max = 2u << ECAP_PSS(dev->iommu->ecap);
         }
         break;
@@ -109,7 +115,7 @@ uint32_t mdl_host_max_pasids(const MdlDevice *dev)
 
 bool mdl_host_ats(const MdlDevice *dev)
 {
-    if (!dev->ats) {
+    if (!dev->ats || !dev->host_ats) {
         return false;
     }
     switch (mdl_host.arch) {
@@ -122,12 +128,11 @@ bool mdl_host_ats(const MdlDevice *dev)
     }
 }
 
-/* Will the host take page requests from this function? (VT-d only) */
 bool mdl_host_pri(const MdlDevice *dev)
 {
-    return mdl_host.arch == MDL_ARCH_VTD && dev->pri && !dev->vf &&
-           mdl_host_ats(dev) &&
-           has(dev->iommu->ecap, ECAP_SMTS | ECAP_PRS | ECAP_PDS);
+    return mdl_host.arch == MDL_ARCH_VTD && dev->pri && dev->host_pri &&
+           !dev->vf && mdl_host_ats(dev) &&
+           has(vtd_ecap(dev->iommu), ECAP_SMTS | ECAP_PRS | ECAP_PDS);
 }
 
 static unsigned vtd_second_stage_bits(const MdlIommu *iommu)
@@ -255,7 +260,7 @@ static int vtd_paging(MdlHwpt *hwpt, MdlIommu *iommu, uint32_t flags)
     unsigned bits;
 
     if (!(flags & ~IOMMU_HWPT_ALLOC_PASID) &&
-        has(iommu->ecap, ECAP_SMTS | ECAP_FSTS)) {
+        has(vtd_ecap(iommu), ECAP_SMTS | ECAP_FSTS)) {
         hwpt->first_stage = true;
         bits = vtd_first_stage_bits(iommu);
     } else {
@@ -267,7 +272,7 @@ static int vtd_paging(MdlHwpt *hwpt, MdlIommu *iommu, uint32_t flags)
             !mdl_host_dirty(iommu)) {
             return -EOPNOTSUPP;
         }
-        if ((iommu->ecap & ECAP_SMTS) && !(iommu->ecap & ECAP_SSTS)) {
+        if ((vtd_ecap(iommu) & ECAP_SMTS) && !(vtd_ecap(iommu) & ECAP_SSTS)) {
             return -EOPNOTSUPP;
         }
         bits = vtd_second_stage_bits(iommu);
@@ -352,8 +357,8 @@ static bool vtd_first_stage_fits(const MdlHwpt *hwpt, const MdlIommu *here)
 {
     const MdlIommu *made = hwpt->iommu;
 
-    return has(here->ecap, ECAP_SMTS | ECAP_FSTS) &&
-           (here->ecap & ECAP_SMPWC || !(made->ecap & ECAP_SMPWC)) &&
+    return has(vtd_ecap(here), ECAP_SMTS | ECAP_FSTS) &&
+           (vtd_ecap(here) & ECAP_SMPWC || !(vtd_ecap(made) & ECAP_SMPWC)) &&
            (here->cap & CAP_FS5LP || hwpt->last_iova < BIT64(47)) &&
            (here->cap & CAP_FS1GP || !(made->cap & CAP_FS1GP)) &&
            (made->cap & CAP_RWBF || !(here->cap & CAP_RWBF));
@@ -361,7 +366,9 @@ static bool vtd_first_stage_fits(const MdlHwpt *hwpt, const MdlIommu *here)
 
 static bool vtd_coherent(const MdlIommu *iommu)
 {
-    return iommu->ecap & (iommu->ecap & ECAP_SMTS ? ECAP_SMPWC : ECAP_C);
+    uint64_t ecap = vtd_ecap(iommu);
+
+    return ecap & (ecap & ECAP_SMTS ? ECAP_SMPWC : ECAP_C);
 }
 
 static bool vtd_second_stage_fits(const MdlHwpt *hwpt, const MdlIommu *here)
@@ -372,7 +379,7 @@ static bool vtd_second_stage_fits(const MdlHwpt *hwpt, const MdlIommu *here)
 
     return (!hwpt->dirty_tracking || mdl_host_dirty(here)) &&
            (!hwpt->nest_parent || mdl_host_nested(here)) &&
-           (!(here->ecap & ECAP_SMTS) || here->ecap & ECAP_SSTS) &&
+           (!(vtd_ecap(here) & ECAP_SMTS) || vtd_ecap(here) & ECAP_SSTS) &&
            (vtd_coherent(here) || !vtd_coherent(made)) &&
            CAP_MGAW(here->cap) >= bits &&
            (CAP_SAGAW(here->cap) & level) &&

@@ -280,13 +280,10 @@ MdlHwpt *hw_hwpt_of(const MdlDevice *dev, uint32_t pasid)
 
 bool hw_ats_enabled(const MdlDevice *dev)
 {
-    if (!dev->ats) {
-        return false;
-    }
     if (mdl_host.arch == MDL_ARCH_VTD) {
-        return dev->iommu->ecap & VTD_ECAP_DT;
+        return mdl_host_ats(dev);
     }
-    return hw_is_smmu() && dev->ep && dev->ep->ats_on;
+    return dev->ats && hw_is_smmu() && dev->ep && dev->ep->ats_on;
 }
 
 size_t hw_atc_drop(MdlDevice *dev, uint32_t pasid, uint64_t first,
@@ -369,7 +366,7 @@ static void smmu_attach(MdlDevice *dev, uint32_t pasid, MdlHwpt *old,
                         MdlHwpt *new)
 {
     MdlEndpoint *ep = dev->ep;
-    bool ats = dev->ats && (dev->iommu->idr[0] & SMMU_IDR0_ATS);
+    bool ats = mdl_host_ats(dev);
 
     if (pasid != MDL_NO_PASID) {
         hw_atc_drop(dev, pasid, 0, UINT64_MAX);

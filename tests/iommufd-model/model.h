@@ -64,6 +64,7 @@ typedef struct MdlHost {
     MdlArch arch;
     uint32_t absent;
     bool amd_nested;                    /* newer than 7.3, see config.c */
+    bool scalable_mode;                 /* VT-d: not booted with sm_off */
     uint64_t max_kmalloc;               /* bytes it can allocate in one piece */
     MdlIommu iommu[MDL_MAX_IOMMUS];
     MdlDevice *device[MDL_MAX_DEVICES];
@@ -196,6 +197,9 @@ struct MdlDevice {
     unsigned pasid_bits;
     bool pri, ats, vf, pf_pri, can_reset, migration;
     bool atc_hang;                      /* does not answer ATC_INV */
+    bool host_ats, host_pri;            /* the host's kernel uses them */
+    bool pasid_attach;                  /* its vfio driver attaches PASIDs */
+    unsigned streams;                   /* SMMUv3: StreamIDs it has */
     uint64_t bar0_size;
     unsigned msix_vectors;
     MdlResv *reserved;
@@ -265,6 +269,10 @@ void mdl_veventq_push(MdlVeventq *q, const void *event, size_t len);
 
 /* mdl_veventq_lose: one event got lost as though the queue had been full */
 void mdl_veventq_lose(MdlVeventq *q);
+
+/* Has the host's kernel switched it on? Page requests: VT-d only */
+bool mdl_host_ats(const MdlDevice *dev);
+bool mdl_host_pri(const MdlDevice *dev);
 
 void mdl_migration_init(MdlDevice *dev);
 /* A reset ends a migration session, and the device runs again */

@@ -228,8 +228,6 @@ void mdl_migration_release(MdlMigStream *stream);
 bool mdl_host_nested(const MdlIommu *iommu);
 bool mdl_host_dirty(const MdlIommu *iommu);
 uint32_t mdl_host_max_pasids(const MdlDevice *dev);
-bool mdl_host_ats(const MdlDevice *dev);
-bool mdl_host_pri(const MdlDevice *dev);
 /* Registers when the configuration gave none; fills aw and the caps */
 void mdl_host_defaults(MdlIommu *iommu, bool cap_given);
 /* Is @hwpt, made for one IOMMU, good behind that of @dev?  0 or -EINVAL */

@@ -22,11 +22,8 @@
 
 bool pri_enabled(const MdlDevice *dev)
 {
-    const uint64_t need = VTD_ECAP_PRS | VTD_ECAP_PDS;
-
     /* The SMMUv3 driver never enables page requests */
-    return mdl_host.arch == MDL_ARCH_VTD && dev->pri &&
-           hw_ats_enabled(dev) && (dev->iommu->ecap & need) == need;
+    return mdl_host_pri(dev);
 }
 
 /* ------------------------------------------------------------ device side */

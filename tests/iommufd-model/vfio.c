@@ -93,12 +93,18 @@ static int device_bind(MdlFile *file, MdlCmd *cmd)
     return 0;
 }
 
-/* @pasid is read only when the flag asks for it, and then it must be there */
-static int copy_pasid(const MdlCmd *cmd, uint32_t argsz, size_t offset,
-                      uint32_t *pasid)
+/*
+ * @pasid is read only when the flag asks for it, and then it must be there.
+ * Of the drivers only vfio-pci itself has pasid_attach_ioas().
+ */
+static int copy_pasid(const MdlFile *file, const MdlCmd *cmd, uint32_t argsz,
+                      size_t offset, uint32_t *pasid)
 {
     if (mdl_host.absent & MDL_NO_PASID_ATTACH) {
         return -EINVAL;
+    }
+    if (!file->dev->pasid_attach) {
+        return -EOPNOTSUPP;
     }
     if (argsz < offset + sizeof(*pasid)) {
         return -EINVAL;
@@ -156,7 +162,7 @@ static int device_attach(MdlFile *file, MdlCmd *cmd)
         return -EINVAL;
     }
     if (arg.flags & VFIO_DEVICE_ATTACH_PASID) {
-        ret = copy_pasid(cmd, arg.argsz,
+        ret = copy_pasid(file, cmd, arg.argsz,
                          offsetof(struct vfio_device_attach_iommufd_pt,
                                   pasid), &pasid);
         if (ret) {
@@ -199,7 +205,7 @@ static int device_detach(MdlFile *file, MdlCmd *cmd)
         return -EINVAL;
     }
     if (arg.flags & VFIO_DEVICE_DETACH_PASID) {
-        ret = copy_pasid(cmd, arg.argsz,
+        ret = copy_pasid(file, cmd, arg.argsz,
                          offsetof(struct vfio_device_detach_iommufd_pt,
                                   pasid), &pasid);
         if (ret) {

@@ -119,6 +119,10 @@ int mdl_cmd_vdevice_alloc(MdlCmd *cmd)
     if (dev->vdevice || virt_id_taken(viommu, arg->virt_id)) {
         return -EEXIST;
     }
+    /* arm_vsmmu_vdevice_init() */
+    if (mdl_host.arch == MDL_ARCH_SMMUV3 && dev->streams != 1) {
+        return -EOPNOTSUPP;
+    }
     vdev = calloc(1, sizeof(*vdev));
     if (!vdev) {
         return -ENOMEM;

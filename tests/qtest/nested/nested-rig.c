@@ -153,6 +153,21 @@ void nested_rig_plug(QTestState *qts, unsigned n, const char *id,
         "'bus': %s, 'iommufd': 'iommufd0' } }", id, dev, bus);
 }
 
+char *nested_rig_plug_refusal(QTestState *qts, unsigned n, const char *id,
+                              const char *dev)
+{
+    g_autofree char *bus = g_strdup_printf("rp%u", n);
+    QDict *answer = qtest_qmp(qts, "{ 'execute': 'device_add', "
+        "'arguments': { 'driver': 'vfio-pci', 'id': %s, 'host': %s, "
+        "'bus': %s, 'iommufd': 'iommufd0' } }", id, dev, bus);
+    char *why = g_strdup(qdict_get_str(qdict_get_qdict(answer, "error"),
+                                       "desc"));
+
+    g_test_message("%s", why);
+    qobject_unref(answer);
+    return why;
+}
+
 void nested_rig_unplug(QTestState *qts, uint64_t ecam, uint16_t port,
                        const char *id)
 {

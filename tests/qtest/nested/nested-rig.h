@@ -56,6 +56,9 @@ unsigned nested_rig_pcie_cap(QTestState *qts, uint64_t ecam, uint16_t rid);
 void nested_rig_plug(QTestState *qts, unsigned n, const char *id,
                      const char *dev);
 void nested_rig_power(QTestState *qts, uint64_t ecam, uint16_t port);
+/* Why it cannot be plugged */
+char *nested_rig_plug_refusal(QTestState *qts, unsigned n, const char *id,
+                              const char *dev);
 /* The device is gone when this returns */
 void nested_rig_unplug(QTestState *qts, uint64_t ecam, uint16_t port,
                        const char *id);

@@ -1,0 +1,108 @@
+/*
+ * Nested IOMMU core: what the host's kernel does, found out by trying
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include <linux/iommufd.h>
+#include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "sys.h"
+#include "trace.h"
+
+#define TRIAL_OBJECTS 4
+
+/* What has been made, to be destroyed in reverse */
+typedef struct Trial {
+    const IOMMUFDNestedBound *dev;
+    uint32_t objects[TRIAL_OBJECTS];
+    unsigned num;
+} Trial;
+
+/* Others (ENOMEM, EBUSY, ...) say nothing of what the kernel can do */
+static bool trial_is_refusal(int ret)
+{
+    return ret == -EOPNOTSUPP || ret == -EINVAL || ret == -ENODEV ||
+           ret == -ENOTTY;
+}
+
+static bool trial_made(Trial *t, int ret, uint32_t id, const char *what,
+                       const char *needs, char **why, Error **errp)
+{
+    trace_iommufd_nested_try(t->dev->name, t->dev->dev_id, what, ret);
+    if (!ret) {
+        t->objects[t->num++] = id;
+        return true;
+    }
+    if (trial_is_refusal(ret)) {
+        *why = g_strdup_printf("the host's kernel makes no %s for it (%s): %s",
+                               what, strerror(-ret), needs);
+    } else {
+        error_setg_errno(errp, -ret, "%s: no %s to find out whether it can be "
+                         "nested", t->dev->name, what);
+    }
+    return false;
+}
+
+static bool trial_run(Trial *t, const IOMMUFDNestedTrial *trial, char **why,
+                      Error **errp)
+{
+    const IOMMUFDNestedBound *dev = t->dev;
+    uint32_t ioas, parent, viommu, id = 0;
+    int ret;
+
+    ret = iommufd_sys_ioas_alloc(dev->iommufd, &ioas);
+    if (!trial_made(t, ret, ioas, "IOAS", "it is no iommufd", why, errp)) {
+        return false;
+    }
+    ret = iommufd_sys_hwpt_alloc(dev->iommufd, dev->dev_id, ioas,
+                                 trial->parent_flags, 0,
+                                 IOMMU_HWPT_DATA_NONE, NULL, 0, &parent);
+    if (!trial_made(t, ret, parent, "nesting parent", trial->parent_needs, why,
+                    errp)) {
+        return false;
+    }
+    if (!trial->viommu_type) {
+        return true;
+    }
+    ret = iommufd_sys_viommu_alloc(dev->iommufd, trial->viommu_type,
+                                   dev->dev_id, parent, &viommu);
+    if (!trial_made(t, ret, viommu, "vIOMMU", trial->viommu_needs, why,
+                    errp)) {
+        return false;
+    }
+    if (!trial->vdevice) {
+        return true;
+    }
+    ret = iommufd_sys_vdevice_alloc(dev->iommufd, viommu, dev->dev_id, 0, &id);
+    return trial_made(t, ret, id, "vDEVICE", trial->vdevice_needs, why, errp);
+}
+
+/* Destroying cannot fail: nobody else knows of them */
+static void trial_end(Trial *t)
+{
+    while (t->num) {
+        uint32_t id = t->objects[--t->num];
+        int ret = iommufd_sys_destroy(t->dev->iommufd, id);
+
+        if (ret) {
+            error_report("%s: cannot destroy object %" PRIu32 " of iommufd %d: "
+                         "%s", t->dev->name, id, t->dev->iommufd,
+                         strerror(-ret));
+        }
+    }
+}
+
+bool iommufd_nested_try(const IOMMUFDNestedHostInfo *info,
+                        const IOMMUFDNestedTrial *trial, char **why,
+                        Error **errp)
+{
+    Trial t = { .dev = info->bound };
+    bool ok;
+
+    *why = NULL;
+    ok = trial_run(&t, trial, why, errp) || *why;
+    trial_end(&t);
+    return ok;
+}
