@@ -56,6 +56,8 @@ const char *vtd_nested_reason(uint8_t fault)
         { VTD_FR_SM_CONTEXT_RSVD, "reserved bit in scalable context entry" },
         { VTD_FR_SM_CONTEXT_PASIDE, "PASIDs not enabled in context entry" },
         { VTD_FR_SM_CONTEXT_PDTS, "PASID beyond the PASID directory" },
+        { VTD_FR_SM_CONTEXT_RID_PASID,
+          "RID_PASID beyond the PASID directory" },
         { VTD_FR_PASID_DIR_ACCESS_ERR, "PASID directory not readable" },
         { VTD_FR_PASID_DIR_ENTRY_P, "PASID directory entry not present" },
         { VTD_FR_SM_PASID_DIR_RSVD, "reserved bit in PASID directory entry" },
@@ -256,6 +258,15 @@ void vtd_nested_read_pasid(IntelIOMMUState *s, const VTDNestedContext *ctx,
     } else {
         entry->fpd |= pde & VTD_PASID_DIR_FPD;
         vtd_nested_decode_pasid(s, pe, entry);
+    }
+}
+
+void vtd_nested_read_rid(IntelIOMMUState *s, const VTDNestedContext *ctx,
+                         VTDNestedEntry *entry)
+{
+    vtd_nested_read_pasid(s, ctx, ctx->rid_pasid, entry);
+    if (ctx->rid_pasid >= ctx->pasids) {
+        vtd_nested_fault(entry, VTD_FR_SM_CONTEXT_RID_PASID, true);
     }
 }
 

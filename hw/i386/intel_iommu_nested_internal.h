@@ -38,6 +38,7 @@ enum {
     VTD_FR_SM_CONTEXT_RSVD = 0x42,
     VTD_FR_SM_CONTEXT_PASIDE = 0x45,
     VTD_FR_SM_CONTEXT_PDTS = 0x46,
+    VTD_FR_SM_CONTEXT_RID_PASID = 0x48,
     VTD_FR_SM_PASID_DIR_RSVD = 0x52,
     VTD_FR_SM_PASID_ENTRY_RSVD = 0x5a,
     /* Not one that is ever recorded: two devices have one requester id */
@@ -129,6 +130,9 @@ void vtd_nested_read_context(IntelIOMMUState *s, uint16_t sid,
                              VTDNestedContext *ctx);
 void vtd_nested_read_pasid(IntelIOMMUState *s, const VTDNestedContext *ctx,
                            uint32_t pasid, VTDNestedEntry *entry);
+/* The same for requests without PASID; @ctx is scalable */
+void vtd_nested_read_rid(IntelIOMMUState *s, const VTDNestedContext *ctx,
+                         VTDNestedEntry *entry);
 /* Every present PASID-table entry below @limit */
 void vtd_nested_scan_pasids(IntelIOMMUState *s, const VTDNestedContext *ctx,
                             uint32_t limit, VTDNestedPASIDFn *fn,

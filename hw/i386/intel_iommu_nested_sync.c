@@ -22,6 +22,16 @@ typedef struct VTDNestedVisit {
     bool ok;
 } VTDNestedVisit;
 
+/*
+ * Faults that FPD silences: all whose entry could be read (7.1.3). The base
+ * knows those that it has itself.
+ */
+static bool vtd_nested_qualified(uint8_t fault)
+{
+    return fault != VTD_FR_PASID_DIR_ACCESS_ERR &&
+           fault != VTD_FR_PASID_TABLE_ACCESS_ERR;
+}
+
 /* Record a fault as if a request had met it: the host tells of none */
 static void vtd_nested_record_fault(VTDNestedDevice *vdev, uint32_t pasid,
                                     uint8_t fault, bool fpd)
@@ -29,8 +39,11 @@ static void vtd_nested_record_fault(VTDNestedDevice *vdev, uint32_t pasid,
     IntelIOMMUState *s = vdev->n->s;
     bool has_pasid = pasid != IOMMUFD_NESTED_RID;
 
+    if (fpd && vtd_nested_qualified(fault)) {
+        return;
+    }
     QEMU_LOCK_GUARD(&s->iommu_lock);
-    vtd_report_fault(s, fault, fpd, vdev->sid, 0, false, has_pasid,
+    vtd_report_fault(s, fault, false, vdev->sid, 0, false, has_pasid,
                      has_pasid ? pasid : 0);
 }
 
@@ -119,7 +132,7 @@ static bool vtd_nested_sync_rid(VTDNestedDevice *vdev,
     VTDNestedEntry entry = ctx->entry;
 
     if (ctx->scalable) {
-        vtd_nested_read_pasid(vdev->n->s, ctx, ctx->rid_pasid, &entry);
+        vtd_nested_read_rid(vdev->n->s, ctx, &entry);
     }
     return vtd_nested_apply(vdev, IOMMUFD_NESTED_RID, ctx->rid_pasid, ctx,
                             &entry);

@@ -203,6 +203,55 @@ bool vfio_pci_nested_setup(VFIOPCIDevice *vdev, Error **errp)
     return pasid_setup(vdev, &features, errp);
 }
 
+void vfio_pci_nested_reset(VFIOPCIDevice *vdev)
+{
+    PCIDevice *pdev = PCI_DEVICE(vdev);
+    PCIExpressDevice *exp = &pdev->exp;
+
+    if (exp->pasid_cap) {
+        pci_set_word(pdev->config + exp->pasid_cap + PCI_PASID_CTRL, 0);
+    }
+    if (exp->ats_cap) {
+        pci_set_word(pdev->config + exp->ats_cap + PCI_ATS_CTRL, 0);
+    }
+    if (exp->pri_cap) {
+        pci_set_word(pdev->config + exp->pri_cap + PCI_PRI_CTRL, 0);
+        pci_set_long(pdev->config + exp->pri_cap + PCI_PRI_ALLOC_REQ, 0);
+        pci_word_test_and_set_mask(pdev->config + exp->pri_cap +
+                                   PCI_PRI_STATUS, PCI_PRI_STATUS_STOPPED);
+    }
+    if (exp->pasid_cap || exp->ats_cap || exp->pri_cap) {
+        pci_device_nested_changed(pdev);
+    }
+}
+
+/* The guest has its device reset: what was asked before has no answer */
+static void reset_by_guest(VFIOPCIDevice *vdev)
+{
+    iommufd_nested_vfio_reset(&vdev->vbasedev, true);
+    iommufd_nested_vfio_reset(&vdev->vbasedev, false);
+    vfio_pci_nested_reset(vdev);
+}
+
+/* The byte at @reg of what is written; @old if it is not */
+static uint8_t written_byte(uint32_t addr, uint32_t val, int len, uint32_t reg,
+                            uint8_t old)
+{
+    return range_covers_byte(addr, len, reg) ? val >> ((reg - addr) * 8) : old;
+}
+
+/* D3hot to D0 resets a device, unless it says that it does not */
+static bool wakes_up_reset(PCIDevice *pdev, uint32_t addr, uint32_t val,
+                           int len)
+{
+    uint32_t reg = pdev->pm_cap + PCI_PM_CTRL;
+    uint8_t old = pdev->config[reg];
+
+    return pdev->pm_cap && !(old & PCI_PM_CTRL_NO_SOFT_RESET) &&
+           (old & PCI_PM_CTRL_STATE_MASK) == PCI_PM_CTRL_STATE_MASK &&
+           !(written_byte(addr, val, len, reg, old) & PCI_PM_CTRL_STATE_MASK);
+}
+
 static bool is_in_cap(uint32_t addr, int len, uint16_t cap, uint16_t size)
 {
     return cap && ranges_overlap(addr, len, cap, size);
@@ -215,6 +264,11 @@ bool vfio_pci_nested_write(VFIOPCIDevice *vdev, uint32_t addr, uint32_t val,
     uint16_t pri = pdev->exp.pri_cap;
     bool on;
 
+    if (pci_is_express(pdev) && wakes_up_reset(pdev, addr, val, len)) {
+        /* While it is still asleep */
+        reset_by_guest(vdev);
+        return false;
+    }
     if (!is_in_cap(addr, len, pdev->exp.pasid_cap, PCI_EXT_CAP_PASID_SIZEOF) &&
         !is_in_cap(addr, len, pdev->exp.ats_cap, PCI_EXT_CAP_ATS_SIZEOF) &&
         !is_in_cap(addr, len, pri, PCI_EXT_CAP_PRI_SIZEOF)) {
@@ -239,26 +293,21 @@ bool vfio_pci_nested_write(VFIOPCIDevice *vdev, uint32_t addr, uint32_t val,
     return true;
 }
 
-void vfio_pci_nested_reset(VFIOPCIDevice *vdev)
+/* What the kernel makes a function-level reset of (vfio_pci_config.c) */
+static bool is_flr(PCIDevice *pdev, uint32_t addr, uint32_t val, int len)
 {
-    PCIDevice *pdev = PCI_DEVICE(vdev);
-    PCIExpressDevice *exp = &pdev->exp;
+    uint16_t exp = pdev->exp.exp_cap;
+    uint16_t af = pci_find_capability(pdev, PCI_CAP_ID_AF);
+    const uint8_t needed = PCI_AF_CAP_FLR | PCI_AF_CAP_TP;
+    const uint8_t exp_flr = PCI_EXP_DEVCTL_BCR_FLR >> 8;
 
-    if (exp->pasid_cap) {
-        pci_set_word(pdev->config + exp->pasid_cap + PCI_PASID_CTRL, 0);
+    if (pci_get_long(pdev->config + exp + PCI_EXP_DEVCAP) &
+        PCI_EXP_DEVCAP_FLR &&
+        written_byte(addr, val, len, exp + PCI_EXP_DEVCTL + 1, 0) & exp_flr) {
+        return true;
     }
-    if (exp->ats_cap) {
-        pci_set_word(pdev->config + exp->ats_cap + PCI_ATS_CTRL, 0);
-    }
-    if (exp->pri_cap) {
-        pci_set_word(pdev->config + exp->pri_cap + PCI_PRI_CTRL, 0);
-        pci_set_long(pdev->config + exp->pri_cap + PCI_PRI_ALLOC_REQ, 0);
-        pci_word_test_and_set_mask(pdev->config + exp->pri_cap +
-                                   PCI_PRI_STATUS, PCI_PRI_STATUS_STOPPED);
-    }
-    if (exp->pasid_cap || exp->ats_cap || exp->pri_cap) {
-        pci_device_nested_changed(pdev);
-    }
+    return af && (pdev->config[af + PCI_AF_CAP] & needed) == needed &&
+           written_byte(addr, val, len, af + PCI_AF_CTRL, 0) & PCI_AF_CTRL_FLR;
 }
 
 /*
@@ -270,13 +319,8 @@ void vfio_pci_nested_written(VFIOPCIDevice *vdev, uint32_t addr, uint32_t val,
                              int len)
 {
     PCIDevice *pdev = PCI_DEVICE(vdev);
-    uint32_t reg = pdev->exp.exp_cap + PCI_EXP_DEVCTL;
-    uint8_t high = PCI_EXP_DEVCTL_BCR_FLR >> 8;
 
-    if (pci_is_express(pdev) && range_covers_byte(addr, len, reg + 1) &&
-        (val >> ((reg + 1 - addr) * 8)) & high) {
-        iommufd_nested_vfio_reset(&vdev->vbasedev, true);
-        iommufd_nested_vfio_reset(&vdev->vbasedev, false);
-        vfio_pci_nested_reset(vdev);
+    if (pci_is_express(pdev) && is_flr(pdev, addr, val, len)) {
+        reset_by_guest(vdev);
     }
 }

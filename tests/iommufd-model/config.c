@@ -344,6 +344,8 @@ static bool key_device_flag(Parser *p, const char *key, const char *value)
         { "pf-pri", &dev->pf_pri }, { "reset", &dev->can_reset },
         { "migration", &dev->migration }, { "host-ats", &dev->host_ats },
         { "host-pri", &dev->host_pri }, { "pasid-attach", &dev->pasid_attach },
+        { "af", &dev->af }, { "pm", &dev->pm },
+        { "no-soft-reset", &dev->no_soft_reset },
     };
     size_t i;
 

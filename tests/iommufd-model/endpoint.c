@@ -19,6 +19,8 @@
 #define EP_ID           0x494f4550u     /* "IOEP" */
 #define EP_CAP_EXP      0x40
 #define EP_CAP_MSIX     0x80
+#define EP_CAP_AF       0x90
+#define EP_CAP_PM       0x98
 #define EP_CAP_ATS      0x100
 #define EP_CAP_PRI      0x110
 #define EP_BAR2_MIN     4096u
@@ -83,11 +85,30 @@ static void ep_config_exp(MdlDevice *dev, uint8_t *c)
 
 static void ep_config_msix(MdlDevice *dev, uint8_t *c, uint64_t bar2_size)
 {
-    c[EP_CAP_EXP + 1] = EP_CAP_MSIX;
     c[EP_CAP_MSIX] = PCI_CAP_ID_MSIX;
     put16(c + EP_CAP_MSIX + PCI_MSIX_FLAGS, dev->msix_vectors - 1);
     put32(c + EP_CAP_MSIX + PCI_MSIX_TABLE, 2);
     put32(c + EP_CAP_MSIX + PCI_MSIX_PBA, bar2_size / 2 | 2);
+}
+
+static void ep_config_chain(MdlDevice *dev, uint8_t *c)
+{
+    const struct {
+        bool there;
+        uint8_t at;
+    } caps[] = {
+        { true, EP_CAP_EXP }, { dev->msix_vectors, EP_CAP_MSIX },
+        { dev->af, EP_CAP_AF }, { dev->pm, EP_CAP_PM },
+    };
+    uint8_t last = PCI_CAPABILITY_LIST;
+    size_t i;
+
+    for (i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
+        if (caps[i].there) {
+            c[last] = caps[i].at;
+            last = caps[i].at + PCI_CAP_LIST_NEXT;
+        }
+    }
 }
 
 static void ep_config_ext(MdlDevice *dev, uint8_t *c)
@@ -134,11 +155,23 @@ static void ep_config_reset(MdlDevice *dev)
     put16(c + PCI_CLASS_DEVICE, dev->class_code >> 8);
     put16(c + PCI_SUBSYSTEM_VENDOR_ID, dev->vendor);
     put16(c + PCI_SUBSYSTEM_ID, dev->device_id);
-    c[PCI_CAPABILITY_LIST] = EP_CAP_EXP;
     ep_config_exp(dev, c);
     if (dev->msix_vectors) {
         ep_config_msix(dev, c, ep->bar2_size);
     }
+    if (dev->af) {
+        c[EP_CAP_AF] = PCI_CAP_ID_AF;
+        c[EP_CAP_AF + PCI_AF_LENGTH] = PCI_CAP_AF_SIZEOF;
+        c[EP_CAP_AF + PCI_AF_CAP] = PCI_AF_CAP_TP | PCI_AF_CAP_FLR;
+    }
+    if (dev->pm) {
+        c[EP_CAP_PM] = PCI_CAP_ID_PM;
+        put16(c + EP_CAP_PM + PCI_PM_PMC, 3);
+        put16(c + EP_CAP_PM + PCI_PM_CTRL,
+              dev->no_soft_reset ? PCI_PM_CTRL_NO_SOFT_RESET : 0);
+        put16(w + EP_CAP_PM + PCI_PM_CTRL, PCI_PM_CTRL_STATE_MASK);
+    }
+    ep_config_chain(dev, c);
     ep_config_ext(dev, c);
 
     put16(w + PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
@@ -168,11 +201,29 @@ static void ep_config_refresh(MdlDevice *dev)
     }
 }
 
+/* Does writing @to to the byte at @at, which was @from, reset the device? */
+static bool ep_config_resets(const MdlDevice *dev, uint64_t at, uint8_t from,
+                             uint8_t to)
+{
+    switch (at) {
+    case EP_CAP_EXP + PCI_EXP_DEVCTL + 1:
+        return (to & PCI_EXP_DEVCTL_BCR_FLR >> 8) && dev->can_reset;
+    case EP_CAP_AF + PCI_AF_CTRL:
+        return (to & PCI_AF_CTRL_FLR) && dev->af;
+    case EP_CAP_PM + PCI_PM_CTRL:
+        /* D3hot to D0 */
+        return dev->pm && !dev->no_soft_reset &&
+               (from & PCI_PM_CTRL_STATE_MASK) == 3 &&
+               !(to & PCI_PM_CTRL_STATE_MASK);
+    default:
+        return false;
+    }
+}
+
 static int64_t ep_config_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf,
                             size_t len, bool write)
 {
     MdlEndpoint *ep = dev->ep;
-    const unsigned flr = EP_CAP_EXP + PCI_EXP_DEVCTL + 1;
     size_t i;
 
     if (offset >= EP_CONFIG_SIZE || len > EP_CONFIG_SIZE - offset) {
@@ -185,11 +236,10 @@ static int64_t ep_config_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf,
     }
     for (i = 0; i < len; i++) {
         uint8_t mask = ep->config_wmask[offset + i];
-        uint8_t *at = &ep->config[offset + i];
+        uint8_t *at = &ep->config[offset + i], old = *at;
 
-        *at = (*at & ~mask) | (buf[i] & mask);
-        if (offset + i == flr && (buf[i] & PCI_EXP_DEVCTL_BCR_FLR >> 8) &&
-            dev->can_reset) {
+        *at = (old & ~mask) | (buf[i] & mask);
+        if (ep_config_resets(dev, offset + i, old, buf[i])) {
             hw_device_reset(dev);
         }
     }

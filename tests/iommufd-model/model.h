@@ -200,6 +200,7 @@ struct MdlDevice {
     bool host_ats, host_pri;            /* the host's kernel uses them */
     bool pasid_attach;                  /* its vfio driver attaches PASIDs */
     unsigned streams;                   /* SMMUv3: StreamIDs it has */
+    bool af, pm, no_soft_reset;
     uint64_t bar0_size;
     unsigned msix_vectors;
     MdlResv *reserved;

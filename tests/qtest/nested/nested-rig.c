@@ -114,7 +114,8 @@ void nested_rig_number(QTestState *qts, uint64_t ecam, uint16_t rid,
                             bus << 16 | bus << 8 | rid >> 8);
 }
 
-unsigned nested_rig_pcie_cap(QTestState *qts, uint64_t ecam, uint16_t rid)
+unsigned nested_rig_cap(QTestState *qts, uint64_t ecam, uint16_t rid,
+                        uint8_t id)
 {
     unsigned pos = nested_rig_config_read(qts, ecam, rid,
                                           PCI_CAPABILITY_LIST) & 0xfc;
@@ -122,12 +123,17 @@ unsigned nested_rig_pcie_cap(QTestState *qts, uint64_t ecam, uint16_t rid)
     while (pos) {
         uint32_t head = nested_rig_config_read(qts, ecam, rid, pos);
 
-        if ((head & 0xff) == PCI_CAP_ID_EXP) {
+        if ((head & 0xff) == id) {
             return pos;
         }
         pos = (head >> 8) & 0xfc;
     }
     g_assert_not_reached();
+}
+
+unsigned nested_rig_pcie_cap(QTestState *qts, uint64_t ecam, uint16_t rid)
+{
+    return nested_rig_cap(qts, ecam, rid, PCI_CAP_ID_EXP);
 }
 
 static void slot_control(QTestState *qts, uint64_t ecam, uint16_t port,

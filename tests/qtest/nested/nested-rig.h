@@ -46,7 +46,9 @@ void nested_rig_config_write(QTestState *qts, uint64_t ecam, uint16_t rid,
 /* Number the bus behind the root port @rid */
 void nested_rig_number(QTestState *qts, uint64_t ecam, uint16_t rid,
                        uint8_t bus);
-/* Offset of the PCI Express capability */
+/* Offset of a capability, and of the PCI Express one */
+unsigned nested_rig_cap(QTestState *qts, uint64_t ecam, uint16_t rid,
+                        uint8_t id);
 unsigned nested_rig_pcie_cap(QTestState *qts, uint64_t ecam, uint16_t rid);
 
 /*

@@ -150,12 +150,36 @@ static void test_vf(gconstpointer opaque)
 
 /* ---------------------------------------------------------------- resets */
 
+/* Ways in which a guest resets a device by its configuration space */
+enum { RESET_FLR, RESET_AF, RESET_D3HOT };
+
+static void reset_by_guest(VtdRig *r, unsigned way)
+{
+    unsigned reg;
+
+    switch (way) {
+    case RESET_FLR:
+        reg = vtd_rig_pcie_cap(r, RID0) + PCI_EXP_DEVCTL;
+        vtd_rig_config_write(r, RID0, reg, PCI_EXP_DEVCTL_BCR_FLR);
+        break;
+    case RESET_AF:
+        reg = vtd_rig_cap(r, RID0, PCI_CAP_ID_AF) + PCI_AF_CTRL;
+        vtd_rig_config_write(r, RID0, reg, PCI_AF_CTRL_FLR);
+        break;
+    case RESET_D3HOT:
+        reg = vtd_rig_cap(r, RID0, PCI_CAP_ID_PM) + PCI_PM_CTRL;
+        vtd_rig_config_write(r, RID0, reg, 3);
+        vtd_rig_config_write(r, RID0, reg, 0);
+        break;
+    }
+}
+
 /*
- * A function-level reset by the guest: what was asked is answered, the enable
+ * The guest resets the device: what was asked is answered, the enable
  * bits are clear, and PASIDs come back with the guest's setting them again;
  * the RID's tables stay in force all along
  */
-static void test_flr(void)
+static void test_guest_reset(gconstpointer way)
 {
     static const struct {
         unsigned id, reg;
@@ -164,21 +188,21 @@ static void test_flr(void)
         { PCI_EXT_CAP_ID_ATS, PCI_ATS_CTRL },
         { PCI_EXT_CAP_ID_PRI, PCI_PRI_CTRL },
     };
+    g_autofree char *host = vtd_rig_host(1, "", "af=on\npm=on\n");
     IommufdDma how = { .with_pasid = true, .pasid = PRI_PASID };
-    unsigned reg;
     PageRequest req;
     PriRig p;
     int index;
 
-    pri_start(&p);
+    pri_start_with(&p, host, "nested=on", 1, "", 0);
+    pri_context(&p, VTD_CTX_DTE | VTD_CTX_PRE);
     pri_map(&p, IOVA, 0x44);
     iommufd_model_expect_data(p.v.m, HOST_DEV0, &how, IOVA, 0x44, 16);
     index = pri_miss(&p, true, IOVA + 0x1000);
     req = pri_next(&p);
     pri_consume(&p);
 
-    reg = vtd_rig_pcie_cap(&p.v, RID0) + PCI_EXP_DEVCTL;
-    vtd_rig_config_write(&p.v, RID0, reg, PCI_EXP_DEVCTL_BCR_FLR);
+    reset_by_guest(&p.v, GPOINTER_TO_UINT(way));
     g_assert_cmpint(pri_outcome(&p, index), ==, -1);
     for (unsigned i = 0; i < ARRAY_SIZE(ctrl); i++) {
         unsigned cap = vtd_rig_ext_cap(&p.v, RID0, ctrl[i].id);
@@ -199,6 +223,24 @@ static void test_flr(void)
     pri_map(&p, IOVA + 0x2000, 0x45);
     pri_respond(&p, &req, VTD_PRG_SUCCESS);
     g_assert_cmpint(pri_outcome(&p, index), ==, 0x45);
+    pri_stop(&p);
+}
+
+/* Where the device says that it is none, the enable bits stay as they are */
+static void test_no_reset(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "reset=off\npm=on\n"
+                                         "no-soft-reset=on\n");
+    IommufdDma how = { .with_pasid = true, .pasid = PRI_PASID };
+    PriRig p;
+
+    pri_start_with(&p, host, "nested=on", 1, "", 0);
+    pri_context(&p, VTD_CTX_DTE | VTD_CTX_PRE);
+    pri_map(&p, IOVA, 0x44);
+    reset_by_guest(&p.v, RESET_FLR);
+    iommufd_model_expect_data(p.v.m, HOST_DEV0, &how, IOVA, 0x44, 16);
+    reset_by_guest(&p.v, RESET_D3HOT);
+    iommufd_model_expect_data(p.v.m, HOST_DEV0, &how, IOVA, 0x44, 16);
     pri_stop(&p);
 }
 
@@ -487,7 +529,13 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/machine/snoop", test_snoop);
     qtest_add_data_func("/vtd-nested/machine/vf/no-pri", "off", test_vf);
     qtest_add_data_func("/vtd-nested/machine/vf/pri", "on", test_vf);
-    qtest_add_func("/vtd-nested/machine/flr", test_flr);
+    qtest_add_data_func("/vtd-nested/machine/reset/flr",
+                        GUINT_TO_POINTER(RESET_FLR), test_guest_reset);
+    qtest_add_data_func("/vtd-nested/machine/reset/af",
+                        GUINT_TO_POINTER(RESET_AF), test_guest_reset);
+    qtest_add_data_func("/vtd-nested/machine/reset/d3hot",
+                        GUINT_TO_POINTER(RESET_D3HOT), test_guest_reset);
+    qtest_add_func("/vtd-nested/machine/reset/none", test_no_reset);
     qtest_add_func("/vtd-nested/machine/reset-window", test_reset_window);
     qtest_add_func("/vtd-nested/machine/restart", test_restart);
     qtest_add_func("/vtd-nested/machine/renumber", test_renumber);

@@ -15,6 +15,8 @@
 /* Fault reasons (7.1.3) */
 #define FR_CONTEXT_INVALID      0x03
 #define FR_SM_CONTEXT_RSVD      0x42
+#define FR_SM_RID_PASID         0x48
+#define FR_PASID_DIR_RSVD       0x52
 #define FR_PASID_RSVD           0x5a
 #define FR_PASID_INVALID        0x5b
 
@@ -315,20 +317,68 @@ static void test_no_execute(void)
     vtd_rig_stop(&r);
 }
 
-/* Fault processing disabled in the entry: blocked in silence */
+/* What is wrong in test_fpd(), and where FPD is then */
+enum { BAD_TYPE, BAD_PASID_ENTRY, BAD_DIRECTORY, BAD_CONTEXT, BAD_RID_PASID };
+
+static void set_bits(VtdRig *r, uint64_t at, uint64_t bits)
+{
+    iommu_mem_write64(&r->mem, at, iommu_mem_read64(&r->mem, at) | bits);
+}
+
+/* A bad entry is told, and with fault processing disabled blocks in silence */
 static void test_fpd(void)
 {
+    static const unsigned reason[] = {
+        [BAD_TYPE] = FR_PASID_INVALID, [BAD_PASID_ENTRY] = FR_PASID_RSVD,
+        [BAD_DIRECTORY] = FR_PASID_DIR_RSVD,
+        [BAD_CONTEXT] = FR_SM_CONTEXT_RSVD,
+        [BAD_RID_PASID] = FR_SM_RID_PASID,
+    };
+    uint64_t context, dir;
     VtdRig r;
 
     vtd_rig_start_simple(&r, 1);
     vtd_rig_enable(&r);
-    vtd_context_scalable(&r.t, RID0, 7, 0, 0);
-    vtd_pasid_set(&r.t, RID0, 0, &(VtdPasidEntry) {
-        .pgtt = VTD_PGTT_SECOND, .s2_levels = 4, .fpd = true,
-    });
-    vtd_rig_inv_context(&r, RID0);
-    g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, 0);
-    expect_blocked(&r, HOST_DEV0);
+    vtd_rig_fill(&r, 1, 0x11);
+    for (unsigned i = 0; i < 2 * ARRAY_SIZE(reason); i++) {
+        unsigned what = i / 2;
+        uint64_t fpd = i & 1 ? 1 << 1 : 0;
+
+        vtd_rig_first_stage(&r, RID0, 5, vtd_rig_s1(&r, IOVA, 1));
+        iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x11, 64);
+        context = vtd_context_entry(&r.t, RID0);
+        dir = iommu_mem_read64(&r.mem, context) & ~0xfffULL;
+        switch (what) {
+        case BAD_TYPE:
+            vtd_pasid_set(&r.t, RID0, 0, &(VtdPasidEntry) {
+                .pgtt = VTD_PGTT_SECOND, .s2_levels = 4, .fpd = fpd,
+            });
+            break;
+        case BAD_PASID_ENTRY:
+            vtd_pasid_set(&r.t, RID0, 0, &(VtdPasidEntry) {
+                .pgtt = VTD_PGTT_FIRST, .s1_levels = 4, .sre = true,
+                .fpd = fpd,
+            });
+            break;
+        case BAD_DIRECTORY:
+            set_bits(&r, dir, 1 << 2 | fpd);
+            break;
+        case BAD_CONTEXT:
+            set_bits(&r, context, fpd);
+            set_bits(&r, context + 16, 1);
+            break;
+        case BAD_RID_PASID:
+            /* As many as PDTS 0 has */
+            vtd_context_scalable(&r.t, RID0, 7, fpd, 1 << 13);
+            break;
+        }
+        vtd_rig_inv_context(&r, RID0);
+        g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==,
+                        fpd ? 0 : reason[what]);
+        expect_blocked(&r, HOST_DEV0);
+        vtd_context_clear(&r.t, RID0);
+        vtd_rig_inv_context(&r, RID0);
+    }
     vtd_rig_stop(&r);
 }
 

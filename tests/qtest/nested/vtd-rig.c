@@ -210,9 +210,14 @@ int vtd_rig_peek(VtdRig *r, const char *dev, const IommufdDma *how,
     return nested_rig_peek(r->m, dev, how, addr);
 }
 
+unsigned vtd_rig_cap(VtdRig *r, uint16_t rid, uint8_t id)
+{
+    return nested_rig_cap(r->qts, ECAM, rid, id);
+}
+
 unsigned vtd_rig_pcie_cap(VtdRig *r, uint16_t rid)
 {
-    return nested_rig_pcie_cap(r->qts, ECAM, rid);
+    return vtd_rig_cap(r, rid, PCI_CAP_ID_EXP);
 }
 
 static uint16_t slot_rid(unsigned slot)

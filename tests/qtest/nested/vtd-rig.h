@@ -119,7 +119,8 @@ void vtd_rig_config_write(VtdRig *r, uint16_t rid, unsigned reg,
  * them
  */
 void vtd_rig_enable_sva(VtdRig *r, uint16_t rid);
-/* Offset of the PCI Express capability */
+/* Offset of a capability, and of the PCI Express one */
+unsigned vtd_rig_cap(VtdRig *r, uint16_t rid, uint8_t id);
 unsigned vtd_rig_pcie_cap(VtdRig *r, uint16_t rid);
 
 /* Slots: @slot is 0 or 1 */
