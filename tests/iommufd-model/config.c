@@ -392,6 +392,10 @@ static void key_device(Parser *p, const char *key, const char *value)
         }
     } else if (!strcmp(key, "msix")) {
         dev->msix_vectors = number(p, key, value, 0, 2048);
+    } else if (!strcmp(key, "disk")) {
+        dev->disk_mib = number(p, key, value, 1, 1024);
+        dev->class_code = 0x010802;     /* NVM Express */
+        dev->bar0_size = 0x4000;
     } else {
         unknown(p, key, value);
     }
@@ -585,6 +589,10 @@ static void finish(const Parser *p)
         MdlDevice *dev = mdl_host.device[i];
 
         dev->iommu = use_iommu(extra[i].iommu);
+        if (dev->disk_mib && dev->migration) {
+            die(p, "key 'disk': value '%u' of device %s: cannot be migrated",
+                dev->disk_mib, dev->bdf);
+        }
         if (!extra[i].group_given) {
             dev->group = 100 + group++;
         }

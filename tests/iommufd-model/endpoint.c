@@ -7,7 +7,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#include <endian.h>
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
@@ -15,6 +14,7 @@
 #include <string.h>
 
 #include "hw-priv.h"
+#include "le.h"
 
 #define EP_ID           0x494f4550u     /* "IOEP" */
 #define EP_CAP_EXP      0x40
@@ -34,40 +34,6 @@
 #define EP_CTRL_IRQ     (1u << 8)
 
 enum { EP_IDLE, EP_BUSY, EP_DONE, EP_FAULTED };
-
-static void put16(uint8_t *at, uint16_t value)
-{
-    value = htole16(value);
-    memcpy(at, &value, sizeof(value));
-}
-
-static void put32(uint8_t *at, uint32_t value)
-{
-    value = htole32(value);
-    memcpy(at, &value, sizeof(value));
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-    uint32_t value;
-
-    memcpy(&value, at, sizeof(value));
-    return le32toh(value);
-}
-
-static void put64(uint8_t *at, uint64_t value)
-{
-    value = htole64(value);
-    memcpy(at, &value, sizeof(value));
-}
-
-static uint64_t get64(const uint8_t *at)
-{
-    uint64_t value;
-
-    memcpy(&value, at, sizeof(value));
-    return le64toh(value);
-}
 
 /* ----------------------------------------------------------- config space */
 
@@ -426,7 +392,9 @@ int64_t ep_region_rw(MdlDevice *dev, unsigned region, uint64_t offset,
     if (len > size - offset) {
         len = size - offset;
     }
-    if (region == VFIO_PCI_BAR0_REGION_INDEX) {
+    if (region == VFIO_PCI_BAR0_REGION_INDEX && dev->ep->nvme) {
+        nvme_rw(dev, offset, buf, len, write);
+    } else if (region == VFIO_PCI_BAR0_REGION_INDEX) {
         ep_bar0_rw(dev, offset, buf, len, write);
     } else {
         ep_bar2_rw(dev, offset, buf, len, write);
@@ -443,6 +411,7 @@ static void ep_engine_reset(MdlDevice *dev)
     memset(ep->regs, 0, sizeof(ep->regs));
     memset(ep->buf, 0, sizeof(ep->buf));
     put32(ep->regs + EP_REG_ID, EP_ID);
+    nvme_reset(dev);
 }
 
 void ep_init(MdlDevice *dev)
@@ -473,6 +442,9 @@ void ep_init(MdlDevice *dev)
     pthread_cond_init(&ep->answered, &attr);
     pthread_condattr_destroy(&attr);
     ep_config_reset(dev);
+    if (dev->disk_mib) {
+        nvme_init(dev);
+    }
     ep_engine_reset(dev);
 }
 
@@ -529,6 +501,7 @@ void ep_fini(MdlDevice *dev)
     }
     ep_irqs_off(dev);
     pri_fini(dev);
+    nvme_fini(dev);
     cache_fini(&ep->atc);
     pthread_cond_destroy(&ep->answered);
     free(ep->partial);

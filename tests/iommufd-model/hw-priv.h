@@ -120,8 +120,11 @@ enum {
     EP_REG_END          = 0x2c,
 };
 
+typedef struct MdlNvme MdlNvme;
+
 struct MdlEndpoint {
     MdlDevice *dev;
+    MdlNvme *nvme;                      /* BAR0 is its; NULL: the engine's */
     uint8_t config[EP_CONFIG_SIZE];
     uint8_t config_wmask[EP_CONFIG_SIZE];
     uint64_t bar2_size;
@@ -230,6 +233,15 @@ int pri_command_wait(const MdlJson *req, char *reply, size_t reply_len);
 
 /* endpoint.c */
 void ep_engine_done(MdlDevice *dev, DmaOp *op);
+
+/* nvme.c */
+/* Word of 8 bytes w on a fresh disk is w times this */
+#define NVME_DISK_WORD  0x9e3779b97f4a7c15ULL
+void nvme_init(MdlDevice *dev);
+void nvme_fini(MdlDevice *dev);
+void nvme_reset(MdlDevice *dev);
+void nvme_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf, size_t len,
+             bool write);
 
 /* ep-irq.c */
 void ep_irqs_off(MdlDevice *dev);

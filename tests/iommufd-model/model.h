@@ -203,6 +203,7 @@ struct MdlDevice {
     bool af, pm, no_soft_reset;
     uint64_t bar0_size;
     unsigned msix_vectors;
+    unsigned disk_mib;                  /* an NVMe controller; 0: an engine */
     MdlResv *reserved;
     /* State */
     unsigned vfio_index;                /* N of vfioN */

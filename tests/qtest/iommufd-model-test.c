@@ -308,6 +308,134 @@ static void test_move(void)
     iommufd_model_free(m);
 }
 
+/* An NVMe controller: its queues, a list of pages, and what is on the disk */
+enum {
+    DISK_ASQ = 0x200000, DISK_ACQ = 0x201000, DISK_SQ = 0x202000,
+    DISK_CQ = 0x203000, DISK_LIST = 0x204000, DISK_DATA = 0x210000,
+};
+
+typedef struct Disk {
+    QTestState *qts;
+    uint64_t bar;
+    unsigned tail[2];
+} Disk;
+
+/* Status of one command in queue pair @q */
+static unsigned disk_command(Disk *d, unsigned q, unsigned opcode,
+                             uint64_t prp1, uint64_t prp2, const uint32_t *dw)
+{
+    unsigned slot = d->tail[q]++, i;
+    uint64_t sqe = ram(q ? DISK_SQ : DISK_ASQ) + slot * 64;
+    uint64_t cqe = ram(q ? DISK_CQ : DISK_ACQ) + slot * 16;
+
+    qtest_writel(d->qts, sqe, opcode | (0x100 + slot) << 16);
+    qtest_writel(d->qts, sqe + 4, q);
+    qtest_writeq(d->qts, sqe + 24, prp1);
+    qtest_writeq(d->qts, sqe + 32, prp2);
+    for (i = 0; i < 3; i++) {
+        qtest_writel(d->qts, sqe + 40 + 4 * i, dw[i]);
+    }
+    qtest_writel(d->qts, d->bar + 0x1000 + 8 * q, d->tail[q]);
+    g_assert_cmphex(qtest_readl(d->qts, cqe + 8), ==, d->tail[q] | q << 16);
+    g_assert_cmphex(qtest_readl(d->qts, cqe + 12) & 0x1ffff, ==,
+                    (0x100 + slot) | 1 << 16);
+    qtest_writel(d->qts, d->bar + 0x1004 + 8 * q, d->tail[q]);
+    return qtest_readl(d->qts, cqe + 12) >> 17;
+}
+
+static uint64_t disk_word(uint64_t word)
+{
+    return word * 0x9e3779b97f4a7c15ULL;
+}
+
+/* From reset to a pair of queues */
+static void disk_start(Disk *d)
+{
+    QTestState *qts = d->qts;
+
+    qtest_writel(qts, d->bar + 0x14, 0);
+    g_assert_cmphex(qtest_readl(qts, d->bar + 0x1c), ==, 0);
+    qtest_writel(qts, d->bar + 0x24, 15 << 16 | 15);
+    qtest_writeq(qts, d->bar + 0x28, ram(DISK_ASQ));
+    qtest_writeq(qts, d->bar + 0x30, ram(DISK_ACQ));
+    qtest_writel(qts, d->bar + 0x14, 4 << 20 | 6 << 16 | 1);
+    g_assert_cmphex(qtest_readl(qts, d->bar + 0x1c), ==, 1);
+    qtest_memset(qts, ram(DISK_ACQ), 0, 4096);
+    qtest_memset(qts, ram(DISK_CQ), 0, 4096);
+    d->tail[0] = d->tail[1] = 0;
+    g_assert_cmphex(disk_command(d, 0, 0x05, ram(DISK_CQ), 0,
+                                 (uint32_t[]) { 15 << 16 | 1, 1, 0 }), ==, 0);
+    g_assert_cmphex(disk_command(d, 0, 0x01, ram(DISK_SQ), 0,
+                                 (uint32_t[]) { 15 << 16 | 1, 1 << 16 | 1,
+                                                0 }), ==, 0);
+}
+
+/* Block @lba, to DISK_DATA or from there */
+static unsigned disk_block(Disk *d, unsigned opcode, uint32_t lba)
+{
+    return disk_command(d, 1, opcode, ram(DISK_DATA), 0,
+                        (uint32_t[]) { lba, 0, 0 });
+}
+
+static void test_disk(void)
+{
+    g_autofree char *host = g_strdup_printf("%sdisk=2\n", machine->host);
+    IommufdModel *m = iommufd_model_new(host);
+    Disk d = { .bar = machine->window };
+    unsigned i;
+
+    d.qts = iommufd_model_start(m, "%s -object iommufd,id=iommufd0 "
+                                "-device vfio-pci,addr=0x5,host=" DEV2
+                                ",iommufd=iommufd0", machine->args);
+    place_bar0(d.qts, 5 << 3, d.bar);
+    g_assert_cmphex(config_read(d.qts, 5 << 3, PCI_CLASS_REVISION) >> 8, ==,
+                    0x010802);
+    disk_start(&d);
+    g_assert_cmphex(disk_command(&d, 0, 0x06, ram(DISK_DATA), 0,
+                                 (uint32_t[]) { 1, 0, 0 }), ==, 0);
+    g_assert_cmphex(qtest_readb(d.qts, ram(DISK_DATA) + 512), ==, 0x66);
+
+    /* 16 KiB of the disk, from the middle of a page on */
+    for (i = 0; i < 4; i++) {
+        qtest_writeq(d.qts, ram(DISK_LIST) + 8 * i,
+                     ram(DISK_DATA) + (i + 1) * 0x2000);
+    }
+    g_assert_cmphex(disk_command(&d, 1, 0x02, ram(DISK_DATA) + 0x800,
+                                 ram(DISK_LIST),
+                                 (uint32_t[]) { 8, 0, 31 }), ==, 0);
+    g_assert_cmphex(qtest_readq(d.qts, ram(DISK_DATA) + 0x800), ==,
+                    disk_word(8 * 64));
+    g_assert_cmphex(qtest_readq(d.qts, ram(DISK_DATA) + 0x2000), ==,
+                    disk_word(8 * 64 + 0x100));
+    g_assert_cmphex(qtest_readq(d.qts, ram(DISK_DATA) + 0x8000 + 0x7f8), ==,
+                    disk_word(8 * 64 + 2047));
+    g_assert_cmphex(qtest_readq(d.qts, ram(DISK_DATA) + 0x8000 + 0x800), ==,
+                    0);
+
+    /* Beyond the disk; to where there is no memory; what is no command */
+    g_assert_cmphex(disk_block(&d, 0x01, 4096), ==, 0x80);
+    g_assert_cmphex(disk_command(&d, 1, 0x02, ram(RAM_SIZE), 0,
+                                 (uint32_t[]) { 0, 0, 0 }), ==, 0x04);
+    g_assert_cmphex(disk_command(&d, 0, 0x7f, 0, 0, (uint32_t[3]) { 0 }), ==,
+                    0x01);
+
+    /* What was written outlives a reset */
+    qtest_writeq(d.qts, ram(DISK_DATA), 0x55);
+    g_assert_cmphex(disk_block(&d, 0x01, 7), ==, 0);
+    qtest_writeq(d.qts, ram(DISK_DATA), 0);
+    disk_start(&d);
+    g_assert_cmphex(disk_block(&d, 0x02, 7), ==, 0);
+    g_assert_cmphex(qtest_readq(d.qts, ram(DISK_DATA)), ==, 0x55);
+
+    /* Queues out of reach */
+    qtest_writel(d.qts, d.bar + 0x14, 0);
+    qtest_writeq(d.qts, d.bar + 0x28, ram(RAM_SIZE));
+    qtest_writel(d.qts, d.bar + 0x14, 1);
+    qtest_writel(d.qts, d.bar + 0x1000, 1);
+    g_assert_cmphex(qtest_readl(d.qts, d.bar + 0x1c), ==, 3);
+    iommufd_model_free(m);
+}
+
 /* The device's own registers, through QEMU */
 static void test_registers(void)
 {
@@ -546,6 +674,7 @@ int main(int argc, char **argv)
         qtest_add_func("/iommufd-model/smmuv3-queues", test_smmuv3_queues);
     }
     qtest_add_func("/iommufd-model/registers", test_registers);
+    qtest_add_func("/iommufd-model/disk", test_disk);
     qtest_add_func("/iommufd-model/refused", test_refused);
     qtest_add_func("/iommufd-model/journal", test_journal);
     return g_test_run();
