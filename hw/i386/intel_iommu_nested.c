@@ -20,6 +20,13 @@
 #include "intel_iommu_nested_internal.h"
 #include "trace.h"
 
+/*
+ * Default and limit of max-hwpts: each HWPT that is attached has a domain id of
+ * the host's IOMMU, and all VMs behind that share them
+ */
+#define HWPTS       1024
+#define HWPTS_MAX   65535u
+
 static guint vtd_nested_device_hash(gconstpointer key)
 {
     const VTDNestedDevice *vdev = key;
@@ -129,18 +136,24 @@ bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
         .inv_type = IOMMU_HWPT_INVALIDATE_DATA_VTD_S1,
         .inv_len = sizeof(struct iommu_hwpt_vtd_s1_invalidate),
         .inv_everything = &vtd_nested_everything,
+        .max_hwpts = s->max_hwpts ? s->max_hwpts : HWPTS,
         .commands = vtd_nested_commands,
         .num_commands = VTD_NESTED_CMD__MAX,
     };
     VTDNested *n;
 
     if (s->nested_mode == ON_OFF_AUTO_OFF) {
-        if (s->smpwc || s->svm || s->pasid_bits) {
-            error_setg(errp, "smpwc, svm and pasid-bits need nested=on or "
-                       "nested=auto");
+        if (s->smpwc || s->svm || s->pasid_bits || s->max_hwpts) {
+            error_setg(errp, "smpwc, svm, pasid-bits and max-hwpts need "
+                       "nested=on or nested=auto");
             return false;
         }
         return true;
+    }
+    if (s->max_hwpts > HWPTS_MAX) {
+        error_setg(errp, "max-hwpts=%" PRIu32 " is more than %u, the domain "
+                   "ids that an IOMMU can have", s->max_hwpts, HWPTS_MAX);
+        return false;
     }
 
     n = g_new0(VTDNested, 1);

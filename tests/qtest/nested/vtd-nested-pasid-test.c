@@ -88,6 +88,60 @@ static void test_bind(void)
     vtd_rig_stop(&r);
 }
 
+/*
+ * All HWPTs that the guest may have are in use: the next is told, and comes
+ * when there is one again. What is shared costs nothing.
+ */
+static void test_bound(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    uint32_t ticket;
+    uint64_t s1[4];
+    uint16_t sid;
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on,max-hwpts=3", 1, "");
+    vtd_rig_enable(&r);
+    vtd_rig_enable_sva(&r, RID0);
+    vtd_context_scalable(&r.t, RID0, 12, VTD_CTX_PASIDE, 0);
+    vtd_rig_inv_context(&r, RID0);
+    for (unsigned i = 0; i < 4; i++) {
+        vtd_rig_fill(&r, i, 0x11 * (i + 1));
+        s1[i] = vtd_rig_s1(&r, IOVA, i);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        bind_pasid(&r, RID0, 7 + i, 5, s1[i]);
+        bind_pasid(&r, RID0, 17 + i, 5, s1[i]);
+    }
+    /* And the parent */
+    g_assert_cmpuint(iommufd_model_live(r.m, "hwpt"), ==, 4);
+
+    set_pasid(&r, RID0, 10, 5, s1[3]);
+    vtd_queue_push(&r.q, vtd_inv_pasid_cache(VTD_PC_PASID, 5, 10));
+    ticket = vtd_queue_push_wait(&r.q);
+    vtd_queue_kick(&r.q, &r.regs);
+    g_assert_false(vtd_queue_done(&r.q, ticket));
+    g_assert_cmphex(vtd_rig_fsts(&r) & VTD_FSTS_IQE_BIT, !=, 0);
+    g_assert_cmphex(vtd_rig_take_fault(&r, &sid), ==, FR_PASID_INVALID);
+    g_assert_cmphex(sid, ==, RID0);
+    expect(&r, HOST_DEV0, 10, -1);
+    for (unsigned i = 0; i < 3; i++) {
+        expect(&r, HOST_DEV0, 7 + i, 0x11 * (i + 1));
+        expect(&r, HOST_DEV0, 17 + i, 0x11 * (i + 1));
+    }
+    g_assert_cmpuint(iommufd_model_live(r.m, "hwpt"), ==, 4);
+
+    /* Not one that is shared, but the last user of one */
+    vtd_pasid_clear(&r.t, RID0, 8);
+    vtd_pasid_clear(&r.t, RID0, 18);
+    r.regs.write32(r.regs.opaque, VTD_REG_FSTS, VTD_FSTS_IQE_BIT);
+    g_assert_true(vtd_queue_done(&r.q, ticket));
+    expect(&r, HOST_DEV0, 8, -1);
+    expect(&r, HOST_DEV0, 10, 0x44);
+    g_assert_cmpuint(iommufd_model_live(r.m, "hwpt"), ==, 4);
+    vtd_rig_stop(&r);
+}
+
 /* Bind and unbind: one attach and one detach on the host */
 static void test_cost(void)
 {
@@ -358,6 +412,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/vtd-nested/pasid/bind", test_bind);
+    qtest_add_func("/vtd-nested/pasid/bound", test_bound);
     qtest_add_func("/vtd-nested/pasid/cost", test_cost);
     qtest_add_func("/vtd-nested/pasid/shared", test_shared);
     qtest_add_func("/vtd-nested/pasid/scan", test_scan);

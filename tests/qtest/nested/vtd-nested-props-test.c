@@ -113,6 +113,8 @@ static void test_refusals(void)
         { full, "nested=on,svm=on,device-iotlb=off",
           { "svm=on needs device-iotlb=on" } },
         { full, "nested=on,pasid-bits=21", { "pasid-bits=21" } },
+        { full, "nested=on,max-hwpts=65536", { "max-hwpts=65536", "65535" } },
+        { full, "max-hwpts=5", { "max-hwpts", "nested=on" } },
         { full, "svm=on", { "nested=on" } },
         { full, "nested=on,fs1gp=maybe", { "fs1gp" } },
     };
