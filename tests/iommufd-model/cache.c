@@ -166,6 +166,13 @@ static bool drop_matches(const HwDrop *d, const HwEntry *e)
     return e->addr <= d->last && entry_last(e) >= d->first;
 }
 
+static HwEntry **spill;
+
+void cache_spill(HwEntry **list)
+{
+    spill = list;
+}
+
 size_t cache_drop(HwCache *cache, const HwDrop *drop)
 {
     size_t i, dropped = 0;
@@ -183,8 +190,13 @@ size_t cache_drop(HwCache *cache, const HwDrop *drop)
             *link = e->next;
             cache->by_shift[e->shift]--;
             cache->count--;
-            free(e);
             dropped++;
+            if (spill) {
+                e->next = *spill;
+                *spill = e;
+            } else {
+                free(e);
+            }
         }
     }
     return dropped;

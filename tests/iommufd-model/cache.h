@@ -38,6 +38,10 @@ typedef struct HwEntry {
     uint64_t out;               /* page or table it leads to */
     void *ref;                  /* ATC: stage-2 HWPT of @out */
     uint64_t cd[8];             /* HW_CD only */
+    /* The request that brought it in, for hw_refetch_end() */
+    struct MdlDevice *dev;
+    uint32_t pasid;
+    uint64_t wanted;
 } HwEntry;
 
 typedef struct HwCache {
@@ -75,6 +79,9 @@ HwEntry *cache_insert(HwCache *cache, const HwEntry *tmpl);
 
 /* Returns: how many entries went */
 size_t cache_drop(HwCache *cache, const HwDrop *drop);
+
+/* What is dropped from any cache is put into @list, until NULL is given */
+void cache_spill(HwEntry **list);
 
 /* Calls @fn for every entry until it returns false */
 void cache_foreach(const HwCache *cache,

@@ -204,6 +204,8 @@ static void key_host(Parser *p, const char *key, const char *value)
     } else if (!strcmp(key, "max-kmalloc")) {
         mdl_host.max_kmalloc = number(p, key, value, MDL_PAGE_SIZE,
                                       KMALLOC_MAX_SIZE);
+    } else if (!strcmp(key, "refetch")) {
+        mdl_host.refetch = on_off(p, key, value);
     } else {
         unknown(p, key, value);
     }

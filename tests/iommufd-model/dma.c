@@ -55,6 +55,9 @@ static bool dma_translate_ats(HwReq *req, HwXlate *xlate, HwFault *fault)
         .kind = HW_LEAF,
         .space = req->priv,
         .ctx = req->pasid,
+        .dev = req->dev,
+        .pasid = req->pasid,
+        .wanted = req->addr,
     };
 
     if (!hw_ats_enabled(req->dev)) {
@@ -83,6 +86,15 @@ static bool dma_translate_ats(HwReq *req, HwXlate *xlate, HwFault *fault)
     fresh.ref = xlate->s2;
     cache_insert(atc, &fresh);
     return true;
+}
+
+void dma_prefetch(const HwReq *as)
+{
+    HwReq req = *as;
+    HwXlate xlate;
+    HwFault fault;
+
+    dma_translate_ats(&req, &xlate, &fault);
 }
 
 static bool dma_translate(const DmaOp *op, uint64_t addr, HwXlate *xlate,

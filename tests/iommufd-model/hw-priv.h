@@ -66,6 +66,7 @@ typedef struct HwReq {
     uint64_t addr;
     bool write, exec, priv;
     bool ats;                           /* translation request */
+    bool prefetch;                      /* of nobody: leaves no record */
 } HwReq;
 
 enum { HW_PERM_R = 1, HW_PERM_W = 2, HW_PERM_X = 4 };
@@ -185,6 +186,10 @@ void vtd_drop_domain(MdlIommu *iommu, uint32_t did);
 void smmu_drop_stream(MdlIommu *iommu, uint32_t sid);
 void smmu_drop_vmid(MdlIommu *iommu, uint32_t vmid);
 
+/* refetch.c: around the effect of one command */
+void hw_refetch_begin(void);
+void hw_refetch_end(void);
+
 /* event-smmuv3.c */
 enum {
     SMMU_EVT_BAD_STE            = 0x04,
@@ -230,6 +235,9 @@ void pri_reset(MdlDevice *dev);         /* device no longer cares */
 void pri_fini(MdlDevice *dev);
 int pri_command(const MdlJson *req, char *reply, size_t reply_len);
 int pri_command_wait(const MdlJson *req, char *reply, size_t reply_len);
+
+/* The device asks again for a translation it has lost */
+void dma_prefetch(const HwReq *as);
 
 /* endpoint.c */
 void ep_engine_done(MdlDevice *dev, DmaOp *op);

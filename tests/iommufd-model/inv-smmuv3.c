@@ -327,6 +327,7 @@ int hw_invalidate_smmuv3(MdlViommu *viommu, const void *entry)
         cmd[0] = (cmd[0] & ~CMD0_VMID) | (uint64_t)viommu->vmid << 32;
     }
     effect = smmu_second_time(hw, cmd);
+    hw_refetch_begin();
     if (effect && op == OP_ATC_INV) {
         dropped = smmu_atc_inv(dev, cmd);
     } else if (effect && dev) {
@@ -334,6 +335,7 @@ int hw_invalidate_smmuv3(MdlViommu *viommu, const void *entry)
     } else if (effect) {
         dropped = smmu_tlbi(hw, viommu->vmid, cmd);
     }
+    hw_refetch_end();
     mdl_journal("inv-effect", "\"viommu\":%u,\"op\":\"0x%02x\","
                 "\"effect\":%s,\"dropped\":%zu", viommu->obj.id, op,
                 effect ? "true" : "false", dropped);

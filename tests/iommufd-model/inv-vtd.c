@@ -70,17 +70,22 @@ static size_t vtd_piotlb(MdlHw *hw, uint32_t did, uint32_t pasid,
     return cache_drop(&hw->tlb, &drop);
 }
 
+/* One descriptor each, IOTLB first: cache_tag_flush_range() */
 static size_t vtd_flush_one(MdlDevice *dev, uint32_t pasid, MdlHwpt *hwpt,
                             const VtdRange *r)
 {
     uint32_t tag = pasid == MDL_NO_PASID ? 0 : pasid;
-    size_t n = vtd_piotlb(dev->iommu->hw, hwpt->domain_id, tag, r);
+    bool all = r->order >= ORDER_ALL;
+    size_t n;
 
+    hw_refetch_begin();
+    n = vtd_piotlb(dev->iommu->hw, hwpt->domain_id, tag, r);
+    hw_refetch_end();
     if (hw_ats_enabled(dev)) {
-        bool all = r->order >= ORDER_ALL;
-
+        hw_refetch_begin();
         n += hw_atc_drop(dev, pasid, all ? 0 : r->addr,
                          all ? UINT64_MAX : vtd_last(r));
+        hw_refetch_end();
     }
     return n;
 }

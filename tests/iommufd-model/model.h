@@ -65,6 +65,7 @@ typedef struct MdlHost {
     uint32_t absent;
     bool amd_nested;                    /* newer than 7.3, see config.c */
     bool scalable_mode;                 /* VT-d: not booted with sm_off */
+    bool refetch;                       /* caches fill again by themselves */
     uint64_t max_kmalloc;               /* bytes it can allocate in one piece */
     MdlIommu iommu[MDL_MAX_IOMMUS];
     MdlDevice *device[MDL_MAX_DEVICES];

@@ -68,7 +68,8 @@ static bool smmu_fail(SmmuWalk *w, unsigned event, unsigned class,
      * A translation request that finds no mapping or no right is answered so
      * and leaves no record (3.9.1); wrong configuration always does.
      */
-    if (!walk_fault || (w->cd.record && !w->req->ats)) {
+    if (!w->req->prefetch &&
+        (!walk_fault || (w->cd.record && !w->req->ats))) {
         smmu_event(w->req, event, class);
     }
     return hw_fault(w->fault, w->req, stage, reason, walk_fault);
@@ -78,6 +79,14 @@ static bool smmu_s2_fail(SmmuWalk *w, int err)
 {
     /* Recorded with S2 set, which the host keeps to itself */
     return hw_s2_fault(w->fault, w->req, err);
+}
+
+static HwEntry *smmu_insert(const SmmuWalk *w, HwCache *cache, HwEntry *e)
+{
+    e->dev = w->req->dev;
+    e->pasid = w->req->pasid;
+    e->wanted = w->req->addr;
+    return cache_insert(cache, e);
 }
 
 /* --------------------------------------------------------- configuration */
@@ -259,7 +268,7 @@ static bool smmu_cd_address(SmmuWalk *w, const uint64_t *ste, uint64_t *gpa)
             return smmu_fail(w, SMMU_EVT_BAD_SUBSTREAMID, SMMU_CLASS_CD, 0,
                              HW_REASON_BAD_SUBSTREAMID);
         }
-        e = cache_insert(&w->hw->cfg, &l1);
+        e = smmu_insert(w, &w->hw->cfg, &l1);
     }
     *gpa = (e->out & 0x000ffffffffff000ULL) +
            (uint64_t)(w->ssid & hw_mask(split)) * 64;
@@ -297,7 +306,7 @@ static bool smmu_load_cd(SmmuWalk *w, const uint64_t *ste)
                          HW_REASON_BAD_CD);
     }
     if (!e) {
-        cache_insert(&w->hw->cfg, &fresh);
+        smmu_insert(w, &w->hw->cfg, &fresh);
     }
     return true;
 }
@@ -394,7 +403,7 @@ static void smmu_remember(SmmuWalk *w, HwEntry *e, uint64_t addr,
     e->granule = w->cd.granule;
     e->space = w->vmid;
     e->addr = addr & ~hw_mask(e->shift);
-    cache_insert(&w->hw->tlb, e);
+    smmu_insert(w, &w->hw->tlb, e);
 }
 
 static uint32_t smmu_table_perm(const SmmuCd *cd, uint64_t pte)
@@ -547,7 +556,9 @@ static bool smmu_bypass(SmmuWalk *w, HwXlate *xlate)
 
 bool smmu_no_substreams(const HwReq *req, HwFault *fault)
 {
-    smmu_event(req, SMMU_EVT_BAD_SUBSTREAMID, SMMU_CLASS_CD);
+    if (!req->prefetch) {
+        smmu_event(req, SMMU_EVT_BAD_SUBSTREAMID, SMMU_CLASS_CD);
+    }
     return hw_fault(fault, req, 0, HW_REASON_BAD_SUBSTREAMID, false);
 }
 

@@ -123,6 +123,9 @@ static void vtd_remember(VtdWalk *w, uint8_t kind, unsigned level,
         .addr = w->req->addr & ~hw_mask(shift),
         .out = entry & FS_ADDR & (kind == HW_LEAF ? ~hw_mask(shift) :
                                   UINT64_MAX),
+        .dev = w->req->dev,
+        .pasid = w->req->pasid,
+        .wanted = w->req->addr,
     };
 
     cache_insert(&w->hw->tlb, &e);

@@ -29,8 +29,8 @@
     "[device 0000:02:00.0]\niommu=1\ngroup=2\npasid-bits=10\nats=on\n"
 
 static const char *const config[] = {
-    [TV_VTD] = "[host]\narch=vtd\n[iommu 0]\n[iommu 1]\n" DEVICES,
-    [TV_SMMUV3] = "[host]\narch=smmuv3\n[iommu 0]\n[iommu 1]\n" DEVICES,
+    [TV_VTD] = "[host]\narch=vtd\nrefetch=on\n[iommu 0]\n[iommu 1]\n" DEVICES,
+    [TV_SMMUV3] = "[host]\narch=smmuv3\nrefetch=on\n[iommu 0]\n[iommu 1]\n" DEVICES,
 };
 
 /* What a bug has to be recognised by */

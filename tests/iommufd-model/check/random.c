@@ -23,10 +23,10 @@
     "[device 0000:03:00.0]\niommu=1\ngroup=3\npasid-bits=10\nats=on\n"
 
 static const char *const config[] = {
-    [TV_VTD] = "[host]\narch=vtd\n"
+    [TV_VTD] = "[host]\narch=vtd\nrefetch=on\n"
                "[iommu 0]\naw=57\nerrata-772415=off\n"
                "[iommu 1]\naw=57\nerrata-772415=off\n" DEVICES,
-    [TV_SMMUV3] = "[host]\narch=smmuv3\n[iommu 0]\n[iommu 1]\n" DEVICES,
+    [TV_SMMUV3] = "[host]\narch=smmuv3\nrefetch=on\n[iommu 0]\n[iommu 1]\n" DEVICES,
 };
 
 static void one_step(Run *r)

@@ -20,7 +20,8 @@ char *nested_rig_host(const char *arch, unsigned num, const char *iommu,
     GString *text = g_string_new(NULL);
 
     g_assert_cmpuint(num, <=, ARRAY_SIZE(host_devices));
-    g_string_printf(text, "[host]\narch=%s\n[iommu 0]\n%s", arch, iommu);
+    g_string_printf(text, "[host]\narch=%s\nrefetch=on\n[iommu 0]\n%s", arch,
+                    iommu);
     for (unsigned i = 0; i < num; i++) {
         g_string_append_printf(text, "[device %s]\niommu=0\ngroup=%u\n%s",
                                host_devices[i], i + 1, device);

@@ -50,7 +50,7 @@
 
 /* The third one is behind another SMMU of the host */
 #define HOST \
-    "[host]\narch=smmuv3\n[iommu 0]\n[iommu 1]\n" \
+    "[host]\narch=smmuv3\nrefetch=on\n[iommu 0]\n[iommu 1]\n" \
     "[device " HOST_DEV0 "]\niommu=0\ngroup=1\n" \
     "[device " HOST_DEV1 "]\niommu=0\ngroup=2\n" \
     "[device " HOST_DEV2 "]\niommu=1\ngroup=3\n" \
