@@ -4,7 +4,7 @@
  * Hardware prefetches, and devices ask again for translations they are about to
  * use. With refetch=on everything a command has dropped is walked again right
  * after that command: who drops a device TLB before the IOTLB that fills it, or
- * a table before the configuration that leads to it, keeps the old one for good.
+ * a table before the configuration that leads to it, keeps the old one.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

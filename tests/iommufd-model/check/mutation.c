@@ -30,7 +30,8 @@
 
 static const char *const config[] = {
     [TV_VTD] = "[host]\narch=vtd\nrefetch=on\n[iommu 0]\n[iommu 1]\n" DEVICES,
-    [TV_SMMUV3] = "[host]\narch=smmuv3\nrefetch=on\n[iommu 0]\n[iommu 1]\n" DEVICES,
+    [TV_SMMUV3] = "[host]\narch=smmuv3\nrefetch=on\n"
+                  "[iommu 0]\n[iommu 1]\n" DEVICES,
 };
 
 /* What a bug has to be recognised by */
@@ -48,6 +49,8 @@ static const struct {
     [TV_BUG_SWAP] = { "two batches swapped", SAW_DATA },
     [TV_BUG_WRONG_PASID] = { "wrong PASID", SAW_DATA },
     [TV_BUG_NO_CONFIG] = { "CD or PASID entry not flushed", SAW_DATA },
+    [TV_BUG_REORDER] = { "device TLB before the TLB it is filled from",
+                         SAW_DATA },
     [TV_BUG_STALE_LABEL] = { "label stale after renumbering", SAW_LABEL },
 };
 
@@ -315,6 +318,10 @@ int main(int argc, char **argv)
     for (bug = 0; bug < TV_BUG__MAX; bug++) {
         unsigned saw, live;
 
+        if (bug == TV_BUG_REORDER && arch == TV_VTD) {
+            /* One entry does for both, and the kernel has their order */
+            continue;
+        }
         printf("# %s\n", bugs[bug].name);
         saw = run(arch, bug);
         if (bug == TV_BUG_NONE) {

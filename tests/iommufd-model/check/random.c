@@ -26,7 +26,8 @@ static const char *const config[] = {
     [TV_VTD] = "[host]\narch=vtd\nrefetch=on\n"
                "[iommu 0]\naw=57\nerrata-772415=off\n"
                "[iommu 1]\naw=57\nerrata-772415=off\n" DEVICES,
-    [TV_SMMUV3] = "[host]\narch=smmuv3\nrefetch=on\n[iommu 0]\n[iommu 1]\n" DEVICES,
+    [TV_SMMUV3] = "[host]\narch=smmuv3\nrefetch=on\n"
+                  "[iommu 0]\n[iommu 1]\n" DEVICES,
 };
 
 static void one_step(Run *r)

@@ -135,6 +135,15 @@ void tv_append(TvVm *vm, uint32_t target, const void *entry)
     memcpy((uint8_t *)b->vtd + (size_t)b->n++ * size, entry, size);
 }
 
+static void reorder(TvBatch *b, unsigned size)
+{
+    uint8_t *first = (uint8_t *)b->vtd, last[32];
+
+    memcpy(last, first + (size_t)(b->n - 1) * size, size);
+    memmove(first + size, first, (size_t)(b->n - 1) * size);
+    memcpy(first, last, size);
+}
+
 static void issue(TvVm *vm, TvBatch **list)
 {
     while (*list) {
@@ -150,6 +159,9 @@ static void issue(TvVm *vm, TvBatch **list)
             .entry_num = b->n,
         };
 
+        if (tv_bug(vm, TV_BUG_REORDER)) {
+            reorder(b, entry_size(vm));
+        }
         if (!tv_ioctl(vm, vm->iommufd, IOMMU_HWPT_INVALIDATE, &cmd,
                       "HWPT_INVALIDATE") && cmd.entry_num != b->n) {
             vm->errors++;

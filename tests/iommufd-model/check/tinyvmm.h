@@ -35,6 +35,7 @@ typedef enum TvBug {
     TV_BUG_SWAP,            /* two batches reach the host in wrong order */
     TV_BUG_WRONG_PASID,     /* invalidation of another PASID */
     TV_BUG_NO_CONFIG,       /* CD or PASID entry changes are not handed on */
+    TV_BUG_REORDER,         /* SMMUv3: the last of a batch comes first */
     TV_BUG_STALE_LABEL,     /* old label after the guest renumbered buses */
     TV_BUG__MAX,
 } TvBug;
