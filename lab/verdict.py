@@ -29,7 +29,10 @@ HARMLESS = [
         r'|APIC timer disabled|Could not switch to high resolution'
         r'|Clockevents: could not switch|APIC calibration not consistent'
         # Read too late to be compared with another clock
-        r'|watchdog_print_freq_timeout: \d+ callbacks suppressed',
+        r'|watchdog_print_freq_timeout: \d+ callbacks suppressed'
+        r'|tsc: PIT calibration deviates from HPET'
+        r'|clocksource: Marking clocksource tsc-early unstable'
+        r'|clocksource: (Watchdog|Clocksource) +\S+ interval:',
         # A kernel without networks
         r'ACPI: Failed to create genetlink family',
         # An interrupt of the firmware's time

@@ -85,6 +85,15 @@ translation_type() {
     echo $((low >> 6 & 7))
 }
 
+# domain_anew ADDRESS: without a driver, the function gets an empty DMA domain.
+# One that was used keeps a table for every 2 MiB that an address was ever of,
+# and which those were depends on how fast addresses came back.
+domain_anew() {
+    for type in identity DMA; do
+        echo $type >"/sys/bus/pci/devices/$1/iommu_group/type"
+    done
+}
+
 # Of all IOMMUs, in use
 iommu_pages() {
     awk '$1 == "nr_iommu_pages" { print $2 }' /proc/vmstat
@@ -99,10 +108,10 @@ pages_settle() {
     echo "$pages_now"
 }
 
-# pages_return N: no more are in use than before
+# pages_return N: as many are in use as before, neither lost nor forgotten
 pages_return() {
     pages_end=$(($(seconds) + 20))
-    while pages_now=$(iommu_pages); [ "$pages_now" -gt "$1" ]; do
+    while pages_now=$(iommu_pages); [ "$pages_now" != "$1" ]; do
         [ "$(seconds)" -lt "$pages_end" ] ||
             fail "pages of page tables: $pages_now, were $1"
         usleep 50000
@@ -205,6 +214,21 @@ l2_stderr() {
         /run/l2.stderr
 }
 
+# What QEMU of L2 says has ended it
+l2_reason() {
+    sed -n 's/.*"event": "SHUTDOWN".*"reason": "\([^"]*\)".*/\1/p' \
+        /run/qmp.log | tail -n 1
+}
+
+# l2_registers: of all its CPUs, into the story
+l2_registers() {
+    qmp human-monitor-command '{"command-line": "info registers -a"}'
+    wait_for 5 "an answer of QEMU" grep -q '"return": ".*EFLAGS\|PSTATE' \
+        /run/qmp.log
+    grep '"return": ".*\(EFLAGS\|PSTATE\)' /run/qmp.log | tail -n 1 |
+        sed 's/\\r\\n/\n/g' | sed 's/^/lab: registers /'
+}
+
 # l2_quit: QEMU ends when told, and was content
 l2_quit() {
     qmp quit
@@ -233,6 +257,11 @@ l2_end() {
     wait_for "$1" "the end of L2" l2_off
     ! l2_gone || fail "QEMU is gone: $(cat /run/l2.stderr)"
     stage "L2 is off"
+    reason=$(l2_reason)
+    [ "$reason" = guest-shutdown ] || {
+        l2_registers
+        fail "L2 did not switch itself off: $reason"
+    }
     l2_query
     l2_quit
     l2_said '^lab: exit 0' || fail "L2 is not content"

@@ -19,7 +19,7 @@ l1() {
         bind "$disk" ''
         bind "$engine" ''
         # The first round leaves what a function keeps
-        [ $round = 1 ] && pages=$(iommu_pages)
+        [ $round = 1 ] && pages=$(pages_settle)
         pages_return "$pages"
     done
     stage "both work for L1"

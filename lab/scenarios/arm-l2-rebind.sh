@@ -7,7 +7,9 @@
 #
 # As for l2-rebind
 # allow: I/O error, dev nvme0n1, sector \d+ op 0x0:\(READ\) flags 0x80700\b
+# It ends with "host path error", or "aborted, its queue is deleted".
 # allow: nvme0n1: I/O Cmd\(0x2\) @ LBA .* I/O Error \(sct 0x3 / sc 0x71\)
+# allow: nvme0n1: I/O Cmd\(0x2\) @ LBA .* I/O Error \(sct 0x0 / sc 0x8\)
 
 . /lab/l2-rebind.sh
 

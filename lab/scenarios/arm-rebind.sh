@@ -13,15 +13,19 @@ l1() {
         bind "$disk" vfio-pci
         bind "$engine" vfio-pci
         # A vIOMMU, labels and a nested device that is closed
-        iommufd-conformance --flavour smmuv3 --require nest,viommu --only 173,177,230
+        iommufd-conformance --flavour smmuv3 --require nest,viommu --only \
+            "viommu: references,viommu: vDEVICE: labels of two devices,\
+lifetime: closing the device"
         echo 1 >"/sys/bus/pci/devices/$disk/reset"
         echo 1 >"/sys/bus/pci/devices/$engine/reset"
         bind "$disk" nvme
         wait_for 10 "the disk" test -b /dev/nvme0n1
         is "checksum of the disk" "$(sha256sum </dev/nvme0n1)" "$lab_sum  -"
         bind "$engine" ''
+        bind "$disk" ''
+        domain_anew "$disk"
         # The first round leaves what a function keeps
-        [ $round = 1 ] && pages=$(iommu_pages)
+        [ $round = 1 ] && pages=$(pages_settle)
         pages_return "$pages"
     done
 }

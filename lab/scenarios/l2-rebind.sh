@@ -7,7 +7,9 @@
 # What is read ahead, nobody tries again when the controller is reset; what the
 # program reads is tried again, and its end and the data are checked.
 # allow: I/O error, dev nvme0n1, sector \d+ op 0x0:\(READ\) flags 0x80700\b
+# It ends with "host path error", or "aborted, its queue is deleted".
 # allow: nvme0n1: I/O Cmd\(0x2\) @ LBA .* I/O Error \(sct 0x3 / sc 0x71\)
+# allow: nvme0n1: I/O Cmd\(0x2\) @ LBA .* I/O Error \(sct 0x0 / sc 0x8\)
 
 . /lab/nvme.sh
 
@@ -40,6 +42,7 @@ disk_round() {
     bind "$disk" vfio-pci
     reset_function "$disk"
     bind "$disk" ''
+    domain_anew "$disk"
 }
 
 l2() {
@@ -59,7 +62,8 @@ l2() {
         worker=$!
         sleep 1
         reset_function "$engine"
-        kill -KILL "$worker"
+        # Or it has noticed by itself
+        kill -KILL "$worker" 2>/dev/null || :
         ! wait "$worker" || fail "vsva went on through a reset"
         vsva --faults 500 --only faults,unmap
     done
