@@ -350,6 +350,17 @@ static bool att_set(IOMMUFDAtt *att, const IOMMUFDNestedTranslation *t,
     return ok;
 }
 
+/* What was asked before they were switched off has no answer any more */
+static void att_set_page_requests(IOMMUFDAtt *att, bool on)
+{
+    bool was = att->page_requests;
+
+    att->page_requests = on;
+    if (was && !on) {
+        iommufd_nested_page_drain(att->dev, att->pasid);
+    }
+}
+
 bool iommufd_nested_set(IOMMUFDNestedDevice *dev, uint32_t pasid,
                         const IOMMUFDNestedTranslation *t, Error **errp)
 {
@@ -380,6 +391,8 @@ bool iommufd_nested_set(IOMMUFDNestedDevice *dev, uint32_t pasid,
     trace_iommufd_nested_set(iommufd_nested_device_name(dev), pasid, t->state,
                              t->domain, t->index_pasid, att->state,
                              att->waiting, ok);
+    att_set_page_requests(att, ok && t->state == IOMMUFD_NESTED_STAGE1 &&
+                               t->page_requests);
     return ok;
 }
 

@@ -167,6 +167,7 @@ struct IOMMUFDAtt {
     const char *reason;
     IOMMUFDAttached attached;
     IOMMUFDHwpt *hwpt;          /* holds a user, if attached is HWPT */
+    bool page_requests;         /* are wanted; @hwpt may have the queue still */
     bool waiting;               /* wish comes into force after a reset */
     IOMMUFDNestedState wish;
     IOMMUFDHwpt *wish_hwpt;     /* holds a user; NULL: the parent */

@@ -179,7 +179,7 @@ group_judge(IOMMUFDHost *host, IOMMUFDAtt *att,
     IOMMUFDNestedPageGroup group;
 
     /* Only what has the queue in its HWPT can have asked */
-    if (!att || !att->hwpt || !att->hwpt->key.page_requests ||
+    if (!att || !att->hwpt || !att->page_requests ||
         n->refuse_all || att == n->refuse || att->dev == n->refuse_device ||
         !n->ops->page_group) {
         return IOMMUFD_NESTED_PAGE_REFUSED;

@@ -94,6 +94,19 @@ static bool hwpt_alloc(IOMMUFDHwpt *hwpt, IOMMUFDNestedDevice *dev,
     return true;
 }
 
+/*
+ * A fault queue that is not asked for any more is no reason to attach something
+ * else, which stops DMA on some hosts: what comes from it is refused.
+ */
+static bool hwpt_serves(const IOMMUFDAtt *att, const IOMMUFDHwptKey *key)
+{
+    IOMMUFDHwptKey more = *key;
+
+    more.page_requests = true;
+    return att->hwpt && att->state == IOMMUFD_NESTED_STAGE1 &&
+           key_equal(&more, &att->hwpt->key);
+}
+
 IOMMUFDHwpt *iommufd_hwpt_get(const IOMMUFDAtt *att,
                               const IOMMUFDNestedTranslation *t,
                               bool pasid_flag, Error **errp)
@@ -105,7 +118,8 @@ IOMMUFDHwpt *iommufd_hwpt_get(const IOMMUFDAtt *att,
     IOMMUFDHwpt *hwpt;
 
     hwpt_key(&key, t, pasid_flag);
-    hwpt = g_hash_table_lookup(host->hwpts, &key);
+    hwpt = hwpt_serves(att, &key) ? att->hwpt :
+                                    g_hash_table_lookup(host->hwpts, &key);
     if (hwpt) {
         hwpt->users++;
         /* Its own is not one that it shares */

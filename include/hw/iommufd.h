@@ -559,7 +559,9 @@ typedef enum IOMMUFDNestedState {
  * @page_requests: STAGE1: give the HWPT a fault queue. The device must have
  *                 PRI, ATS must be on, and it must not be a VF of a function
  *                 with PRI; the kernel refuses the attach otherwise
- *                 (ENODEV, EINVAL), and that is a failure here.
+ *                 (ENODEV, EINVAL), and that is a failure here. When they are
+ *                 no longer asked for and nothing else changes, the HWPT stays,
+ *                 and what the device asks is answered INVALID.
  * @pasid_flag: STAGE1: the HWPT takes PASIDs (IOMMU_HWPT_ALLOC_PASID); always
  *              set for a PASID, to be set for the RID of a device whose
  *              parent has it
@@ -587,8 +589,9 @@ typedef struct IOMMUFDNestedTranslation {
  *     same as IOMMUFD_NESTED_BLOCKED)
  * @errp: set on failure
  *
- * Finds or makes the HWPT; attaches it, atomically replacing what was there
- * (VFIO_DEVICE_ATTACH_IOMMUFD_PT); drops the old HWPT if nobody else uses it.
+ * Finds or makes the HWPT; attaches it in place of what was there, in one call
+ * (VFIO_DEVICE_ATTACH_IOMMUFD_PT), in which the host may stop DMA for a moment;
+ * drops the old HWPT if nobody else uses it.
  * No ioctl is made when nothing changed. A HWPT that goes takes the entries
  * queued for it along: the host flushes what it detaches. Replacing a HWPT
  * with a fault queue has the kernel answer its pending page requests, and the

@@ -246,10 +246,10 @@ static void test_wrap(void)
 }
 
 /* A miss comes to nothing, and the guest hears nothing of it */
-static void expect_silence(PriRig *p)
+static void expect_silence(PriRig *p, uint64_t addr)
 {
     uint64_t tail = pri_tail(p);
-    int index = pri_miss(p, true, IOVA);
+    int index = pri_miss(p, true, addr);
 
     if (index >= 0) {
         g_assert_cmpint(pri_outcome(p, index), ==, -1);
@@ -265,13 +265,78 @@ static void test_not_enabled(void)
 
     pri_start(&p);
     pri_context(&p, VTD_CTX_DTE);
-    expect_silence(&p);
+    expect_silence(&p, IOVA);
     pri_context(&p, VTD_CTX_DTE | VTD_CTX_PRE);
     g_assert_cmpint(pri_miss(&p, true, IOVA), >=, 0);
     pri_next(&p);
     pri = vtd_rig_ext_cap(&p.v, RID0, PCI_EXT_CAP_ID_PRI);
     vtd_rig_config_write(&p.v, RID0, pri + PCI_PRI_CTRL, 0);
-    expect_silence(&p);
+    expect_silence(&p, IOVA);
+    pri_stop(&p);
+}
+
+static void control(PriRig *p, unsigned cap, unsigned reg, uint16_t value)
+{
+    unsigned at = vtd_rig_ext_cap(&p->v, RID0, cap) + reg;
+
+    /* ATS: the capability register in the lower half is read-only */
+    vtd_rig_config_write(&p->v, RID0, at & ~3u,
+                         (uint32_t)value << 8 * (at & 3));
+}
+
+/*
+ * ATS and page requests are switched off and on, in the device and in the
+ * context entry: nothing is attached anew, as that stops DMA. What was asked
+ * before is answered, and what is asked while they are off.
+ */
+static void test_toggle(gconstpointer opaque)
+{
+    unsigned what = GPOINTER_TO_UINT(opaque);
+    uint64_t attaches, detaches;
+    int before, after;
+    PageRequest req;
+    PriRig p;
+
+    pri_start(&p);
+    pri_map(&p, IOVA, 0x44);
+    attaches = iommufd_model_counter(p.v.m, "ATTACH_IOMMUFD_PT", "calls");
+    detaches = iommufd_model_counter(p.v.m, "DETACH_IOMMUFD_PT", "calls");
+    for (unsigned i = 1; i <= 3; i++) {
+        uint64_t missing = IOVA + i * 0x10000;
+
+        before = pri_miss(&p, true, missing);
+        req = pri_next(&p);
+        switch (what) {
+        case 0:
+            control(&p, PCI_EXT_CAP_ID_PRI, PCI_PRI_CTRL, 0);
+            break;
+        case 1:
+            control(&p, PCI_EXT_CAP_ID_ATS, PCI_ATS_CTRL, 0);
+            break;
+        case 2:
+            pri_context(&p, VTD_CTX_DTE);
+            break;
+        case 3:
+            pri_context(&p, VTD_CTX_PRE);
+            break;
+        }
+        g_assert_cmpint(pri_outcome(&p, before), ==, -1);
+        expect_silence(&p, missing + 0x1000);
+        iommufd_model_expect_data(p.v.m, HOST_DEV0, NULL, IOVA, 0x44, 16);
+
+        pri_context(&p, VTD_CTX_DTE | VTD_CTX_PRE);
+        vtd_rig_enable_sva(&p.v, RID0);
+        pri_respond(&p, &req, VTD_PRG_SUCCESS);
+        after = pri_miss(&p, true, missing);
+        req = pri_next(&p);
+        pri_map(&p, missing, 0x44);
+        pri_respond(&p, &req, VTD_PRG_SUCCESS);
+        g_assert_cmpint(pri_outcome(&p, after), ==, 0x44);
+    }
+    g_assert_cmpuint(iommufd_model_counter(p.v.m, "ATTACH_IOMMUFD_PT",
+                                           "calls"), ==, attaches);
+    g_assert_cmpuint(iommufd_model_counter(p.v.m, "DETACH_IOMMUFD_PT",
+                                           "calls"), ==, detaches);
     pri_stop(&p);
 }
 
@@ -327,6 +392,7 @@ int main(int argc, char **argv)
     static const char *const ways[] = {
         "pasid", "context", "translation", "reset",
     };
+    static const char *const toggles[] = { "pri", "ats", "pre", "dte" };
 
     g_test_init(&argc, &argv, NULL);
     qtest_add_data_func("/vtd-nested/pri/success/rid", NULL, test_success);
@@ -343,6 +409,12 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/pri/too-large", test_too_large);
     qtest_add_func("/vtd-nested/pri/wrap", test_wrap);
     qtest_add_func("/vtd-nested/pri/not-enabled", test_not_enabled);
+    for (unsigned i = 0; i < ARRAY_SIZE(toggles); i++) {
+        g_autofree char *path = g_strdup_printf("/vtd-nested/pri/toggle/%s",
+                                                toggles[i]);
+
+        qtest_add_data_func(path, GUINT_TO_POINTER(i), test_toggle);
+    }
     for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {
         g_autofree char *path = g_strdup_printf("/vtd-nested/pri/taken-away/%s",
                                                 ways[i]);

@@ -77,7 +77,7 @@ static void test_pass_through(void)
     vtd_rig_stop(&r);
 }
 
-/* New tables for a device replace the old ones without a gap */
+/* New tables for a device replace the old ones in one call */
 static void test_replace(void)
 {
     uint64_t detaches;

@@ -74,17 +74,23 @@ typedef struct Test {
     int fd;
 } Test;
 
-static void bind_stage1(Test *t, uint32_t pasid, uint64_t root)
+static void bind_with(Test *t, uint32_t pasid, uint64_t root,
+                      bool page_requests)
 {
     IOMMUFDNestedTranslation tr = {
         .state = IOMMUFD_NESTED_STAGE1,
         .data = &root,
         .data_len = sizeof(root),
         .pasid_flag = true,
-        .page_requests = true,
+        .page_requests = page_requests,
     };
 
     g_assert_true(iommufd_nested_set(t->dev, pasid, &tr, &error_abort));
+}
+
+static void bind_stage1(Test *t, uint32_t pasid, uint64_t root)
+{
+    bind_with(t, pasid, root, true);
 }
 
 static void setup_config(Test *t, const IOMMUFDNestedConfig *config)
@@ -617,6 +623,44 @@ static void test_event_save(void)
     teardown(&t);
 }
 
+/* Page requests are switched off: the HWPT stays, and none is handed on */
+static void test_switch(void)
+{
+    unsigned attaches;
+    uint32_t hwpt;
+    Test t;
+
+    setup(&t, 0);
+    hwpt = fake_attached(t.idev, 5);
+    attaches = fake.calls[FAKE_ATTACH];
+    ask(&t, 5, 1, 70, 1);
+    g_assert_true(fake_readable(t.fd));
+    ask(&t, 5, 2, 71, 1);
+    ask(&t, RID, 3, 72, 1);
+    bind_with(&t, 5, 0x2000, false);
+    g_assert_cmpint(fake_answer(70), ==, INVALID);
+    g_assert_cmpint(fake_answer(71), ==, INVALID);
+    ask(&t, 5, 1, 73, 1);
+    fake_readable(t.fd);
+    g_assert_cmpint(fake_answer(73), ==, INVALID);
+    /* The one before it, and that of the RID */
+    g_assert_cmpuint(front.groups, ==, 2);
+
+    bind_stage1(&t, 5, 0x2000);
+    g_assert_cmpuint(fake_attached(t.idev, 5), ==, hwpt);
+    g_assert_cmpuint(fake.calls[FAKE_ATTACH], ==, attaches);
+    ask(&t, 5, 1, 74, 1);
+    fake_readable(t.fd);
+    g_assert_cmpuint(front.groups, ==, 3);
+
+    /* With another table it has no queue */
+    bind_with(&t, 5, 0x3000, false);
+    g_assert_cmpuint(fake.calls[FAKE_ATTACH], ==, attaches + 1);
+    bind_stage1(&t, 5, 0x3000);
+    g_assert_cmpuint(fake.calls[FAKE_ATTACH], ==, attaches + 2);
+    teardown(&t);
+}
+
 /* A fault queue that has no memory at the moment */
 static void test_read_retry(void)
 {
@@ -655,6 +699,7 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/fault/large-group", test_large_group);
     g_test_add_func("/iommufd/fault/write-fails", test_write_fails);
     g_test_add_func("/iommufd/fault/read-retry", test_read_retry);
+    g_test_add_func("/iommufd/fault/switch", test_switch);
     g_test_add_func("/iommufd/event", test_events);
     g_test_add_func("/iommufd/event-retry", test_event_retry);
     g_test_add_func("/iommufd/event-save", test_event_save);
