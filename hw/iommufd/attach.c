@@ -428,8 +428,13 @@ void iommufd_att_suspend(IOMMUFDAtt *att)
 {
     Error *err = NULL;
 
-    if (att->attached == IOMMUFD_ATTACHED_HWPT &&
-        !att_wait(att, att->state, att->hwpt, REASON_LABEL, &err)) {
+    if (att->attached != IOMMUFD_ATTACHED_HWPT) {
+        return;
+    }
+    if (att->state == IOMMUFD_NESTED_BLOCKED) {
+        /* Could not be detached: it has no translation to come back to */
+        att_block_after_error(att, REASON_GUEST);
+    } else if (!att_wait(att, att->state, att->hwpt, REASON_LABEL, &err)) {
         error_report_err(err);
     }
 }

@@ -356,6 +356,26 @@ static void test_stuck(void)
     teardown(&t);
 }
 
+/* Being stuck is no translation: a new label does not bring it back */
+static void test_stuck_label(void)
+{
+    Test t;
+
+    setup(&t, &smmu_like);
+    add_all(&t);
+    stage1(t.dev[0], RID, 0x1000);
+    fake.fail_at = fake.total + 1;
+    fake.fail_errno = EIO;
+    g_assert_false(iommufd_nested_set(t.dev[0], RID, NULL, NULL));
+    g_assert_cmpuint(fake_attached(t.idev[0], RID), !=, 0);
+    t.front.label[0] = 0x200;
+    g_assert_true(iommufd_nested_relabel(t.n, &error_abort));
+    g_assert_cmpint(iommufd_nested_get(t.dev[0], RID, NULL), ==,
+                    IOMMUFD_NESTED_BLOCKED);
+    g_assert_cmpuint(fake_attached(t.idev[0], RID), ==, 0);
+    teardown(&t);
+}
+
 /* Checks what must hold after every iommufd_nested_set(), failed or not */
 static bool checked_set(Test *t, int i, uint32_t pasid, uint64_t root,
                         bool page_requests)
@@ -751,6 +771,7 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/core/index", test_index);
     g_test_add_func("/iommufd/core/fail-blocks", test_fail_blocks);
     g_test_add_func("/iommufd/core/stuck", test_stuck);
+    g_test_add_func("/iommufd/core/stuck-label", test_stuck_label);
     g_test_add_func("/iommufd/core/fail-everywhere", test_fail_everywhere);
     g_test_add_func("/iommufd/core/busy", test_busy);
     g_test_add_func("/iommufd/core/labels", test_labels);
