@@ -15,7 +15,8 @@
 #ifndef HW_IOMMUFD_CORE_H
 #define HW_IOMMUFD_CORE_H
 
-#include "hw/iommufd.h"
+#include "hw/iommufd-turn.h"
+#include "qemu/main-loop.h"
 #include "qemu/queue.h"
 #include "qemu/timer.h"
 
@@ -59,6 +60,8 @@ typedef struct IOMMUFDCounters {
     uint64_t responses_unknown; /* of the guest, for nothing */
     uint64_t events_in;
     uint64_t events_lost;
+    uint64_t reads;             /* table entries that the front end read */
+    uint64_t put_off;           /* turns that ended before the queue did */
     uint64_t errors[IOMMUFD_ERR__MAX];
 } IOMMUFDCounters;
 
@@ -225,6 +228,14 @@ struct IOMMUFDNested {
     QTAILQ_HEAD(, IOMMUFDGroup) groups;
     uint32_t num_groups;
     QEMUTimer *group_timer;
+    struct {
+        bool on;                /* one is being taken */
+        bool put_off;           /* the rest waits for the bottom half */
+        uint64_t steps;         /* of all turns */
+        uint64_t start;         /* turn_work() when this one began */
+        QEMUBH *bh;
+    } turn;
+    bool flushing;              /* the flush under way has been counted */
     bool running;
     bool refuse_all;            /* being quiesced: page requests, and events */
     const IOMMUFDAtt *refuse;   /* page requests: being drained */
@@ -326,6 +337,9 @@ void iommufd_retry_free(IOMMUFDRetry *r);
 void iommufd_retry_stop(IOMMUFDRetry *r);
 /* Return: false: that has been done long enough */
 bool iommufd_retry_later(IOMMUFDRetry *r);
+
+/* turn.c */
+void iommufd_turn_bh(void *opaque);
 
 /* event.c */
 bool iommufd_event_queue_get(IOMMUFDHost *host, Error **errp);

@@ -357,8 +357,8 @@ static bool target_flush(IOMMUFDTarget *t, uint64_t *seq,
     return !ret;
 }
 
-bool iommufd_nested_inv_flush(IOMMUFDNested *n, IOMMUFDNestedInvError *fail,
-                              Error **errp)
+static bool batch_flush(IOMMUFDNested *n, bool in_turns,
+                        IOMMUFDNestedInvError *fail, Error **errp)
 {
     IOMMUFDNestedInvError first = {};
     uint64_t seq = UINT64_MAX;
@@ -367,17 +367,34 @@ bool iommufd_nested_inv_flush(IOMMUFDNested *n, IOMMUFDNestedInvError *fail,
     bool ok = true;
 
     if (QTAILQ_EMPTY(&n->dirty)) {
+        n->flushing = false;
         return true;
     }
-    n->count.inv_flushes++;
-    while ((t = QTAILQ_FIRST(&n->dirty))) {
+    if (!n->flushing) {
+        n->count.inv_flushes++;
+    }
+    while ((t = QTAILQ_FIRST(&n->dirty)) &&
+           (!in_turns || iommufd_nested_turn(n))) {
         ok &= target_flush(t, &seq, &first, &err);
     }
+    n->flushing = t;
     if (fail) {
         *fail = first;
     }
     error_propagate(errp, err);
     return ok;
+}
+
+bool iommufd_nested_inv_flush(IOMMUFDNested *n, IOMMUFDNestedInvError *fail,
+                              Error **errp)
+{
+    return batch_flush(n, false, fail, errp);
+}
+
+bool iommufd_nested_inv_flush_on(IOMMUFDNested *n, IOMMUFDNestedInvError *fail,
+                                 Error **errp)
+{
+    return batch_flush(n, true, fail, errp);
 }
 
 bool iommufd_nested_inv_pending(const IOMMUFDNested *n)

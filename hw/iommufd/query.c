@@ -37,6 +37,8 @@ static const struct {
     COUNTER("page-responses-unknown", responses_unknown),
     COUNTER("events-in", events_in),
     COUNTER("events-lost", events_lost),
+    COUNTER("entries-read", reads),
+    COUNTER("turns-put-off", put_off),
 #undef COUNTER
 };
 

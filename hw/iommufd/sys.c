@@ -248,3 +248,19 @@ void iommufd_sys_timer_free(QEMUTimer *timer)
 {
     timer_free(timer);
 }
+
+QEMUBH *iommufd_sys_bh_new(QEMUBHFunc *cb, void *opaque,
+                           MemReentrancyGuard *guard)
+{
+    return qemu_bh_new_guarded(cb, opaque, guard);
+}
+
+void iommufd_sys_bh_schedule(QEMUBH *bh)
+{
+    qemu_bh_schedule(bh);
+}
+
+void iommufd_sys_bh_free(QEMUBH *bh)
+{
+    qemu_bh_delete(bh);
+}

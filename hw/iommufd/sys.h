@@ -78,4 +78,10 @@ void iommufd_sys_timer_set(QEMUTimer *timer, int64_t ms);
 void iommufd_sys_timer_stop(QEMUTimer *timer);
 void iommufd_sys_timer_free(QEMUTimer *timer);
 
+/* Call @cb once from the main loop after each time it is scheduled */
+QEMUBH *iommufd_sys_bh_new(QEMUBHFunc *cb, void *opaque,
+                           MemReentrancyGuard *guard);
+void iommufd_sys_bh_schedule(QEMUBH *bh);
+void iommufd_sys_bh_free(QEMUBH *bh);
+
 #endif

@@ -197,6 +197,7 @@ IOMMUFDNested *iommufd_nested_new(const IOMMUFDNestedConfig *config,
     iommufd_index_init(n);
     n->waiting_timer = iommufd_sys_timer_new(false, iommufd_att_retry, n);
     n->group_timer = iommufd_sys_timer_new(true, iommufd_fault_expire, n);
+    n->turn.bh = iommufd_sys_bh_new(iommufd_turn_bh, n, c->guard);
     QLIST_INSERT_HEAD(&iommufd_nested_list, n, next);
     return n;
 }
@@ -210,6 +211,7 @@ void iommufd_nested_free(IOMMUFDNested *n)
     QLIST_REMOVE(n, next);
     iommufd_sys_timer_free(n->waiting_timer);
     iommufd_sys_timer_free(n->group_timer);
+    iommufd_sys_bh_free(n->turn.bh);
     iommufd_index_free(n);
     g_hash_table_destroy(n->labels);
     g_free(n->commands);
@@ -252,6 +254,8 @@ void iommufd_nested_reset(IOMMUFDNested *n)
     }
     /* After the detaches: until then an entry may still have had a use */
     reset_targets(n);
+    n->flushing = false;
+    iommufd_nested_put_off_not(n);
     /* A queue that could not be read has another chance */
     iommufd_nested_set_running(n, n->running);
 }
@@ -285,6 +289,9 @@ void iommufd_nested_set_running(IOMMUFDNested *n, bool running)
         }
         iommufd_fault_watch(host, running);
         iommufd_event_watch(host, running);
+    }
+    if (running && n->turn.put_off) {
+        iommufd_sys_bh_schedule(n->turn.bh);
     }
 }
 

@@ -304,6 +304,12 @@ typedef struct IOMMUFDNestedOps {
      */
     void (*blocked)(void *opaque, IOMMUFDNestedDevice *dev, uint32_t pasid,
                     const char *why);
+
+    /**
+     * @go_on: go on with the guest's command queue, which was put off, see
+     * <hw/iommufd-turn.h>. From a bottom half, while the VM runs.
+     */
+    void (*go_on)(void *opaque);
 } IOMMUFDNestedOps;
 
 /**
@@ -339,6 +345,7 @@ typedef struct IOMMUFDNestedOps {
  * @max_batch: bound; 0: IOMMUFD_NESTED_BATCH
  * @max_groups: bound; 0: IOMMUFD_NESTED_GROUPS
  * @group_ms: bound; 0: IOMMUFD_NESTED_GROUP_MS
+ * @guard: of the emulated device, engaged around IOMMUFDNestedOps.go_on
  * @commands: names of the guest's command kinds, for the counters of
  *            iommufd_nested_count_command(); static
  * @num_commands: elements of @commands
@@ -362,6 +369,7 @@ typedef struct IOMMUFDNestedConfig {
     uint32_t max_batch;
     uint32_t max_groups;
     uint32_t group_ms;
+    MemReentrancyGuard *guard;
     const char *const *commands;
     size_t num_commands;
 } IOMMUFDNestedConfig;

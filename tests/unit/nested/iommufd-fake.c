@@ -50,6 +50,7 @@ static GHashTable *attached;    /* dev_id << 32 | pasid -> id */
 static GHashTable *answers;     /* cookie -> code + 1 */
 static GPtrArray *queues;       /* of Queue; fd is the index + FD_FIRST */
 static GPtrArray *timers;
+static GPtrArray *bottom_halves;
 static uint32_t next_id, next_dev_id;
 static IOMMUFDBackend backend = { .fd = 77 };
 
@@ -141,11 +142,13 @@ void fake_reset(void)
             g_assert_false(((Queue *)g_ptr_array_index(queues, i))->open);
         }
         g_assert_cmpuint(timers->len, ==, 0);
+        g_assert_cmpuint(bottom_halves->len, ==, 0);
         g_hash_table_destroy(objs);
         g_hash_table_destroy(attached);
         g_hash_table_destroy(answers);
         g_ptr_array_free(queues, true);
         g_ptr_array_free(timers, true);
+        g_ptr_array_free(bottom_halves, true);
     }
     memset(&fake, 0, sizeof(fake));
     objs = g_hash_table_new_full(NULL, NULL, NULL, g_free);
@@ -154,6 +157,7 @@ void fake_reset(void)
     answers = g_hash_table_new(NULL, NULL);
     queues = g_ptr_array_new_with_free_func(queue_free);
     timers = g_ptr_array_new();
+    bottom_halves = g_ptr_array_new();
     next_id = 1;
     next_dev_id = 500;
 }
@@ -612,6 +616,51 @@ void fake_advance(bool guest, int64_t ms)
         next->cb(next->opaque);
     }
     fake.now[guest] = end;
+}
+
+/* The core never looks into one of these either */
+typedef struct BottomHalfFake {
+    QEMUBHFunc *cb;
+    void *opaque;
+    bool scheduled;
+} BottomHalfFake;
+
+QEMUBH *iommufd_sys_bh_new(QEMUBHFunc *cb, void *opaque,
+                           MemReentrancyGuard *guard)
+{
+    BottomHalfFake *bh = g_new0(BottomHalfFake, 1);
+
+    bh->cb = cb;
+    bh->opaque = opaque;
+    g_ptr_array_add(bottom_halves, bh);
+    return (QEMUBH *)bh;
+}
+
+void iommufd_sys_bh_schedule(QEMUBH *bh)
+{
+    ((BottomHalfFake *)bh)->scheduled = true;
+}
+
+void iommufd_sys_bh_free(QEMUBH *bh)
+{
+    g_ptr_array_remove(bottom_halves, bh);
+    g_free(bh);
+}
+
+bool fake_main_loop(void)
+{
+    bool any = false;
+
+    for (guint i = 0; i < bottom_halves->len; i++) {
+        BottomHalfFake *bh = g_ptr_array_index(bottom_halves, i);
+
+        if (bh->scheduled) {
+            bh->scheduled = false;
+            any = true;
+            bh->cb(bh->opaque);
+        }
+    }
+    return any;
 }
 
 static const TypeInfo fake_types[] = {

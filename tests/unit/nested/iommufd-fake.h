@@ -100,6 +100,9 @@ int fake_veventq_fd(void);
 /* The code @cookie was answered with; -1: not answered. Forgets it. */
 int fake_answer(uint32_t cookie);
 
+/* Run what has been scheduled for the main loop. Return: whether there was */
+bool fake_main_loop(void);
+
 /* Let time pass, running timers */
 void fake_advance(bool guest, int64_t ms);
 
