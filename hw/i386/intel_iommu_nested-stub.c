@@ -94,6 +94,11 @@ bool vtd_nested_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
     return true;
 }
 
+bool vtd_nested_inv_put_off(IntelIOMMUState *s)
+{
+    return false;
+}
+
 bool vtd_nested_inv_after(IntelIOMMUState *s, const VTDInvDesc *desc,
                           uint8_t type)
 {

@@ -99,6 +99,7 @@ static const IOMMUFDNestedOps vtd_nested_ops = {
     .label = vtd_nested_label,
     .page_group = vtd_nested_page_group,
     .blocked = vtd_nested_blocked,
+    .go_on = vtd_nested_inv_go_on,
 };
 
 static void vtd_nested_machine_done(Notifier *notifier, void *data)
@@ -119,6 +120,7 @@ static void vtd_nested_vm_prepare(void *opaque, bool running, RunState state)
     if (running && n->stale) {
         n->stale = false;
         vtd_nested_sync_all(n);
+        vtd_nested_inv_loaded(n);
     }
 }
 
@@ -137,6 +139,7 @@ bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
         .inv_len = sizeof(struct iommu_hwpt_vtd_s1_invalidate),
         .inv_everything = &vtd_nested_everything,
         .max_hwpts = s->max_hwpts ? s->max_hwpts : HWPTS,
+        .guard = &DEVICE(s)->mem_reentrancy_guard,
         .commands = vtd_nested_commands,
         .num_commands = VTD_NESTED_CMD__MAX,
     };
@@ -158,6 +161,7 @@ bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
 
     n = g_new0(VTDNested, 1);
     n->s = s;
+    QTAILQ_INIT(&n->dirty);
     s->nested = n;
     n->devices = g_hash_table_new(vtd_nested_device_hash,
                                   vtd_nested_device_equal);
@@ -192,8 +196,7 @@ void vtd_nested_reset(IntelIOMMUState *s)
         return;
     }
     n->stale = false;
-    n->refused = false;
-    n->unconfirmed = false;
+    vtd_nested_inv_forget(n);
     n->told = false;
     g_hash_table_iter_init(&iter, n->devices);
     while (g_hash_table_iter_next(&iter, NULL, (void **)&vdev)) {
@@ -224,6 +227,7 @@ int vtd_nested_post_load(IntelIOMMUState *s)
                                 vtd_nested_reg64(s, DMAR_ECAP_REG))) {
         return -EINVAL;
     }
+    vtd_nested_inv_forget(n);
     /* Bridges, and with them bus numbers, are loaded after us */
     n->stale = true;
     iommufd_nested_inv_owe(n->core);
@@ -341,6 +345,7 @@ bool vtd_nested_unset_iommu_device(IntelIOMMUState *s, PCIBus *bus, int devfn)
         return false;
     }
     g_hash_table_remove(s->nested->devices, vdev);
+    vtd_nested_look_no_more(s->nested, vdev);
     iommufd_nested_device_remove(vdev->dev);
     g_free(vdev);
     vtd_nested_sync_claims(s->nested, bus, devfn);

@@ -92,17 +92,21 @@ void vtd_nested_iotlb_reg(IntelIOMMUState *s, uint64_t iotlb);
  * to VTD_INV_DESC_NESTED_DONE if the base is to skip it, and takes bits from
  * @desc that the base does not know.
  *
- * Return: false: invalidation queue error at s->iq_head, which may have been
- * set back to the first descriptor that no wait descriptor has confirmed.
+ * Return: false: the descriptor is not done. Unless vtd_nested_inv_put_off(),
+ * there is an invalidation queue error at s->iq_head, which may have been set
+ * back to the first descriptor that no wait descriptor has confirmed.
  */
 bool vtd_nested_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
                            uint8_t *type);
 
-/* After the base has handled it; returns as above */
+/* The queue goes on at s->iq_head in a bottom half, vtd_fetch_inv_desc() */
+bool vtd_nested_inv_put_off(IntelIOMMUState *s);
+
+/* After the base has handled it. Return: false: invalidation queue error */
 bool vtd_nested_inv_after(IntelIOMMUState *s, const VTDInvDesc *desc,
                           uint8_t type);
 
-/* At the end of the queue: nothing stays behind; returns as above */
+/* At the end of the queue: nothing stays behind, or all is put off */
 bool vtd_nested_inv_flush(IntelIOMMUState *s);
 
 /*

@@ -19,7 +19,10 @@
 
 /* Scalable-mode PASID-directory entry (9.5) */
 #define VTD_SM_PDE_RSVD(aw)         (0xffcULL | ~VTD_HAW_MASK(aw))
-#define VTD_SM_PDE_PASIDS           64
+#define VTD_SM_PDE_PASIDS           VTD_NESTED_TABLE_PASIDS
+
+/* Directory entries that are read at once */
+#define VTD_NESTED_DIR_PART         64
 
 /*
  * Scalable-mode PASID-table entry (9.6), third quadword: SRE, ERE, WPE, SMEP,
@@ -270,48 +273,50 @@ void vtd_nested_read_rid(IntelIOMMUState *s, const VTDNestedContext *ctx,
     }
 }
 
-/* The PASID table of one directory entry */
-static bool vtd_nested_scan_table(uint64_t pde, uint32_t base, uint32_t limit,
-                                  VTDNestedPASIDFn *fn, void *opaque)
+/* Which of the entries of a PASID table are present */
+static uint64_t vtd_nested_present(uint64_t pde, uint32_t num)
 {
     const size_t words = VTD_PASID_ENTRY_SIZE / sizeof(uint64_t);
-    uint32_t num = MIN(VTD_SM_PDE_PASIDS, limit - base);
     uint64_t table[VTD_PAGE_SIZE / sizeof(uint64_t)];
+    uint64_t present = 0;
 
     if (!vtd_nested_read(pde & VTD_PASID_TABLE_BASE_ADDR_MASK, table,
                          num * words)) {
-        return true;
+        return 0;
     }
     for (uint32_t i = 0; i < num; i++) {
-        if ((table[i * words] & VTD_PASID_ENTRY_P) && !fn(base + i, opaque)) {
-            return false;
+        if (table[i * words] & VTD_PASID_ENTRY_P) {
+            present |= BIT_ULL(i);
         }
     }
-    return true;
+    return present;
 }
 
-void vtd_nested_scan_pasids(IntelIOMMUState *s, const VTDNestedContext *ctx,
-                            uint32_t limit, VTDNestedPASIDFn *fn, void *opaque)
+uint32_t vtd_nested_next_table(IntelIOMMUState *s, const VTDNestedContext *ctx,
+                               uint32_t from, uint32_t limit,
+                               uint64_t *present)
 {
-    uint64_t dir[VTD_PAGE_SIZE / sizeof(uint64_t)];
-    uint32_t base = 0;
+    uint64_t dir[VTD_NESTED_DIR_PART];
 
     limit = MIN(limit, ctx->pasids);
-    while (base < limit) {
-        size_t num = MIN(DIV_ROUND_UP(limit - base, VTD_SM_PDE_PASIDS),
+    while (from < limit) {
+        size_t num = MIN(DIV_ROUND_UP(limit - from, VTD_SM_PDE_PASIDS),
                          ARRAY_SIZE(dir));
 
         if (!vtd_nested_read(ctx->pasid_dir +
-                             VTD_PASID_DIR_INDEX(base) * sizeof(dir[0]),
+                             VTD_PASID_DIR_INDEX(from) * sizeof(dir[0]),
                              dir, num)) {
-            return;
+            break;
         }
-        for (size_t i = 0; i < num; i++, base += VTD_SM_PDE_PASIDS) {
-            if ((dir[i] & VTD_PASID_ENTRY_P) &&
-                !(dir[i] & VTD_SM_PDE_RSVD(s->aw_bits)) &&
-                !vtd_nested_scan_table(dir[i], base, limit, fn, opaque)) {
-                return;
+        for (size_t i = 0; i < num; i++, from += VTD_SM_PDE_PASIDS) {
+            if (!(dir[i] & VTD_PASID_ENTRY_P) ||
+                dir[i] & VTD_SM_PDE_RSVD(s->aw_bits)) {
+                continue;
             }
+            *present = vtd_nested_present(dir[i], MIN(VTD_SM_PDE_PASIDS,
+                                                      limit - from));
+            return from;
         }
     }
+    return VTD_NESTED_NO_TABLE;
 }

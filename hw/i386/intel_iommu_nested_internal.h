@@ -17,7 +17,7 @@
 #define HW_I386_INTEL_IOMMU_NESTED_INTERNAL_H
 
 #include "intel_iommu_nested.h"
-#include "hw/iommufd.h"
+#include "hw/iommufd-turn.h"
 #include "qemu/notify.h"
 
 /* ECAP_REG and CAP_REG bits that the base has no name for (11.4.2, 11.4.3) */
@@ -57,49 +57,6 @@ typedef enum VTDNestedCommand {
     VTD_NESTED_CMD__MAX,
 } VTDNestedCommand;
 
-struct VTDNested {
-    IntelIOMMUState *s;
-    IOMMUFDNested *core;
-    /* VTDNestedDevice by PCIBus and devfn, which the guest cannot change */
-    GHashTable *devices;
-    /* nested=auto: set by the first assigned device */
-    bool decided;
-    /* Nesting is on; may only be false while !frozen, or for good after */
-    bool active;
-    /* What the guest sees is constant from here on */
-    bool frozen;
-    /* What the machine type has without nesting */
-    uint8_t base_aw_bits;
-    /* Some assigned device has told what the host can do */
-    bool host_seen;
-    /* Width of PASIDs that ECAP.PSS tells, 0: none */
-    uint8_t pasid_bits;
-    /* The host refused an invalidation; what that concerns is blocked */
-    bool refused;
-    bool told;                  /* and the user knows */
-    /*
-     * Of the queue: the first descriptor that has been looked at and that no
-     * wait descriptor, page group response or end of the queue came behind
-     */
-    bool unconfirmed;
-    uint16_t first_unconfirmed; /* valid if @unconfirmed */
-    /* Loaded state: tables are read when bus numbers are loaded as well */
-    bool stale;
-    Notifier machine_done;
-    VMChangeStateEntry *vm_state;
-};
-
-/* An assigned device */
-typedef struct VTDNestedDevice {
-    VTDNested *n;
-    PCIBus *bus;
-    uint8_t devfn;
-    IOMMUFDNestedDevice *dev;
-    IOMMUFDNestedHostInfo info;
-    uint16_t sid;               /* label that the tables were read under */
-    bool told;                  /* the user knows that the host refused */
-} VTDNestedDevice;
-
 /* What a context or PASID-table entry makes of a request */
 typedef struct VTDNestedEntry {
     IOMMUFDNestedState state;
@@ -122,8 +79,78 @@ typedef struct VTDNestedContext {
     bool page_requests;
 } VTDNestedContext;
 
-/* Return: false: that is enough */
-typedef bool VTDNestedPASIDFn(uint32_t pasid, void *opaque);
+/* An assigned device */
+typedef struct VTDNestedDevice {
+    VTDNested *n;
+    PCIBus *bus;
+    uint8_t devfn;
+    IOMMUFDNestedDevice *dev;
+    IOMMUFDNestedHostInfo info;
+    uint16_t sid;               /* label that the tables were read under */
+    bool told;                  /* the user knows that the host refused */
+    bool dirty;                 /* in VTDNested.dirty */
+    QTAILQ_ENTRY(VTDNestedDevice) dirty_next;
+} VTDNestedDevice;
+
+/*
+ * A look at all that the tables say of a device, each PASID once: those that
+ * the core knows, which may have gone and make room, then those that are new.
+ */
+typedef struct VTDNestedLook {
+    VTDNestedDevice *vdev;      /* NULL: none is under way */
+    VTDNestedContext ctx;
+    bool ok;                    /* so far the host has refused nothing */
+    unsigned long *known;       /* by PASID; NULL: none */
+    uint32_t next_known;        /* where to go on with these */
+    uint32_t table;             /* first PASID of the table we are in */
+    uint64_t present;           /* its entries that are to be looked at */
+    uint32_t next_table;        /* where to look for the next one */
+} VTDNestedLook;
+
+struct VTDNested {
+    IntelIOMMUState *s;
+    IOMMUFDNested *core;
+    /* VTDNestedDevice by PCIBus and devfn, which the guest cannot change */
+    GHashTable *devices;
+    /* nested=auto: set by the first assigned device */
+    bool decided;
+    /* Nesting is on; may only be false while !frozen, or for good after */
+    bool active;
+    /* What the guest sees is constant from here on */
+    bool frozen;
+    /* What the machine type has without nesting */
+    uint8_t base_aw_bits;
+    /* Some assigned device has told what the host can do */
+    bool host_seen;
+    /* Width of PASIDs that ECAP.PSS tells, 0: none */
+    uint8_t pasid_bits;
+    /* Devices that the guest's commands want looked at, and where that is */
+    QTAILQ_HEAD(, VTDNestedDevice) dirty;
+    VTDNestedLook look;
+    /* What was put off comes first: entries from before */
+    bool going_on;
+    /* The host has refused something that the queue has to stop for */
+    bool bad;
+    /* It has done so; what that concerns is blocked */
+    bool refused;
+    /* The guest wants it to go on: everything is looked at before */
+    bool recovering;
+    bool told;                  /* and the user knows */
+    /*
+     * Of the queue: the first descriptor that has been looked at and that no
+     * wait descriptor, page group response or end of the queue came behind
+     */
+    bool unconfirmed;
+    uint16_t first_unconfirmed; /* valid if @unconfirmed */
+    /* Loaded state: tables are read when bus numbers are loaded as well */
+    bool stale;
+    Notifier machine_done;
+    VMChangeStateEntry *vm_state;
+};
+
+/* PASIDs for which one directory entry stands */
+#define VTD_NESTED_TABLE_PASIDS     64
+#define VTD_NESTED_NO_TABLE         UINT32_MAX
 
 /* intel_iommu_nested_ctx.c: no state, no effect but on the results */
 void vtd_nested_read_context(IntelIOMMUState *s, uint16_t sid,
@@ -133,10 +160,14 @@ void vtd_nested_read_pasid(IntelIOMMUState *s, const VTDNestedContext *ctx,
 /* The same for requests without PASID; @ctx is scalable */
 void vtd_nested_read_rid(IntelIOMMUState *s, const VTDNestedContext *ctx,
                          VTDNestedEntry *entry);
-/* Every present PASID-table entry below @limit */
-void vtd_nested_scan_pasids(IntelIOMMUState *s, const VTDNestedContext *ctx,
-                            uint32_t limit, VTDNestedPASIDFn *fn,
-                            void *opaque);
+/*
+ * The next PASID table that is there, for PASIDs @from to @limit; @from is a
+ * multiple of VTD_NESTED_TABLE_PASIDS. Sets bits in @present for entries that
+ * are. Return: the first PASID of the table, or VTD_NESTED_NO_TABLE.
+ */
+uint32_t vtd_nested_next_table(IntelIOMMUState *s, const VTDNestedContext *ctx,
+                               uint32_t from, uint32_t limit,
+                               uint64_t *present);
 const char *vtd_nested_reason(uint8_t fault);
 
 /*
@@ -149,7 +180,18 @@ bool vtd_nested_sync_pasid_value(VTDNested *n, uint32_t pasid);
 bool vtd_nested_sync_all(VTDNested *n);
 /* After a device has come or gone: who has, or had, its requester id as well */
 void vtd_nested_sync_claims(VTDNested *n, PCIBus *bus, int devfn);
+/* Devices whose requester id equals @sid but for the bits of @mask */
 bool vtd_nested_sync_sid(VTDNested *n, uint16_t sid, uint16_t mask);
+/* The same, but at the next vtd_nested_look(): a device is looked at once */
+void vtd_nested_dirty_all(VTDNested *n);
+void vtd_nested_dirty_sid(VTDNested *n, uint16_t sid, uint16_t mask);
+/*
+ * As much of that as a turn has room for; sets @n->bad if the host refused
+ * something. Return: false: to be continued, iommufd_nested_turn().
+ */
+bool vtd_nested_look(VTDNested *n);
+/* No look at @vdev (NULL: at anybody) is wanted or under way any more */
+void vtd_nested_look_no_more(VTDNested *n, VTDNestedDevice *vdev);
 /* The core has blocked a RID or PASID by itself: let a fault tell the guest */
 void vtd_nested_record_blocked(VTDNestedDevice *vdev, uint32_t pasid);
 /* The guest may have renumbered its buses */
@@ -178,6 +220,11 @@ bool vtd_nested_caps_check(VTDNested *n, const char *name,
 bool vtd_nested_caps_loaded(VTDNested *n, uint64_t cap, uint64_t ecap);
 
 /* intel_iommu_nested_inv.c */
+/* What the queue has put off is forgotten, see iommufd_nested_turn() */
+void vtd_nested_inv_forget(VTDNested *n);
+void vtd_nested_inv_go_on(void *opaque);
+/* A loaded queue, when the VM runs: was the state saved half-way? */
+void vtd_nested_inv_loaded(VTDNested *n);
 extern const char *const vtd_nested_commands[VTD_NESTED_CMD__MAX];
 extern const struct iommu_hwpt_vtd_s1_invalidate vtd_nested_everything;
 IOMMUFDNestedRelation vtd_nested_relation(const void *first,

@@ -1,11 +1,18 @@
 /*
  * VT-d nested translation: the guest's invalidations
  *
- * Descriptors that concern tables (context, PASID cache) are carried out at
- * once: they become attaches. Those that concern first-stage page tables are
- * queued in the core and reach the host before a wait descriptor completes,
- * and at the end of the queue. The host flushes the device TLBs of what it
- * invalidates, so device-TLB descriptors for assigned devices need nothing.
+ * Descriptors that concern tables (context, PASID cache) name devices to be
+ * looked at: what their tables say becomes attaches. That is done once, before
+ * the next descriptor that needs it (IOTLB of either kind, page group response,
+ * wait) or at the end of the queue, however many descriptors asked for it; only
+ * a PASID-selective one is carried out at once. Descriptors that concern
+ * first-stage page tables are queued in the core and reach the host before a
+ * wait descriptor completes, and at the end of the queue. The host flushes the
+ * device TLBs of what it invalidates, so device-TLB descriptors for assigned
+ * devices need nothing.
+ *
+ * All of it goes in turns with the main loop, see iommufd_nested_turn(): the
+ * head stands at the descriptor that is to be done next, or done further.
  *
  * If the host refuses something, the queue stops with an invalidation queue
  * error (6.5.2.10), the core has blocked what might be stale, and the guest may
@@ -114,7 +121,8 @@ static bool vtd_nested_inv_stop(VTDNested *n)
     int shift = s->iq_dw ? VTD_IQH_QH_SHIFT_5 : VTD_IQH_QH_SHIFT_4;
 
     n->refused = true;
-    if (n->unconfirmed) {
+    if (n->unconfirmed && s->qi_enabled &&
+        n->first_unconfirmed < s->iq_size) {
         s->iq_head = n->first_unconfirmed;
         stq_le_p(&s->csr[DMAR_IQH_REG],
                  ((uint64_t)s->iq_head << shift) & VTD_IQH_QH_MASK);
@@ -122,22 +130,68 @@ static bool vtd_nested_inv_stop(VTDNested *n)
     return false;
 }
 
-static bool vtd_nested_inv_failed(VTDNested *n,
-                                  const IOMMUFDNestedInvError *fail,
-                                  Error *err)
+static void vtd_nested_inv_refused(VTDNested *n,
+                                   const IOMMUFDNestedInvError *fail,
+                                   Error *err)
 {
     trace_vtd_nested_inv_failed(fail->cookie, n->s->iq_head, fail->err);
     vtd_nested_tell(&n->told, err);
-    return vtd_nested_inv_stop(n);
+    n->bad = true;
 }
 
+/* All that is queued. Return: false: to be continued */
 static bool vtd_nested_inv_send(VTDNested *n)
 {
     IOMMUFDNestedInvError fail = {};
     Error *err = NULL;
 
-    return iommufd_nested_inv_flush(n->core, &fail, &err) ||
-           vtd_nested_inv_failed(n, &fail, err);
+    if (!iommufd_nested_inv_flush_on(n->core, &fail, &err)) {
+        vtd_nested_inv_refused(n, &fail, err);
+    }
+    return !iommufd_nested_inv_pending(n->core);
+}
+
+/* Has the host taken it all? */
+static bool vtd_nested_inv_good(VTDNested *n)
+{
+    if (n->bad) {
+        n->bad = false;
+        return vtd_nested_inv_stop(n);
+    }
+    return true;
+}
+
+/* What was put off. Return: false: to be continued, or refused */
+static bool vtd_nested_inv_catch_up(VTDNested *n)
+{
+    if (n->going_on) {
+        if (!vtd_nested_inv_send(n) || !vtd_nested_inv_good(n)) {
+            return false;
+        }
+        n->going_on = false;
+    }
+    if (n->recovering) {
+        if (!vtd_nested_look(n)) {
+            return false;
+        }
+        /* That it is refused again is told by a fault, and by the next look */
+        n->bad = false;
+        n->recovering = false;
+    }
+    return true;
+}
+
+/* Devices are what their tables say; returns as above */
+static bool vtd_nested_inv_look(VTDNested *n)
+{
+    return vtd_nested_look(n) && vtd_nested_inv_good(n);
+}
+
+/* And nothing is left behind; returns as above */
+static bool vtd_nested_inv_settle(VTDNested *n)
+{
+    return vtd_nested_look(n) && vtd_nested_inv_send(n) &&
+           vtd_nested_inv_good(n);
 }
 
 bool vtd_nested_inv_flush(IntelIOMMUState *s)
@@ -145,50 +199,99 @@ bool vtd_nested_inv_flush(IntelIOMMUState *s)
     VTDNested *n = s->nested;
     bool ok;
 
-    if (!n) {
+    if (!n || !n->active || iommufd_nested_is_put_off(n->core)) {
         return true;
     }
-    ok = vtd_nested_inv_send(n);
+    ok = vtd_nested_inv_catch_up(n) && vtd_nested_inv_settle(n);
+    if (iommufd_nested_is_put_off(n->core)) {
+        return true;
+    }
     vtd_nested_inv_confirmed(n);
+    iommufd_nested_turn_end(n->core);
     return ok;
+}
+
+bool vtd_nested_inv_put_off(IntelIOMMUState *s)
+{
+    return s->nested && iommufd_nested_is_put_off(s->nested->core);
+}
+
+static bool vtd_nested_inv_may_fetch(const VTDNested *n)
+{
+    return n->s->qi_enabled &&
+           !(vtd_nested_reg32(n->s, DMAR_FSTS_REG) & VTD_FSTS_IQE);
+}
+
+void vtd_nested_inv_go_on(void *opaque)
+{
+    VTDNested *n = opaque;
+
+    n->going_on = true;
+    if (vtd_nested_inv_may_fetch(n)) {
+        vtd_fetch_inv_desc(n->s);
+    } else {
+        /* There is no queue, or it has an error: this much was asked before */
+        vtd_nested_inv_flush(n->s);
+    }
+}
+
+void vtd_nested_inv_forget(VTDNested *n)
+{
+    iommufd_nested_put_off_not(n->core);
+    vtd_nested_look_no_more(n, NULL);
+    n->going_on = false;
+    n->bad = false;
+    n->refused = false;
+    n->recovering = false;
+    n->unconfirmed = false;
+}
+
+void vtd_nested_inv_loaded(VTDNested *n)
+{
+    if (vtd_nested_inv_may_fetch(n) && n->s->iq_head != n->s->iq_tail) {
+        iommufd_nested_put_off(n->core);
+    }
 }
 
 bool vtd_nested_inv_resume(IntelIOMMUState *s)
 {
     VTDNested *n = s->nested;
 
-    if (!n || !n->active || !s->qi_enabled ||
-        (vtd_nested_reg32(s, DMAR_FSTS_REG) & VTD_FSTS_IQE)) {
+    if (!n || !n->active || !vtd_nested_inv_may_fetch(n)) {
         return false;
     }
     if (n->refused) {
         /* What is attached anew has nothing stale in the host's caches */
         n->refused = false;
-        vtd_nested_sync_all(n);
+        n->recovering = true;
+        vtd_nested_dirty_all(n);
     }
-    return s->iq_head != s->iq_tail;
+    return n->recovering || s->iq_head != s->iq_tail;
 }
 
-static bool vtd_nested_context_inv(VTDNested *n, const VTDInvDesc *desc)
+static void vtd_nested_context_inv(VTDNested *n, const VTDInvDesc *desc)
 {
     /* FM: function number bits that are ignored (6.5.2.1) */
     static const uint8_t ignored[] = { 0, 4, 6, 7 };
 
     if ((desc->lo & VTD_INV_DESC_CC_G) != VTD_INV_DESC_CC_DEVICE) {
         /* There are no domain ids in scalable-mode context entries */
-        return vtd_nested_sync_all(n);
+        vtd_nested_dirty_all(n);
+    } else {
+        vtd_nested_dirty_sid(n, VTD_INV_DESC_CC_SID(desc->lo),
+                             ignored[VTD_INV_DESC_CC_FM(desc->lo)]);
     }
-    return vtd_nested_sync_sid(n, VTD_INV_DESC_CC_SID(desc->lo),
-                               ignored[VTD_INV_DESC_CC_FM(desc->lo)]);
 }
 
 static bool vtd_nested_pasid_cache_inv(VTDNested *n, const VTDInvDesc *desc)
 {
-    if (VTD_INV_DESC_PASIDC_G(desc) != VTD_INV_DESC_PASIDC_G_PASID_SI) {
-        /* An entry that is new in a domain is in no index of ours */
-        return vtd_nested_sync_all(n);
+    if (VTD_INV_DESC_PASIDC_G(desc) == VTD_INV_DESC_PASIDC_G_PASID_SI) {
+        return vtd_nested_sync_pasid_value(n, VTD_INV_DESC_PASIDC_PASID(desc))
+               || vtd_nested_inv_stop(n);
     }
-    return vtd_nested_sync_pasid_value(n, VTD_INV_DESC_PASIDC_PASID(desc));
+    /* An entry that is new in a domain is in no index of ours */
+    vtd_nested_dirty_all(n);
+    return true;
 }
 
 /*
@@ -244,9 +347,19 @@ bool vtd_nested_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
     if (!n || !n->active) {
         return true;
     }
+    if (!iommufd_nested_turn(n->core) || !vtd_nested_inv_catch_up(n)) {
+        return false;
+    }
     vtd_nested_inv_begin(n);
     switch (*type) {
+    case VTD_INV_DESC_IOTLB:
+    case VTD_INV_DESC_PIOTLB:
+        /* It is for what the tables say that were invalidated before */
+        return vtd_nested_inv_look(n);
     case VTD_INV_DESC_WAIT:
+        if (!vtd_nested_inv_settle(n)) {
+            return false;
+        }
         vtd_nested_count(n, VTD_NESTED_CMD_WAIT);
         /*
          * Page requests of a PASID that has gone were drained by the host when
@@ -255,7 +368,7 @@ bool vtd_nested_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
         if (s->ecap & VTD_ECAP_PDS) {
             desc->lo &= ~VTD_INV_DESC_WAIT_PD;
         }
-        return vtd_nested_inv_send(n);
+        return true;
     case VTD_INV_DESC_DEVICE:
         if (!(desc->lo & VTD_INV_DESC_DEVICE_IOTLB_RSVD_LO) &&
             !(desc->hi & VTD_INV_DESC_DEVICE_IOTLB_RSVD_HI)) {
@@ -276,7 +389,7 @@ bool vtd_nested_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
          * the same response twice: what came before is done now, and what
          * comes behind does not set it back beyond.
          */
-        if (!vtd_nested_inv_send(n)) {
+        if (!vtd_nested_inv_settle(n)) {
             return false;
         }
         ours = vtd_nested_page_response(n, desc);
@@ -311,10 +424,11 @@ bool vtd_nested_inv_after(IntelIOMMUState *s, const VTDInvDesc *desc,
     switch (type) {
     case VTD_INV_DESC_CC:
         vtd_nested_count(n, VTD_NESTED_CMD_CONTEXT);
-        return vtd_nested_context_inv(n, desc) || vtd_nested_inv_stop(n);
+        vtd_nested_context_inv(n, desc);
+        return true;
     case VTD_INV_DESC_PC:
         vtd_nested_count(n, VTD_NESTED_CMD_PASID_CACHE);
-        return vtd_nested_pasid_cache_inv(n, desc) || vtd_nested_inv_stop(n);
+        return vtd_nested_pasid_cache_inv(n, desc);
     case VTD_INV_DESC_IOTLB:
         vtd_nested_count(n, VTD_NESTED_CMD_IOTLB);
         ok = vtd_nested_iotlb_inv(n, (desc->lo & VTD_INV_DESC_IOTLB_G) ==
@@ -329,7 +443,11 @@ bool vtd_nested_inv_after(IntelIOMMUState *s, const VTDInvDesc *desc,
     default:
         return true;
     }
-    return ok || vtd_nested_inv_failed(n, &fail, err);
+    if (!ok) {
+        vtd_nested_inv_refused(n, &fail, err);
+        return vtd_nested_inv_good(n);
+    }
+    return true;
 }
 
 /*

@@ -15,13 +15,6 @@
 #include "intel_iommu_nested_internal.h"
 #include "trace.h"
 
-/* For vtd_nested_scan_pasids() and the core's visitors */
-typedef struct VTDNestedVisit {
-    VTDNestedDevice *vdev;
-    const VTDNestedContext *ctx;
-    bool ok;
-} VTDNestedVisit;
-
 /*
  * Faults that FPD silences: all whose entry could be read (7.1.3). The base
  * knows those that it has itself.
@@ -131,6 +124,7 @@ static bool vtd_nested_sync_rid(VTDNestedDevice *vdev,
 {
     VTDNestedEntry entry = ctx->entry;
 
+    iommufd_nested_count_read(vdev->n->core);
     if (ctx->scalable) {
         vtd_nested_read_rid(vdev->n->s, ctx, &entry);
     }
@@ -143,34 +137,11 @@ static bool vtd_nested_sync_pasid(VTDNestedDevice *vdev,
 {
     VTDNestedEntry entry = { .state = IOMMUFD_NESTED_BLOCKED };
 
+    iommufd_nested_count_read(vdev->n->core);
     if (ctx->scalable && ctx->pasid_enable && vtd_nested_pasid_enabled(vdev)) {
         vtd_nested_read_pasid(vdev->n->s, ctx, pasid, &entry);
     }
     return vtd_nested_apply(vdev, pasid, pasid, ctx, &entry);
-}
-
-static void vtd_nested_visit_known(IOMMUFDNestedDevice *dev, uint32_t pasid,
-                                   void *opaque)
-{
-    VTDNestedVisit *visit = opaque;
-
-    visit->ok &= vtd_nested_sync_pasid(visit->vdev, visit->ctx, pasid);
-}
-
-static bool vtd_nested_visit_table(uint32_t pasid, void *opaque)
-{
-    VTDNestedVisit *visit = opaque;
-
-    /* PASID 0 of a host device is its RID (VFIO_DEVICE_ATTACH_PASID) */
-    if (pasid == 0 || vtd_nested_sync_pasid(visit->vdev, visit->ctx, pasid)) {
-        return true;
-    }
-    /*
-     * What is not reached stays without translation. The guest is told, and
-     * a table full of entries cannot make us fail a million times.
-     */
-    visit->ok = false;
-    return false;
 }
 
 void vtd_nested_relabel(VTDNested *n)
@@ -204,24 +175,159 @@ static void vtd_nested_context(VTDNestedDevice *vdev, VTDNestedContext *ctx)
     }
 }
 
+static void vtd_nested_look_known(IOMMUFDNestedDevice *dev, uint32_t pasid,
+                                  void *opaque)
+{
+    VTDNestedLook *look = opaque;
+
+    if (!look->known) {
+        look->known = bitmap_new(1u << look->vdev->n->pasid_bits);
+    }
+    set_bit(pasid, look->known);
+}
+
+static void vtd_nested_look_begin(VTDNestedLook *look, VTDNestedDevice *vdev)
+{
+    *look = (VTDNestedLook) { .vdev = vdev };
+    if (vdev->dirty) {
+        vdev->dirty = false;
+        QTAILQ_REMOVE(&vdev->n->dirty, vdev, dirty_next);
+    }
+    vtd_nested_context(vdev, &look->ctx);
+    look->ok = vtd_nested_sync_rid(vdev, &look->ctx);
+    iommufd_nested_foreach_pasid(vdev->dev, vtd_nested_look_known, look);
+    if (!look->ctx.scalable || !look->ctx.pasid_enable ||
+        !vtd_nested_pasid_enabled(vdev)) {
+        look->next_table = VTD_NESTED_NO_TABLE;
+    }
+}
+
+static void vtd_nested_look_end(VTDNestedLook *look)
+{
+    g_clear_pointer(&look->known, g_free);
+    look->vdev = NULL;
+}
+
+static bool vtd_nested_look_knew(const VTDNestedLook *look, uint32_t pasid)
+{
+    return look->known && test_bit(pasid, look->known);
+}
+
+/*
+ * The next PASID to look at, IOMMUFD_NESTED_RID after a step that found none.
+ * Return: false: that was all.
+ */
+static bool vtd_nested_look_next(VTDNestedLook *look, uint32_t *pasid)
+{
+    VTDNested *n = look->vdev->n;
+    uint32_t limit = 1u << n->pasid_bits;
+
+    if (look->known && look->next_known < limit) {
+        *pasid = find_next_bit(look->known, limit, look->next_known);
+        look->next_known = *pasid + 1;
+        if (*pasid < limit) {
+            return true;
+        }
+    }
+    *pasid = IOMMUFD_NESTED_RID;
+    if (!look->present) {
+        if (look->next_table != VTD_NESTED_NO_TABLE) {
+            look->table = vtd_nested_next_table(n->s, &look->ctx,
+                                                look->next_table, limit,
+                                                &look->present);
+            look->next_table = look->table == VTD_NESTED_NO_TABLE ?
+                VTD_NESTED_NO_TABLE : look->table + VTD_NESTED_TABLE_PASIDS;
+        }
+        return look->next_table != VTD_NESTED_NO_TABLE;
+    }
+    *pasid = look->table + ctz64(look->present);
+    look->present &= look->present - 1;
+    /* PASID 0 of a host device is its RID (VFIO_DEVICE_ATTACH_PASID) */
+    if (*pasid == 0 || vtd_nested_look_knew(look, *pasid)) {
+        *pasid = IOMMUFD_NESTED_RID;
+    }
+    return true;
+}
+
+/* Return: false: the turn is over */
+static bool vtd_nested_look_on(VTDNestedLook *look, bool in_turns)
+{
+    VTDNestedDevice *vdev = look->vdev;
+    uint32_t pasid;
+
+    for (;;) {
+        if (in_turns && !iommufd_nested_turn(vdev->n->core)) {
+            return false;
+        }
+        if (!vtd_nested_look_next(look, &pasid)) {
+            return true;
+        }
+        if (pasid == IOMMUFD_NESTED_RID ||
+            vtd_nested_sync_pasid(vdev, &look->ctx, pasid)) {
+            continue;
+        }
+        look->ok = false;
+        if (!vtd_nested_look_knew(look, pasid)) {
+            /*
+             * What is new and not reached stays without translation. The guest
+             * is told, and a table full of entries cannot make us fail a
+             * million times.
+             */
+            look->present = 0;
+            look->next_table = VTD_NESTED_NO_TABLE;
+        }
+    }
+}
+
+bool vtd_nested_look(VTDNested *n)
+{
+    VTDNestedLook *look = &n->look;
+
+    while (look->vdev || !QTAILQ_EMPTY(&n->dirty)) {
+        if (!look->vdev) {
+            if (!iommufd_nested_turn(n->core)) {
+                return false;
+            }
+            vtd_nested_look_begin(look, QTAILQ_FIRST(&n->dirty));
+        }
+        if (!vtd_nested_look_on(look, true)) {
+            return false;
+        }
+        n->bad |= !look->ok;
+        vtd_nested_look_end(look);
+    }
+    return true;
+}
+
+void vtd_nested_look_no_more(VTDNested *n, VTDNestedDevice *vdev)
+{
+    VTDNestedDevice *other, *next;
+
+    if (!vdev || n->look.vdev == vdev) {
+        vtd_nested_look_end(&n->look);
+    }
+    QTAILQ_FOREACH_SAFE(other, &n->dirty, dirty_next, next) {
+        if (!vdev || other == vdev) {
+            other->dirty = false;
+            QTAILQ_REMOVE(&n->dirty, other, dirty_next);
+        }
+    }
+}
+
 bool vtd_nested_sync_device(VTDNestedDevice *vdev)
 {
-    VTDNestedContext ctx;
-    VTDNestedVisit visit = { .vdev = vdev, .ctx = &ctx };
+    VTDNestedLook look;
 
-    vtd_nested_context(vdev, &ctx);
-    visit.ok = vtd_nested_sync_rid(vdev, &ctx);
-    iommufd_nested_foreach_pasid(vdev->dev, vtd_nested_visit_known, &visit);
-    if (ctx.scalable && ctx.pasid_enable && vtd_nested_pasid_enabled(vdev)) {
-        vtd_nested_scan_pasids(vdev->n->s, &ctx, 1u << vdev->n->pasid_bits,
-                               vtd_nested_visit_table, &visit);
-    }
-    return visit.ok;
+    vtd_nested_look_no_more(vdev->n, vdev);
+    vtd_nested_look_begin(&look, vdev);
+    vtd_nested_look_on(&look, false);
+    vtd_nested_look_end(&look);
+    return look.ok;
 }
 
 /*
  * A PASID-table entry, in whichever devices' tables it is: the command that
- * leads here does not name the device.
+ * leads here does not name the device. Those that are dirty come later.
  */
 bool vtd_nested_sync_pasid_value(VTDNested *n, uint32_t pasid)
 {
@@ -233,6 +339,9 @@ bool vtd_nested_sync_pasid_value(VTDNested *n, uint32_t pasid)
     while (g_hash_table_iter_next(&iter, NULL, (void **)&vdev)) {
         VTDNestedContext ctx;
 
+        if (vdev->dirty) {
+            continue;
+        }
         vtd_nested_context(vdev, &ctx);
         if (ctx.scalable && ctx.rid_pasid == pasid) {
             ok &= vtd_nested_sync_rid(vdev, &ctx);
@@ -273,16 +382,53 @@ void vtd_nested_sync_claims(VTDNested *n, PCIBus *bus, int devfn)
     }
 }
 
-/* Devices whose requester id equals @sid but for the bits of @mask */
+static void vtd_nested_dirty(VTDNestedDevice *vdev)
+{
+    if (!vdev->dirty) {
+        vdev->dirty = true;
+        QTAILQ_INSERT_TAIL(&vdev->n->dirty, vdev, dirty_next);
+    }
+}
+
+void vtd_nested_dirty_all(VTDNested *n)
+{
+    VTDNestedDevice *vdev;
+    GHashTableIter iter;
+
+    vtd_nested_relabel(n);
+    g_hash_table_iter_init(&iter, n->devices);
+    while (g_hash_table_iter_next(&iter, NULL, (void **)&vdev)) {
+        vtd_nested_dirty(vdev);
+    }
+}
+
+/* Function bits only: at most eight to look at (6.5.2.1, FM) */
+static VTDNestedDevice *vtd_nested_function(VTDNested *n, uint16_t sid,
+                                            uint16_t mask, uint16_t function)
+{
+    return function & ~mask ? NULL :
+                              vtd_nested_find(n, (sid & ~mask) | function);
+}
+
+void vtd_nested_dirty_sid(VTDNested *n, uint16_t sid, uint16_t mask)
+{
+    vtd_nested_relabel(n);
+    for (uint16_t i = 0; i < 8; i++) {
+        VTDNestedDevice *vdev = vtd_nested_function(n, sid, mask, i);
+
+        if (vdev) {
+            vtd_nested_dirty(vdev);
+        }
+    }
+}
+
 bool vtd_nested_sync_sid(VTDNested *n, uint16_t sid, uint16_t mask)
 {
     bool ok = true;
 
     vtd_nested_relabel(n);
-    /* Function bits only: at most eight to look at (6.5.2.1, FM) */
     for (uint16_t i = 0; i < 8; i++) {
-        VTDNestedDevice *vdev = i & ~mask ? NULL :
-                                vtd_nested_find(n, (sid & ~mask) | i);
+        VTDNestedDevice *vdev = vtd_nested_function(n, sid, mask, i);
 
         if (vdev) {
             ok &= vtd_nested_sync_device(vdev);

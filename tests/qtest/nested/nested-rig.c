@@ -246,3 +246,24 @@ void nested_rig_snapshot(QTestState *qts, const char *what)
                              "'devices': [ 'snapshots' ] } }", what);
     end_job(qts);
 }
+
+uint64_t nested_rig_counter(QTestState *qts, const char *kind,
+                            const char *name)
+{
+    QDict *answer = qtest_qmp(qts, "{ 'execute': 'x-query-nested-iommu' }");
+    QDict *viommu = qobject_to(QDict,
+                               qlist_peek(qdict_get_qlist(answer, "return")));
+    const QListEntry *entry;
+
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(viommu, kind), entry) {
+        QDict *c = qobject_to(QDict, qlist_entry_obj(entry));
+
+        if (!strcmp(qdict_get_str(c, "name"), name)) {
+            uint64_t value = qdict_get_int(c, "value");
+
+            qobject_unref(answer);
+            return value;
+        }
+    }
+    g_error("no '%s' among the %s", name, kind);
+}

@@ -20,6 +20,13 @@
 char *nested_rig_host(const char *arch, unsigned num, const char *iommu,
                       const char *device);
 
+/*
+ * Of x-query-nested-iommu's first vIOMMU; @kind: "commands", "counters" or
+ * "errors"
+ */
+uint64_t nested_rig_counter(QTestState *qts, const char *kind,
+                            const char *name);
+
 /* Arguments that give the machine @num of them in root bus @bus */
 char *nested_rig_devices(unsigned num, const char *bus);
 
