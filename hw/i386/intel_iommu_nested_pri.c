@@ -25,19 +25,6 @@ static uint64_t vtd_nested_prq_bytes(const IntelIOMMUState *s)
     return VTD_PQA_ENTRY_SIZE << (order + 7);
 }
 
-/* May the device ask, as far as the guest's context entry says? */
-static bool vtd_nested_prq_open(VTDNestedDevice *vdev)
-{
-    IntelIOMMUState *s = vdev->n->s;
-    VTDNestedContext ctx;
-
-    if (!(s->ecap & VTD_ECAP_PRS) || !s->dmar_enabled || vdev->n->stale) {
-        return false;
-    }
-    vtd_nested_read_context(s, vdev->sid, &ctx);
-    return ctx.scalable && ctx.page_requests && ctx.device_tlb;
-}
-
 static void vtd_nested_prq_status(IntelIOMMUState *s, uint32_t bit)
 {
     uint32_t old = vtd_nested_reg32(s, DMAR_PRS_REG);
@@ -85,8 +72,7 @@ vtd_nested_page_group(void *opaque, const IOMMUFDNestedPageGroup *group)
                     VTD_PQA_ENTRY_SIZE;
 
     /* What will never fit is not worth another try */
-    if (!vtd_nested_prq_open(vdev) ||
-        group->count >= bytes / VTD_PQA_ENTRY_SIZE) {
+    if (group->count >= bytes / VTD_PQA_ENTRY_SIZE) {
         trace_vtd_nested_page_group(vdev->sid, group->pasid, group->index,
                                     group->count, "refused");
         return IOMMUFD_NESTED_PAGE_REFUSED;

@@ -165,8 +165,11 @@ static void test_skipped(void)
     smmu_rig_stop(&r);
 }
 
-/* It fails again when the guest has acknowledged it: the guest knows that */
-static void test_again(void)
+/*
+ * It fails again when the guest has acknowledged it: the guest knows that. With
+ * @reset the next guest does not, and has no part in it.
+ */
+static void test_again(gconstpointer reset)
 {
     SmmuS1 s1;
     SmmuRig r;
@@ -194,7 +197,20 @@ static void test_again(void)
                          smmu_rig_read(&r, SMMU_REG_GERRORN)) & 1, ==, 1);
         g_assert_cmpuint(smmu_rig_cons(&r), ==, at);
     }
-    recover(&r);
+    if (reset) {
+        /* It throws its commands away, so that none of them is told */
+        iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
+                         "\"HWPT_INVALIDATE:1:errno=ENOMEM\"}");
+        smmu_rig_write(&r, SMMU_REG_CMDQ_PROD,
+                       smmu_rig_read(&r, SMMU_REG_CMDQ_CONS) & 0xffffff);
+        smmu_rig_ack(&r);
+        qtest_system_reset(r.qts);
+        smmu_rig_fill(&r, 2, 0x22);
+        smmu_rig_enable(&r, 4);
+        smmu_rig_stage1(&r, SID0, ASID, IOVA, 2);
+    } else {
+        recover(&r);
+    }
     g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x22);
     smmu_rig_stop(&r);
 }
@@ -353,7 +369,8 @@ int main(int argc, char **argv)
     qtest_add_data_func("/smmu-nested/fail/owed/bypass",
                         GUINT_TO_POINTER(SMMU_STE_BYPASS), test_owed);
     qtest_add_func("/smmu-nested/fail/stuck", test_stuck);
-    qtest_add_func("/smmu-nested/fail/again", test_again);
+    qtest_add_data_func("/smmu-nested/fail/again", NULL, test_again);
+    qtest_add_data_func("/smmu-nested/fail/again-reset", "", test_again);
     qtest_add_func("/smmu-nested/fail/late", test_late);
     qtest_add_func("/smmu-nested/fail/realize", test_realize);
     return g_test_run();

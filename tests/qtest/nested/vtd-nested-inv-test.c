@@ -482,6 +482,34 @@ static void test_refused_behind_wait(void)
     vtd_rig_stop(&r);
 }
 
+/* Where the queue had stopped is of no concern after a reset */
+static void test_refused_reset(void)
+{
+    unsigned first;
+    VtdRig r;
+
+    start_mapped(&r, 1, 4);
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t s1;
+
+        first = r.q.tail / 32;
+        vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA, 0, true));
+        vtd_queue_push_wait(&r.q);
+        iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
+                         "\"HWPT_INVALIDATE:1:errno=EIO\"}");
+        vtd_queue_kick(&r.q, &r.regs);
+        g_assert_cmphex(vtd_rig_fsts(&r) & VTD_FSTS_IQE_BIT, !=, 0);
+        g_assert_cmpuint(vtd_rig_head(&r), ==, first);
+        qtest_system_reset(r.qts);
+        vtd_rig_enable(&r);
+        s1 = vtd_s1_new(&r.mem);
+        vtd_rig_first_stage(&r, RID0, DID, s1);
+        /* Not where it was before */
+        vtd_rig_sync(&r);
+    }
+    vtd_rig_stop(&r);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -508,5 +536,6 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/inv/refused/linux", test_linux_recovers);
     qtest_add_func("/vtd-nested/inv/refused/behind-wait",
                    test_refused_behind_wait);
+    qtest_add_func("/vtd-nested/inv/refused/reset", test_refused_reset);
     return g_test_run();
 }

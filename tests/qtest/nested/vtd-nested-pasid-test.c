@@ -142,6 +142,32 @@ static void test_bound(void)
     vtd_rig_stop(&r);
 }
 
+/* The guest has been promised fewer PASIDs than host and device have */
+static void test_narrow(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    unsigned cap;
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on,pasid-bits=8", 1, "");
+    vtd_rig_enable(&r);
+    vtd_rig_enable_sva(&r, RID0);
+    cap = vtd_rig_ext_cap(&r, RID0, PCI_EXT_CAP_ID_PASID);
+    g_assert_cmpuint(vtd_rig_config_read(&r, RID0, cap + 4) >> 8 & 0x1f, ==,
+                     8);
+    vtd_rig_fill(&r, 1, 0x11);
+    vtd_context_scalable(&r.t, RID0, 12, VTD_CTX_PASIDE, 0);
+    vtd_rig_inv_context(&r, RID0);
+    for (unsigned pasid = 255; pasid <= 256; pasid++) {
+        bind_pasid(&r, RID0, pasid, 5, vtd_rig_s1(&r, IOVA, 1));
+    }
+    expect(&r, HOST_DEV0, 255, 0x11);
+    expect(&r, HOST_DEV0, 256, -1);
+    vtd_rig_inv_context(&r, RID0);
+    expect(&r, HOST_DEV0, 256, -1);
+    vtd_rig_stop(&r);
+}
+
 /* Bind and unbind: one attach and one detach on the host */
 static void test_cost(void)
 {
@@ -413,6 +439,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/vtd-nested/pasid/bind", test_bind);
     qtest_add_func("/vtd-nested/pasid/bound", test_bound);
+    qtest_add_func("/vtd-nested/pasid/narrow", test_narrow);
     qtest_add_func("/vtd-nested/pasid/cost", test_cost);
     qtest_add_func("/vtd-nested/pasid/shared", test_shared);
     qtest_add_func("/vtd-nested/pasid/scan", test_scan);

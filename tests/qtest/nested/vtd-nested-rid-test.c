@@ -14,6 +14,7 @@
 
 /* Fault reasons (7.1.3) */
 #define FR_CONTEXT_INVALID      0x03
+#define FR_ROOT_RSVD            0x0a
 #define FR_SM_CONTEXT_RSVD      0x42
 #define FR_SM_RID_PASID         0x48
 #define FR_PASID_DIR_RSVD       0x52
@@ -318,7 +319,10 @@ static void test_no_execute(void)
 }
 
 /* What is wrong in test_fpd(), and where FPD is then */
-enum { BAD_TYPE, BAD_PASID_ENTRY, BAD_DIRECTORY, BAD_CONTEXT, BAD_RID_PASID };
+enum {
+    BAD_TYPE, BAD_PASID_ENTRY, BAD_DIRECTORY, BAD_CONTEXT, BAD_RID_PASID,
+    BAD_TYPE_FPD_IN_DIRECTORY, BAD_TYPE_FPD_IN_CONTEXT,
+};
 
 static void set_bits(VtdRig *r, uint64_t at, uint64_t bits)
 {
@@ -333,6 +337,8 @@ static void test_fpd(void)
         [BAD_DIRECTORY] = FR_PASID_DIR_RSVD,
         [BAD_CONTEXT] = FR_SM_CONTEXT_RSVD,
         [BAD_RID_PASID] = FR_SM_RID_PASID,
+        [BAD_TYPE_FPD_IN_DIRECTORY] = FR_PASID_INVALID,
+        [BAD_TYPE_FPD_IN_CONTEXT] = FR_PASID_INVALID,
     };
     uint64_t context, dir;
     VtdRig r;
@@ -371,6 +377,13 @@ static void test_fpd(void)
             /* As many as PDTS 0 has */
             vtd_context_scalable(&r.t, RID0, 7, fpd, 1 << 13);
             break;
+        case BAD_TYPE_FPD_IN_DIRECTORY:
+        case BAD_TYPE_FPD_IN_CONTEXT:
+            vtd_pasid_set(&r.t, RID0, 0, &(VtdPasidEntry) {
+                .pgtt = VTD_PGTT_SECOND, .s2_levels = 4,
+            });
+            set_bits(&r, what == BAD_TYPE_FPD_IN_CONTEXT ? context : dir, fpd);
+            break;
         }
         vtd_rig_inv_context(&r, RID0);
         g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==,
@@ -398,6 +411,15 @@ static void test_legacy(void)
     vtd_context_legacy(&r.t, RID0, 0, vtd_s1_new(&r.mem), 4, 9);
     vtd_rig_inv_context(&r, RID0);
     g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, FR_CONTEXT_INVALID);
+    expect_blocked(&r, HOST_DEV0);
+
+    /* Half of a root entry is reserved in this mode */
+    vtd_context_legacy(&r.t, RID0, 2, 0, 4, 9);
+    vtd_rig_inv_context(&r, RID0);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA, 0x3c, 64);
+    iommu_mem_write64(&r.mem, r.t.root + 8, 1);
+    vtd_rig_inv_context(&r, RID0);
+    g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, FR_ROOT_RSVD);
     expect_blocked(&r, HOST_DEV0);
     vtd_rig_stop(&r);
 }

@@ -473,6 +473,7 @@ static void test_fail_everywhere(void)
 static void test_busy(void)
 {
     Test t;
+    unsigned attaches;
     const char *why;
 
     setup(&t, &vtd_like);
@@ -519,7 +520,10 @@ static void test_busy(void)
     g_assert_cmpuint(t.front.blocked, ==, 0);
     fake.busy = UINT_MAX;
     g_assert_true(stage1_of(t.dev[0], RID, 0x6000, false, &error_abort));
+    attaches = fake.calls[FAKE_ATTACH];
     fake_advance(false, 120000);
+    /* At longer and longer intervals */
+    g_assert_cmpuint(fake.calls[FAKE_ATTACH] - attaches, <, 120);
     g_assert_cmpuint(t.front.blocked, ==, 1);
     g_assert_cmpuint(t.front.blocked_pasid, ==, RID);
     g_assert_cmpint(iommufd_nested_get(t.dev[0], RID, NULL), ==,
