@@ -267,7 +267,9 @@ bool vtd_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
     if (why || tried) {
         return vtd_nested_caps_refuse(n, name, why ?: tried, errp);
     }
-    if (!vtd_nested_caps_check(n, name, info, errp)) {
+    if (!vtd_nested_caps_check(n, name, info, errp) ||
+        !iommufd_nested_try_attach(info, s->pasid ? info->max_pasid_log2 : 0,
+                                   &parent->lacks, errp)) {
         return false;
     }
 
@@ -369,7 +371,13 @@ bool vtd_nested_get_features(PCIBus *bus, void *opaque, int devfn,
         .pri = s->svm,
     };
     if (s->pasid && (vdev->info.parent_flags & IOMMU_HWPT_ALLOC_PASID)) {
-        features->pasid_bits = MIN(vdev->info.max_pasid_log2, n->pasid_bits);
+        if (vdev->info.lacks & IOMMUFD_NESTED_LACKS_PASIDS) {
+            features->no_pasid = "its driver on the host attaches none "
+                                 "(VFIO_DEVICE_ATTACH_PASID)";
+        } else {
+            features->pasid_bits = MIN(vdev->info.max_pasid_log2,
+                                       n->pasid_bits);
+        }
     }
     return true;
 }

@@ -25,6 +25,7 @@ bool iommufd_nested_host_info(HostIOMMUDeviceIOMMUFD *idev,
         return false;
     }
     info->parent_flags = iommufd_sys_parent_flags(idev);
+    info->lacks = iommufd_sys_lacks(idev);
     trace_iommufd_nested_host_info(name, idev->devid, info->type, info->caps,
                                    info->max_pasid_log2, info->parent_flags);
     return true;

@@ -50,6 +50,13 @@ uint32_t iommufd_sys_parent_flags(HostIOMMUDeviceIOMMUFD *idev)
     return vbasedev->hwpt ? vbasedev->hwpt->hwpt_flags : 0;
 }
 
+uint32_t iommufd_sys_lacks(HostIOMMUDeviceIOMMUFD *idev)
+{
+    VFIODevice *vbasedev = HOST_IOMMU_DEVICE(idev)->agent;
+
+    return vbasedev->nesting_lacks;
+}
+
 int iommufd_sys_ioas_alloc(int iommufd, uint32_t *id)
 {
     struct iommu_ioas_alloc arg = {
@@ -150,8 +157,7 @@ int iommufd_sys_destroy(int iommufd, uint32_t id)
     return sys_ioctl(iommufd, IOMMU_DESTROY, &arg);
 }
 
-int iommufd_sys_attach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid,
-                       uint32_t pt_id)
+int iommufd_sys_attach_fd(int fd, uint32_t pasid, uint32_t pt_id)
 {
     struct vfio_device_attach_iommufd_pt arg = {
         .argsz = sizeof(arg),
@@ -162,10 +168,10 @@ int iommufd_sys_attach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid,
         arg.flags = VFIO_DEVICE_ATTACH_PASID;
         arg.pasid = pasid;
     }
-    return sys_ioctl(sys_vfio_fd(idev), VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg);
+    return sys_ioctl(fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg);
 }
 
-int iommufd_sys_detach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid)
+int iommufd_sys_detach_fd(int fd, uint32_t pasid)
 {
     struct vfio_device_detach_iommufd_pt arg = {
         .argsz = sizeof(arg),
@@ -175,7 +181,18 @@ int iommufd_sys_detach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid)
         arg.flags = VFIO_DEVICE_DETACH_PASID;
         arg.pasid = pasid;
     }
-    return sys_ioctl(sys_vfio_fd(idev), VFIO_DEVICE_DETACH_IOMMUFD_PT, &arg);
+    return sys_ioctl(fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &arg);
+}
+
+int iommufd_sys_attach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid,
+                       uint32_t pt_id)
+{
+    return iommufd_sys_attach_fd(sys_vfio_fd(idev), pasid, pt_id);
+}
+
+int iommufd_sys_detach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid)
+{
+    return iommufd_sys_detach_fd(sys_vfio_fd(idev), pasid);
 }
 
 int iommufd_sys_invalidate(int iommufd, uint32_t id, uint32_t type,

@@ -24,6 +24,9 @@ int iommufd_sys_hw_info(int iommufd, uint32_t dev_id,
 /* enum iommufd_hwpt_alloc_flags of the HWPT that vfio made for the device */
 uint32_t iommufd_sys_parent_flags(HostIOMMUDeviceIOMMUFD *idev);
 
+/* enum IOMMUFDNestedLacks of the device, as get_nesting() has found out */
+uint32_t iommufd_sys_lacks(HostIOMMUDeviceIOMMUFD *idev);
+
 /* IOMMU_IOAS_ALLOC */
 int iommufd_sys_ioas_alloc(int iommufd, uint32_t *id);
 
@@ -58,6 +61,9 @@ int iommufd_sys_destroy(int iommufd, uint32_t id);
 int iommufd_sys_attach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid,
                        uint32_t pt_id);
 int iommufd_sys_detach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid);
+/* The same for one that vfio has just bound; @fd is its own */
+int iommufd_sys_attach_fd(int fd, uint32_t pasid, uint32_t pt_id);
+int iommufd_sys_detach_fd(int fd, uint32_t pasid);
 
 /* IOMMU_HWPT_INVALIDATE; *@num becomes how many were done, also on error */
 int iommufd_sys_invalidate(int iommufd, uint32_t id, uint32_t type,

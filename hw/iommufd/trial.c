@@ -106,3 +106,74 @@ bool iommufd_nested_try(const IOMMUFDNestedHostInfo *info,
     trial_end(&t);
     return ok;
 }
+
+/*
+ * To @pt_id, and off again if it is a PASID. *@can: whether the kernel does it.
+ * Return: false if that could not be found out.
+ */
+static bool trial_attach(const Trial *t, uint32_t pasid, uint32_t pt_id,
+                         const char *what, bool *can, Error **errp)
+{
+    int ret = iommufd_sys_attach_fd(t->dev->fd, pasid, pt_id);
+
+    trace_iommufd_nested_try(t->dev->name, t->dev->dev_id, what, ret);
+    *can = !ret;
+    if (ret && !trial_is_refusal(ret)) {
+        error_setg_errno(errp, -ret, "%s: cannot be attached to find out "
+                         "whether it has %s", t->dev->name, what);
+        return false;
+    }
+    if (!ret && pasid != IOMMUFD_NESTED_RID) {
+        iommufd_sys_detach_fd(t->dev->fd, pasid);
+    }
+    return true;
+}
+
+/* With the RID attached to @pt_id: an HWPT for PASIDs, if they are tried */
+static bool trial_features(Trial *t, uint32_t pt_id, uint8_t pasid_bits,
+                           uint32_t *lacks, Error **errp)
+{
+    bool can = true;
+
+    /* The last one is the least likely to be in use */
+    if (pasid_bits && !trial_attach(t, (1u << pasid_bits) - 1, pt_id, "PASIDs",
+                                    &can, errp)) {
+        return false;
+    }
+    if (!can) {
+        *lacks |= IOMMUFD_NESTED_LACKS_PASIDS;
+    }
+    return true;
+}
+
+bool iommufd_nested_try_attach(const IOMMUFDNestedHostInfo *info,
+                               uint8_t pasid_bits, uint32_t *lacks,
+                               Error **errp)
+{
+    const IOMMUFDNestedBound *dev = info->bound;
+    Trial t = { .dev = dev };
+    g_autofree char *why = NULL;
+    uint32_t ioas, hwpt;
+    bool can, ok;
+    int ret;
+
+    *lacks = 0;
+    if (!pasid_bits) {
+        return true;
+    }
+    ret = iommufd_sys_ioas_alloc(dev->iommufd, &ioas);
+    ok = trial_made(&t, ret, ioas, "IOAS", "", &why, errp);
+    if (ok) {
+        ret = iommufd_sys_hwpt_alloc(dev->iommufd, dev->dev_id, ioas,
+                                     pasid_bits ? IOMMU_HWPT_ALLOC_PASID : 0,
+                                     0, IOMMU_HWPT_DATA_NONE, NULL, 0, &hwpt);
+        ok = trial_made(&t, ret, hwpt, "HWPT", "", &why, errp) &&
+             trial_attach(&t, IOMMUFD_NESTED_RID, hwpt, "DMA", &can, errp);
+        if (ok && can) {
+            ok = trial_features(&t, hwpt, pasid_bits, lacks, errp);
+            iommufd_sys_detach_fd(dev->fd, IOMMUFD_NESTED_RID);
+        }
+    }
+    trial_end(&t);
+    return ok || why;
+}

@@ -82,6 +82,7 @@ bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
         vbasedev->nesting_no_readonly = parent.no_readonly;
         vbasedev->nesting_no_dirty_tracking = parent.no_dirty_tracking;
         vbasedev->nesting_owner = parent.owner;
+        vbasedev->nesting_lacks = parent.lacks;
     }
     return true;
 }

@@ -113,6 +113,10 @@ static bool pasid_setup(VFIOPCIDevice *vdev, const PCINestedFeatures *features,
     PCIDevice *pdev = PCI_DEVICE(vdev);
     uint16_t pos;
 
+    if (features->no_pasid) {
+        warn_report("%s: the guest sees no PASIDs of it, because %s",
+                    vdev->vbasedev.name, features->no_pasid);
+    }
     if (!features->pasid_bits) {
         return true;
     }

@@ -22,6 +22,7 @@
  *                            nested vIOMMU
  *
  * @pasid_bits: width for a PASID capability; 0: the device is to have none
+ * @no_pasid: why not, if the user would expect one; static
  * @pasid_exec: it may ask for execute permission
  * @pasid_priv: it may ask for privileged mode
  * @ats: the guest may switch ATS on
@@ -29,6 +30,7 @@
  */
 typedef struct PCINestedFeatures {
     uint8_t pasid_bits;
+    const char *no_pasid;
     bool pasid_exec;
     bool pasid_priv;
     bool ats;

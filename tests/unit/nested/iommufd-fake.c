@@ -232,6 +232,11 @@ int iommufd_sys_hw_info(int iommufd, uint32_t dev_id,
     return 0;
 }
 
+uint32_t iommufd_sys_lacks(HostIOMMUDeviceIOMMUFD *idev)
+{
+    return 0;
+}
+
 uint32_t iommufd_sys_parent_flags(HostIOMMUDeviceIOMMUFD *idev)
 {
     return obj_find(idev->hwpt_id)->flags;
