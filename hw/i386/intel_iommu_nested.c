@@ -269,7 +269,7 @@ bool vtd_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
     }
     if (!vtd_nested_caps_check(n, name, info, errp) ||
         !iommufd_nested_try_attach(info, s->pasid ? info->max_pasid_log2 : 0,
-                                   &parent->lacks, errp)) {
+                                   s->svm, &parent->lacks, errp)) {
         return false;
     }
 
@@ -360,15 +360,20 @@ bool vtd_nested_get_features(PCIBus *bus, void *opaque, int devfn,
     IntelIOMMUState *s = opaque;
     VTDNested *n = s->nested;
     VTDNestedDevice *vdev = n ? vtd_nested_device(n, bus, devfn) : NULL;
+    bool no_ats, no_pri;
 
     if (!vdev) {
         return false;
     }
+    no_ats = vdev->info.caps & IOMMUFD_NESTED_CAP_NO_ATS;
+    no_pri = no_ats || vdev->info.lacks & IOMMUFD_NESTED_LACKS_PAGE_REQUESTS;
     *features = (PCINestedFeatures) {
         .pasid_exec = vdev->info.caps & IOMMU_HW_CAP_PCI_PASID_EXEC,
         .pasid_priv = vdev->info.caps & IOMMU_HW_CAP_PCI_PASID_PRIV,
-        .ats = X86_IOMMU_DEVICE(s)->dt_supported,
-        .pri = s->svm,
+        .ats = X86_IOMMU_DEVICE(s)->dt_supported && !no_ats,
+        .no_ats = no_ats ? "the host does not use it" : NULL,
+        .pri = s->svm && !no_pri,
+        .no_pri = s->svm && no_pri ? "the host serves none of it" : NULL,
     };
     if (s->pasid && (vdev->info.parent_flags & IOMMU_HWPT_ALLOC_PASID)) {
         if (vdev->info.lacks & IOMMUFD_NESTED_LACKS_PASIDS) {

@@ -246,6 +246,50 @@ static bool att_wait(IOMMUFDAtt *att, IOMMUFDNestedState wish,
     return true;
 }
 
+/*
+ * @ret is of a refusal that can mean that the host serves no page requests of
+ * the device (intel_iommu_enable_iopf(), iommufd_hwpt_compatible_device()), or
+ * something else: it does if the same goes without a fault queue.
+ */
+static int att_attach_plain(IOMMUFDAtt *att, const IOMMUFDHwpt *hwpt, int ret)
+{
+    IOMMUFDNestedDevice *dev = att->dev;
+    IOMMUFDHwpt *plain = iommufd_hwpt_get_plain(att, hwpt, NULL);
+    int again;
+
+    if (!plain) {
+        return ret;
+    }
+    /*
+     * A replace that fails can leave a RID blocked, while what was attached
+     * still counts as attached: attaching that would do nothing.
+     */
+    again = att_detach(att);
+    if (!again) {
+        again = att_attach(att, plain);
+    }
+    if (!again) {
+        dev->n->count.requests_unserved++;
+        dev->no_page_requests = true;
+        warn_report("%s: the host serves no page requests of it (%s), and is "
+                    "asked for none from now on",
+                    iommufd_nested_device_name(dev), strerror(-ret));
+    }
+    iommufd_hwpt_put(plain);
+    return !again || again == -EBUSY ? again : ret;
+}
+
+static int att_attach_or_plain(IOMMUFDAtt *att, IOMMUFDHwpt *hwpt)
+{
+    int ret = att_attach(att, hwpt);
+
+    if ((ret == -ENODEV || ret == -EINVAL) && hwpt &&
+        hwpt->key.page_requests) {
+        return att_attach_plain(att, hwpt, ret);
+    }
+    return ret;
+}
+
 static void att_in_force(IOMMUFDAtt *att, IOMMUFDNestedState state)
 {
     att_forget_wish(att);
@@ -293,7 +337,7 @@ static bool att_apply(IOMMUFDAtt *att, IOMMUFDNestedState state,
         att_block_after_error(att, owed);
         return false;
     }
-    ret = att_attach(att, hwpt);
+    ret = att_attach_or_plain(att, hwpt);
     if (!ret) {
         att_in_force(att, state);
         return true;
@@ -470,7 +514,7 @@ static void att_try_wish(IOMMUFDAtt *att)
         iommufd_att_block_and_tell(att, owed);
         return;
     }
-    ret = att_attach(att, att->wish_hwpt);
+    ret = att_attach_or_plain(att, att->wish_hwpt);
     if (!ret) {
         att_in_force(att, att->wish);
     } else if (ret != -EBUSY) {

@@ -58,6 +58,7 @@ typedef struct IOMMUFDCounters {
     uint64_t groups_expired;
     uint64_t groups_dropped;    /* by detach, reset, unplug, save */
     uint64_t responses_unknown; /* of the guest, for nothing */
+    uint64_t requests_unserved; /* attached without the queue asked for */
     uint64_t events_in;
     uint64_t events_lost;
     uint64_t reads;             /* table entries that the front end read */
@@ -194,6 +195,7 @@ struct IOMMUFDNestedDevice {
     bool suspended;             /* the same: something waits for a vDEVICE */
     uint32_t vdevice_id;        /* 0: none */
     bool vdevice_stale;         /* could not be destroyed; no label of ours */
+    bool no_page_requests;      /* the host attaches no fault queue to it */
     bool tlb_owes;              /* as IOMMUFDTarget.owes, of its own TLB */
     IOMMUFDAtt rid;
     GHashTable *pasids;         /* PASID -> IOMMUFDAtt */
@@ -267,6 +269,9 @@ bool iommufd_nested_destroy(IOMMUFDHost *host, uint32_t id, const char *what);
 IOMMUFDHwpt *iommufd_hwpt_get(const IOMMUFDAtt *att,
                               const IOMMUFDNestedTranslation *t,
                               bool pasid_flag, Error **errp);
+/* The same translation as @hwpt, without a fault queue */
+IOMMUFDHwpt *iommufd_hwpt_get_plain(const IOMMUFDAtt *att,
+                                    const IOMMUFDHwpt *hwpt, Error **errp);
 void iommufd_hwpt_put(IOMMUFDHwpt *hwpt);
 GHashTable *iommufd_hwpt_table_new(void);
 void iommufd_hwpt_block(IOMMUFDHwpt *hwpt, const char *reason);

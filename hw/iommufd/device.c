@@ -54,6 +54,8 @@ iommufd_nested_device_add(IOMMUFDNested *n, HostIOMMUDeviceIOMMUFD *idev,
     dev->opaque = opaque;
     dev->seen = IOMMUFD_NESTED_NO_LABEL;
     dev->label = IOMMUFD_NESTED_NO_LABEL;
+    dev->no_page_requests = iommufd_sys_lacks(idev) &
+                            IOMMUFD_NESTED_LACKS_PAGE_REQUESTS;
     dev->pasids = g_hash_table_new(NULL, NULL);
     iommufd_att_init(&dev->rid, dev, IOMMUFD_NESTED_RID);
     dev->rid.state = IOMMUFD_NESTED_STAGE2;

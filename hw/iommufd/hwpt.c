@@ -107,19 +107,15 @@ static bool hwpt_serves(const IOMMUFDAtt *att, const IOMMUFDHwptKey *key)
            key_equal(&more, &att->hwpt->key);
 }
 
-IOMMUFDHwpt *iommufd_hwpt_get(const IOMMUFDAtt *att,
-                              const IOMMUFDNestedTranslation *t,
-                              bool pasid_flag, Error **errp)
+static IOMMUFDHwpt *hwpt_get(const IOMMUFDAtt *att, const IOMMUFDHwptKey *key,
+                             Error **errp)
 {
     IOMMUFDNestedDevice *dev = att->dev;
     IOMMUFDHost *host = dev->host;
     IOMMUFDNested *n = dev->n;
-    IOMMUFDHwptKey key;
     IOMMUFDHwpt *hwpt;
 
-    hwpt_key(&key, t, pasid_flag);
-    hwpt = hwpt_serves(att, &key) ? att->hwpt :
-                                    g_hash_table_lookup(host->hwpts, &key);
+    hwpt = g_hash_table_lookup(host->hwpts, key);
     if (hwpt) {
         hwpt->users++;
         /* Its own is not one that it shares */
@@ -140,7 +136,7 @@ IOMMUFDHwpt *iommufd_hwpt_get(const IOMMUFDAtt *att,
     }
 
     hwpt = g_new0(IOMMUFDHwpt, 1);
-    hwpt->key = key;
+    hwpt->key = *key;
     hwpt->host = host;
     hwpt->users = 1;
     QLIST_INIT(&hwpt->atts);
@@ -154,6 +150,27 @@ IOMMUFDHwpt *iommufd_hwpt_get(const IOMMUFDAtt *att,
     n->num_hwpts++;
     n->count.hwpt_made++;
     return hwpt;
+}
+
+IOMMUFDHwpt *iommufd_hwpt_get(const IOMMUFDAtt *att,
+                              const IOMMUFDNestedTranslation *t,
+                              bool pasid_flag, Error **errp)
+{
+    IOMMUFDHwptKey key;
+
+    hwpt_key(&key, t, pasid_flag);
+    key.page_requests &= !att->dev->no_page_requests;
+    return hwpt_get(att, hwpt_serves(att, &key) ? &att->hwpt->key : &key,
+                    errp);
+}
+
+IOMMUFDHwpt *iommufd_hwpt_get_plain(const IOMMUFDAtt *att,
+                                    const IOMMUFDHwpt *hwpt, Error **errp)
+{
+    IOMMUFDHwptKey key = hwpt->key;
+
+    key.page_requests = false;
+    return hwpt_get(att, &key, errp);
 }
 
 void iommufd_hwpt_put(IOMMUFDHwpt *hwpt)

@@ -35,6 +35,7 @@ static const struct {
     COUNTER("page-groups-expired", groups_expired),
     COUNTER("page-groups-dropped", groups_dropped),
     COUNTER("page-responses-unknown", responses_unknown),
+    COUNTER("page-requests-unserved", requests_unserved),
     COUNTER("events-in", events_in),
     COUNTER("events-lost", events_lost),
     COUNTER("entries-read", reads),
@@ -114,6 +115,7 @@ static NestedIommuDevice *query_device(const IOMMUFDNestedDevice *dev)
     d->parent = dev->host->parent_id;
     d->has_vdevice = iommufd_nested_has_vdevice(dev);
     d->vdevice = dev->vdevice_id;
+    d->no_page_requests = dev->no_page_requests;
     d->rid = query_att(&dev->rid);
     for (GList *l = atts; l; l = l->next) {
         QAPI_LIST_APPEND(tail, query_att(l->data));
@@ -247,7 +249,8 @@ static void hmp_device(Monitor *mon, const NestedIommuDevice *d)
     if (d->has_vdevice) {
         monitor_printf(mon, " vDEVICE %" PRIu32, d->vdevice);
     }
-    monitor_printf(mon, "\n");
+    monitor_printf(mon, "%s\n",
+                   d->no_page_requests ? " no page requests" : "");
     hmp_translation(mon, d->rid);
     for (NestedIommuTranslationList *l = d->pasids; l; l = l->next) {
         hmp_translation(mon, l->value);

@@ -129,9 +129,37 @@ static bool trial_attach(const Trial *t, uint32_t pasid, uint32_t pt_id,
     return true;
 }
 
+/* In place of what the RID is attached to: an HWPT with a fault queue */
+static bool trial_page_requests(Trial *t, uint32_t ioas, uint32_t flags,
+                                uint32_t *lacks, Error **errp)
+{
+    const IOMMUFDNestedBound *dev = t->dev;
+    g_autofree char *why = NULL;
+    uint32_t queue, hwpt = 0;
+    bool ok, can = false;
+    int ret, fd;
+
+    ret = iommufd_sys_fault_alloc(dev->iommufd, &queue, &fd);
+    ok = trial_made(t, ret, queue, "fault queue", "", &why, errp);
+    if (ok) {
+        iommufd_sys_close(fd);
+        ret = iommufd_sys_hwpt_alloc(dev->iommufd, dev->dev_id, ioas,
+                                     flags | IOMMU_HWPT_FAULT_ID_VALID, queue,
+                                     IOMMU_HWPT_DATA_NONE, NULL, 0, &hwpt);
+        ok = trial_made(t, ret, hwpt, "HWPT with a fault queue", "", &why,
+                        errp) &&
+             trial_attach(t, IOMMUFD_NESTED_RID, hwpt, "page requests", &can,
+                          errp);
+    }
+    if ((ok || why) && !can) {
+        *lacks |= IOMMUFD_NESTED_LACKS_PAGE_REQUESTS;
+    }
+    return ok || why;
+}
+
 /* With the RID attached to @pt_id: an HWPT for PASIDs, if they are tried */
-static bool trial_features(Trial *t, uint32_t pt_id, uint8_t pasid_bits,
-                           uint32_t *lacks, Error **errp)
+static bool trial_pasids(Trial *t, uint32_t pt_id, uint8_t pasid_bits,
+                         uint32_t *lacks, Error **errp)
 {
     bool can = true;
 
@@ -147,9 +175,10 @@ static bool trial_features(Trial *t, uint32_t pt_id, uint8_t pasid_bits,
 }
 
 bool iommufd_nested_try_attach(const IOMMUFDNestedHostInfo *info,
-                               uint8_t pasid_bits, uint32_t *lacks,
-                               Error **errp)
+                               uint8_t pasid_bits, bool page_requests,
+                               uint32_t *lacks, Error **errp)
 {
+    const uint32_t flags = pasid_bits ? IOMMU_HWPT_ALLOC_PASID : 0;
     const IOMMUFDNestedBound *dev = info->bound;
     Trial t = { .dev = dev };
     g_autofree char *why = NULL;
@@ -158,19 +187,20 @@ bool iommufd_nested_try_attach(const IOMMUFDNestedHostInfo *info,
     int ret;
 
     *lacks = 0;
-    if (!pasid_bits) {
+    if (!pasid_bits && !page_requests) {
         return true;
     }
     ret = iommufd_sys_ioas_alloc(dev->iommufd, &ioas);
     ok = trial_made(&t, ret, ioas, "IOAS", "", &why, errp);
     if (ok) {
-        ret = iommufd_sys_hwpt_alloc(dev->iommufd, dev->dev_id, ioas,
-                                     pasid_bits ? IOMMU_HWPT_ALLOC_PASID : 0,
-                                     0, IOMMU_HWPT_DATA_NONE, NULL, 0, &hwpt);
+        ret = iommufd_sys_hwpt_alloc(dev->iommufd, dev->dev_id, ioas, flags, 0,
+                                     IOMMU_HWPT_DATA_NONE, NULL, 0, &hwpt);
         ok = trial_made(&t, ret, hwpt, "HWPT", "", &why, errp) &&
              trial_attach(&t, IOMMUFD_NESTED_RID, hwpt, "DMA", &can, errp);
         if (ok && can) {
-            ok = trial_features(&t, hwpt, pasid_bits, lacks, errp);
+            ok = trial_pasids(&t, hwpt, pasid_bits, lacks, errp) &&
+                 (!page_requests ||
+                  trial_page_requests(&t, ioas, flags, lacks, errp));
             iommufd_sys_detach_fd(dev->fd, IOMMUFD_NESTED_RID);
         }
     }

@@ -114,7 +114,7 @@ static bool pasid_setup(VFIOPCIDevice *vdev, const PCINestedFeatures *features,
     uint16_t pos;
 
     if (features->no_pasid) {
-        warn_report("%s: the guest sees no PASIDs of it, because %s",
+        info_report("%s: the guest sees no PASIDs of it, because %s",
                     vdev->vbasedev.name, features->no_pasid);
     }
     if (!features->pasid_bits) {
@@ -175,16 +175,35 @@ static void pri_setup(VFIOPCIDevice *vdev, bool writable)
     control_setup(vdev, pos + PCI_PRI_ALLOC_REQ + 2, writable ? 0xffff : 0);
 }
 
-/*
- * A virtual function asks by way of its physical function's PRI, and Linux
- * attaches no fault queue to it (iommufd_hwpt_compatible_device()).
- */
-static bool is_virtual_function(VFIOPCIDevice *vdev)
+/* The guest is not to see a capability that the device has */
+static void ext_cap_hide(VFIOPCIDevice *vdev, uint16_t id, uint16_t size,
+                         const char *what, const char *why)
 {
-    const char *dir = vdev->vbasedev.sysfsdev;
-    g_autofree char *link = g_strdup_printf("%s/physfn", dir ?: "");
+    PCIDevice *pdev = PCI_DEVICE(vdev);
+    uint16_t pos = pcie_find_capability(pdev, id);
+    uint16_t at = PCI_CONFIG_SPACE_SIZE;
+    uint32_t header, next;
 
-    return dir && g_file_test(link, G_FILE_TEST_IS_SYMLINK);
+    if (!pos) {
+        return;
+    }
+    info_report("%s: the guest sees no %s of it, because %s",
+                vdev->vbasedev.name, what, why);
+    header = pci_get_long(pdev->config + pos);
+    next = PCI_EXT_CAP_NEXT(header);
+    memset(pdev->config + pos, 0, size);
+    memset(vdev->emulated_config_bits + pos, 0xff, size);
+    if (pos == PCI_CONFIG_SPACE_SIZE) {
+        /* The chain has to start here: with one that means nothing */
+        pci_set_long(pdev->config + pos, next << 20);
+        return;
+    }
+    while (PCI_EXT_CAP_NEXT(pci_get_long(pdev->config + at)) != pos) {
+        at = PCI_EXT_CAP_NEXT(pci_get_long(pdev->config + at));
+    }
+    header = pci_get_long(pdev->config + at);
+    pci_set_long(pdev->config + at, (header & 0xfffff) | next << 20);
+    pci_set_long(vdev->emulated_config_bits + at, 0xffffffff);
 }
 
 bool vfio_pci_nested_setup(VFIOPCIDevice *vdev, Error **errp)
@@ -196,11 +215,13 @@ bool vfio_pci_nested_setup(VFIOPCIDevice *vdev, Error **errp)
         !pci_device_nested_features(pdev, &features)) {
         return true;
     }
-    if (features.pri && is_virtual_function(vdev)) {
-        info_report("%s: page requests are off, because it is a virtual "
-                    "function: Linux hands none of them on",
-                    vdev->vbasedev.name);
-        features.pri = false;
+    if (features.no_pri) {
+        ext_cap_hide(vdev, PCI_EXT_CAP_ID_PRI, PCI_EXT_CAP_PRI_SIZEOF,
+                     "page requests", features.no_pri);
+    }
+    if (features.no_ats) {
+        ext_cap_hide(vdev, PCI_EXT_CAP_ID_ATS, PCI_EXT_CAP_ATS_SIZEOF, "ATS",
+                     features.no_ats);
     }
     ats_setup(vdev, features.ats);
     pri_setup(vdev, features.pri && features.ats);

@@ -13,6 +13,12 @@
 
 #include "system/iommufd.h"
 
+/*
+ * IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED, in IOMMUFDNestedHostInfo.caps: the host
+ * does not use the device's ATS. Kernels before about 7.1 never say so.
+ */
+#define IOMMUFD_NESTED_CAP_NO_ATS (1ULL << 3)
+
 /* A device that vfio has bound to an iommufd, and attached to nothing yet */
 typedef struct IOMMUFDNestedBound {
     const char *name;
@@ -25,9 +31,14 @@ typedef struct IOMMUFDNestedBound {
  * enum IOMMUFDNestedLacks - what a device cannot do, although nothing says so
  *
  * @IOMMUFD_NESTED_LACKS_PASIDS: its vfio driver attaches nothing to PASIDs
+ * @IOMMUFD_NESTED_LACKS_PAGE_REQUESTS: no HWPT with a fault queue is attached
+ *                                      to it: it is a virtual function, or the
+ *                                      host has not switched its ATS and page
+ *                                      requests on
  */
 typedef enum IOMMUFDNestedLacks {
     IOMMUFD_NESTED_LACKS_PASIDS = 1 << 0,
+    IOMMUFD_NESTED_LACKS_PAGE_REQUESTS = 1 << 1,
 } IOMMUFDNestedLacks;
 
 /**
@@ -101,6 +112,7 @@ bool iommufd_nested_try(const IOMMUFDNestedHostInfo *info,
  * iommufd_nested_try_attach() - what can be attached to a device
  * @info: as handed to get_nesting()
  * @pasid_bits: width of its PASIDs; 0: they are not to be tried
+ * @page_requests: fault queues are
  * @lacks: enum IOMMUFDNestedLacks, for IOMMUFDNestedParent
  * @errp: set on failure
  *
@@ -111,8 +123,8 @@ bool iommufd_nested_try(const IOMMUFDNestedHostInfo *info,
  * Return: false if that could not be found out.
  */
 bool iommufd_nested_try_attach(const IOMMUFDNestedHostInfo *info,
-                               uint8_t pasid_bits, uint32_t *lacks,
-                               Error **errp);
+                               uint8_t pasid_bits, bool page_requests,
+                               uint32_t *lacks, Error **errp);
 
 /**
  * struct IOMMUFDNestedParent - what a front end wants vfio to attach first

@@ -451,12 +451,13 @@ typedef enum IOMMUFDNestedState {
  * @data: STAGE1: for the host, copied; unused bytes and padding zero, because
  *        equal bytes in one @domain behind one host instance share one HWPT
  * @data_len: STAGE1: at most IOMMUFD_NESTED_DATA_MAX
- * @page_requests: STAGE1: give the HWPT a fault queue. The device must have
- *                 PRI, ATS must be on, and it must not be a VF of a function
- *                 with PRI; the kernel refuses the attach otherwise
- *                 (ENODEV, EINVAL), and that is a failure here. When they are
- *                 no longer asked for and nothing else changes, the HWPT stays,
- *                 and what the device asks is answered INVALID.
+ * @page_requests: STAGE1: give the HWPT a fault queue. The kernel refuses the
+ *                 attach (ENODEV, EINVAL) unless it has switched PRI and ATS
+ *                 of the device on, and to a VF of a function with PRI. The
+ *                 device is then attached without, as it is from then on, and
+ *                 the user is told. When they are no longer asked for and
+ *                 nothing else changes, the HWPT stays, and what the device
+ *                 asks is answered INVALID.
  * @pasid_flag: STAGE1: the HWPT takes PASIDs (IOMMU_HWPT_ALLOC_PASID); always
  *              set for a PASID, to be set for the RID of a device whose
  *              parent has it

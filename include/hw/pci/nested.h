@@ -26,7 +26,9 @@
  * @pasid_exec: it may ask for execute permission
  * @pasid_priv: it may ask for privileged mode
  * @ats: the guest may switch ATS on
+ * @no_ats: why not, if the guest is to see no ATS of the device; static
  * @pri: the guest may switch page requests on
+ * @no_pri: why not, if the guest is to see none of them; static
  */
 typedef struct PCINestedFeatures {
     uint8_t pasid_bits;
@@ -34,7 +36,9 @@ typedef struct PCINestedFeatures {
     bool pasid_exec;
     bool pasid_priv;
     bool ats;
+    const char *no_ats;
     bool pri;
+    const char *no_pri;
 } PCINestedFeatures;
 
 /**

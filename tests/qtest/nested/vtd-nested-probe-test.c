@@ -6,7 +6,10 @@
 
 #include "qemu/osdep.h"
 #include "standard-headers/linux/pci_regs.h"
+#include "qobject/qdict.h"
+#include "qobject/qlist.h"
 #include "vtd-migration-rig.h"
+#include "vtd-pri-rig.h"
 
 /* What QEMU has said on @file is all of @words, each once */
 static void expect_said(const char *file, const char *const *words)
@@ -129,6 +132,186 @@ static void test_no_pasid_attach(gconstpointer hot)
     vtd_scratch_remove(said);
 }
 
+/* ------------------------------------------------------- page requests */
+
+typedef struct Unserved {
+    const char *path, *device;
+    bool pri_cap;               /* the device has the capability itself */
+    bool ats;                   /* the guest has its ATS */
+} Unserved;
+
+static const Unserved unserved[] = {
+    { "noats", "host-ats=off\n", true, false },
+    { "no-pri", "host-pri=off\n", true, true },
+    { "none", "pri=off\n", false, true },
+    { "vf", "vf=on\npf-pri=on\n", true, true },
+};
+
+/*
+ * A device whose page requests the host does not serve: the guest sees none,
+ * its tables are attached without a fault queue, for RID and PASID
+ */
+static void check_unserved(PriRig *p, const Unserved *u)
+{
+    const IommufdDma pasid = { .with_pasid = true, .pasid = PRI_PASID };
+
+    g_assert_cmpuint(vtd_rig_ext_cap(&p->v, p->rid, PCI_EXT_CAP_ID_PRI), ==,
+                     0);
+    g_assert_cmpint(!!vtd_rig_ext_cap(&p->v, p->rid, PCI_EXT_CAP_ID_ATS), ==,
+                    u->ats);
+    g_assert_cmpuint(vtd_rig_ext_cap(&p->v, p->rid, PCI_EXT_CAP_ID_PASID), !=,
+                     0);
+    vtd_rig_enable_sva(&p->v, p->rid);
+    pri_context(p, VTD_CTX_DTE | VTD_CTX_PRE | VTD_CTX_PASIDE);
+    pri_map(p, 0x4000000000ULL, 0x41);
+    iommufd_model_expect_data(p->v.m, p->dev, NULL, 0x4000000000ULL, 0x41, 16);
+    iommufd_model_expect_data(p->v.m, p->dev, &pasid, 0x4000000000ULL, 0x41,
+                              16);
+    g_assert_cmphex(vtd_rig_take_fault(&p->v, NULL), ==, 0);
+    g_assert_cmpuint(iommufd_model_live(p->v.m, "fault"), ==, 0);
+}
+
+static void test_unserved(gconstpointer opaque)
+{
+    const Unserved *u = opaque;
+    g_autofree char *host = vtd_rig_host(1, "", u->device);
+    g_autofree char *said = vtd_scratch_file("stderr");
+    g_autofree char *extra = g_strdup_printf("2>'%s'", said);
+    g_autofree char *text = NULL;
+    PriRig p;
+
+    pri_start_with(&p, host, "nested=on", 1, extra, 0);
+    check_unserved(&p, u);
+    pri_stop(&p);
+    g_assert_true(g_file_get_contents(said, &text, NULL, NULL));
+    g_test_message("%s", text);
+    g_assert_cmpint(!!strstr(text, HOST_DEV0 ": the guest sees no page "
+                             "requests of it"), ==, u->pri_cap);
+    vtd_scratch_remove(said);
+}
+
+/* The same for a device that is passed by fd: its sysfs path is not known */
+static void test_vf_by_fd(void)
+{
+    static const Unserved vf = { .pri_cap = true, .ats = true };
+    g_autofree char *host = vtd_rig_host(1, "", "vf=on\npf-pri=on\n");
+    PriRig p;
+    int fd;
+
+    pri_start_with(&p, host, "nested=on,x-pasid-mode=on,svm=on,pasid-bits=20",
+                   0, VTD_RIG_SLOTS, 0);
+    p.dev = HOST_DEV0;
+    p.rid = BEHIND(1);
+    vtd_rig_number_slot(&p.v, 0, 1);
+    fd = iommufd_model_open(p.v.m, "/dev/vfio/devices/vfio0");
+    qtest_qmp_fds_assert_success(p.v.qts, &fd, 1, "{ 'execute': 'getfd', "
+                                 "'arguments': { 'fdname': 'vf' } }");
+    close(fd);
+    qtest_qmp_assert_success(p.v.qts, "{ 'execute': 'device_add', "
+        "'arguments': { 'driver': 'vfio-pci', 'id': 'dev0', 'fd': 'vf', "
+        "'bus': 'rp0', 'iommufd': 'iommufd0' } }");
+    vtd_rig_power_slot(&p.v, 0);
+    check_unserved(&p, &vf);
+    pri_stop(&p);
+}
+
+/* ------------------------------------------- what trying did not show */
+
+static void inject(PriRig *p, const char *order)
+{
+    iommufd_model_do(p->v.m, "{\"cmd\":\"fault\",\"on\":\"%s\"}", order);
+}
+
+/* The device's and the vIOMMU's books: attaches that went without a queue */
+static void expect_unserved(PriRig *p, bool is_so, unsigned count)
+{
+    QDict *answer = qtest_qmp(p->v.qts,
+                              "{ 'execute': 'x-query-nested-iommu' }");
+    QDict *v = qobject_to(QDict, qlist_peek(qdict_get_qlist(answer,
+                                                            "return")));
+    QDict *dev = qobject_to(QDict, qlist_peek(qdict_get_qlist(v, "devices")));
+    QListEntry *entry;
+    bool found = false;
+
+    g_assert_true(qdict_get_bool(dev, "no-page-requests") == is_so);
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(v, "counters"), entry) {
+        QDict *counter = qobject_to(QDict, qlist_entry_obj(entry));
+
+        if (!strcmp(qdict_get_str(counter, "name"),
+                    "page-requests-unserved")) {
+            g_assert_cmpint(qdict_get_int(counter, "value"), ==, count);
+            found = true;
+        }
+    }
+    g_assert_true(found);
+    qobject_unref(answer);
+}
+
+static const IommufdDma with_pasid = {
+    .with_pasid = true, .pasid = PRI_PASID,
+};
+
+/*
+ * The kernel refuses the queue when the guest's tables come, and not before:
+ * for the RID (the first attach) or for the PASID. What asked for it goes
+ * without, whatever comes later does not ask, and the user is told once.
+ */
+static void test_late(gconstpointer order)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    g_autofree char *said = vtd_scratch_file("stderr");
+    g_autofree char *extra = g_strdup_printf("2>'%s'", said);
+    unsigned queues;
+    PriRig p;
+
+    pri_start_with(&p, host, "nested=on", 1, extra, 0);
+    inject(&p, order);
+    pri_context(&p, VTD_CTX_DTE | VTD_CTX_PRE);
+    pri_map(&p, 0x4000000000ULL, 0x52);
+    iommufd_model_expect_data(p.v.m, HOST_DEV0, NULL, 0x4000000000ULL, 0x52,
+                              16);
+    iommufd_model_expect_data(p.v.m, HOST_DEV0, &with_pasid, 0x4000000000ULL,
+                              0x52, 16);
+    g_assert_cmphex(vtd_rig_take_fault(&p.v, NULL), ==, 0);
+    expect_unserved(&p, true, 1);
+
+    queues = iommufd_model_journal(p.v.m, "\"fault\":");
+    p.s1 = vtd_s1_new(&p.v.mem);
+    pri_context(&p, VTD_CTX_DTE | VTD_CTX_PRE);
+    pri_map(&p, 0x4000000000ULL, 0x53);
+    iommufd_model_expect_data(p.v.m, HOST_DEV0, NULL, 0x4000000000ULL, 0x53,
+                              16);
+    expect_unserved(&p, true, 1);
+    g_assert_cmpuint(iommufd_model_journal(p.v.m, "\"fault\":"), ==, queues);
+    pri_stop(&p);
+    expect_said(said, (const char *const[]) {
+        HOST_DEV0 ": the host serves no page requests of it", NULL
+    });
+    vtd_scratch_remove(said);
+}
+
+/* Refused with and without a queue: blocked, and not because of the queue */
+static void test_refused(void)
+{
+    PriRig p;
+    g_autofree char *host = vtd_rig_host(1, "", "");
+
+    pri_start_with(&p, host, "nested=on", 1, "", 0);
+    inject(&p, "ATTACH_IOMMUFD_PT:1:every:errno=EINVAL");
+    vtd_context_scalable(&p.v.t, RID0, 12, VTD_CTX_DTE | VTD_CTX_PRE, 0);
+    vtd_pasid_set(&p.v.t, RID0, 0, &(VtdPasidEntry) {
+        .pgtt = VTD_PGTT_FIRST, .did = PRI_DID, .s1 = p.s1, .s1_levels = 4,
+    });
+    vtd_queue_push(&p.v.q, vtd_inv_context(VTD_INV_NARROW, 0, RID0));
+    g_assert_false(vtd_queue_sync(&p.v.q, &p.v.regs));
+    g_assert_cmphex(vtd_rig_take_fault(&p.v, NULL), !=, 0);
+    iommufd_model_expect_fault(p.v.m, HOST_DEV0, NULL, 0x4000000000ULL, false,
+                               0, NULL);
+    expect_unserved(&p, false, 0);
+    iommufd_model_do(p.v.m, "{\"cmd\":\"fault-clear\"}");
+    pri_stop(&p);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -141,5 +324,19 @@ int main(int argc, char **argv)
                         test_no_pasid_attach);
     qtest_add_data_func("/vtd-nested/probe/no-pasid-attach/hot", "",
                         test_no_pasid_attach);
+    for (unsigned i = 0; i < ARRAY_SIZE(unserved); i++) {
+        g_autofree char *path = g_strdup_printf("/vtd-nested/probe/unserved/%s",
+                                                unserved[i].path);
+
+        qtest_add_data_func(path, &unserved[i], test_unserved);
+    }
+    qtest_add_func("/vtd-nested/probe/vf-by-fd", test_vf_by_fd);
+    qtest_add_data_func("/vtd-nested/probe/late/rid",
+                        "ATTACH_IOMMUFD_PT:1:errno=ENODEV", test_late);
+    qtest_add_data_func("/vtd-nested/probe/late/rid-vf",
+                        "ATTACH_IOMMUFD_PT:1:errno=EINVAL", test_late);
+    qtest_add_data_func("/vtd-nested/probe/late/pasid",
+                        "ATTACH_IOMMUFD_PT:2:errno=ENODEV", test_late);
+    qtest_add_func("/vtd-nested/probe/late/refused", test_refused);
     return g_test_run();
 }

@@ -379,6 +379,10 @@ int iommufd_sys_attach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid,
         !(obj_find(pt_id)->flags & IOMMU_HWPT_ALLOC_PASID)) {
         return -EINVAL;
     }
+    if (fake.no_page_requests &&
+        (obj_find(pt_id)->flags & IOMMU_HWPT_FAULT_ID_VALID)) {
+        return -ENODEV;
+    }
     obj_find(pt_id)->users++;
     att_put(key);
     g_hash_table_insert(attached, g_memdup2(&key, sizeof(key)),

@@ -47,6 +47,9 @@ typedef struct Fake {
     /* Attaches fail with EBUSY while this is not 0; counts down */
     unsigned busy;
 
+    /* An HWPT with a fault queue is attached to nothing: ENODEV */
+    bool no_page_requests;
+
     /* Invalidations: what was done, in order */
     struct {
         uint32_t id;

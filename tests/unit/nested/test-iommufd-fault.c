@@ -681,6 +681,55 @@ static void test_read_retry(void)
     teardown(&t);
 }
 
+/*
+ * No fault queue is attached to the device: the same without, and detached in
+ * between, because a replace that fails may leave it blocked; from then on
+ * nobody asks any more. What is put off by a reset is treated alike.
+ */
+static void test_unserved(void)
+{
+    IOMMUFDNestedConfig config = {
+        .name = "viommu0", .inv_len = FAKE_ENTRY_LEN,
+    };
+    uint64_t root = 0x1000;
+    IOMMUFDNestedTranslation tr = {
+        .state = IOMMUFD_NESTED_STAGE1,
+        .data = &root,
+        .data_len = sizeof(root),
+        .pasid_flag = true,
+    };
+    uint32_t plain;
+    Test t;
+
+    setup_config(&t, &config);
+    fake.no_page_requests = true;
+    g_assert_true(iommufd_nested_set(t.dev, RID, &tr, &error_abort));
+    plain = fake_attached(t.idev, RID);
+    bind_stage1(&t, RID, 0x1000);
+    g_assert_cmpuint(fake_attached(t.idev, RID), ==, plain);
+    g_assert_cmpuint(fake.calls[FAKE_DETACH], ==, 1);
+    g_assert_cmpuint(fake.calls[FAKE_ATTACH], ==, 3);
+    g_assert_cmpint(iommufd_nested_get(t.dev, RID, NULL), ==,
+                    IOMMUFD_NESTED_STAGE1);
+    /* Known by now */
+    bind_stage1(&t, 5, 0x2000);
+    g_assert_cmpuint(fake.calls[FAKE_ATTACH], ==, 4);
+    g_assert_cmpuint(fake.calls[FAKE_HWPT_ALLOC], ==, 3);
+    teardown(&t);
+
+    setup_config(&t, &config);
+    fake.no_page_requests = true;
+    fake.busy = 1;
+    bind_stage1(&t, RID, 0x1000);
+    g_assert_cmpint(iommufd_nested_get(t.dev, RID, NULL), ==,
+                    IOMMUFD_NESTED_BLOCKED);
+    fake_advance(false, 20);
+    g_assert_cmpint(iommufd_nested_get(t.dev, RID, NULL), ==,
+                    IOMMUFD_NESTED_STAGE1);
+    g_assert_cmpuint(front.blocked, ==, 0);
+    teardown(&t);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -700,6 +749,7 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/fault/write-fails", test_write_fails);
     g_test_add_func("/iommufd/fault/read-retry", test_read_retry);
     g_test_add_func("/iommufd/fault/switch", test_switch);
+    g_test_add_func("/iommufd/fault/unserved", test_unserved);
     g_test_add_func("/iommufd/event", test_events);
     g_test_add_func("/iommufd/event-retry", test_event_retry);
     g_test_add_func("/iommufd/event-save", test_event_save);

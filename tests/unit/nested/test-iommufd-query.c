@@ -146,7 +146,7 @@ static void test_query(void)
     stage1(dev, 90, true);
     stage1(dev, 3, true);
     fake.fail_at = fake.total + 1;
-    fake.fail_errno = ENODEV;
+    fake.fail_errno = ENOSPC;
     stage1(dev, 700, false);
     iommufd_nested_count_command(n, 1);
     iommufd_nested_count_command(n, 1);
