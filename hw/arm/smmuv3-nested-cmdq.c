@@ -6,6 +6,9 @@
  * TLBs are queued in the core, as they are, and reach the host in one piece
  * before a CMD_SYNC completes, and at the end of the queue.
  *
+ * All of it goes in turns with the main loop, see iommufd_nested_turn(): CONS
+ * stands at the command that is to be done next, or done further.
+ *
  * If the host refuses something, the queue stops with CERROR_ILL at the
  * command the refused entry came from (7.1), the core has blocked what might
  * be stale, and the guest may issue it again or go on behind it. If a device
@@ -67,9 +70,15 @@ static SMMUCmdError smmuv3_nested_send(SMMUv3Nested *n)
 
 SMMUCmdError smmuv3_nested_flush(SMMUv3State *s, SMMUCmdError error)
 {
-    SMMUCmdError earlier = s->nested ? smmuv3_nested_send(s->nested) :
-                                       SMMU_CERROR_NONE;
+    SMMUCmdError earlier = SMMU_CERROR_NONE;
 
+    if (s->nested) {
+        earlier = smmuv3_nested_send(s->nested);
+        iommufd_nested_turn_end(s->nested->core);
+    }
+    if (error == SMMUV3_NESTED_PUT_OFF) {
+        error = SMMU_CERROR_NONE;
+    }
     return earlier ? earlier : error;
 }
 
@@ -110,6 +119,26 @@ static SMMUCmdError smmuv3_nested_sync(SMMUv3Nested *n)
         return SMMU_CERROR_ATC_INV_SYNC;
     }
     return error;
+}
+
+void smmuv3_nested_go_on(void *opaque)
+{
+    SMMUv3Nested *n = opaque;
+
+    smmuv3_cmdq_consume(n->s);
+}
+
+void smmuv3_nested_cmdq_forget(SMMUv3Nested *n)
+{
+    iommufd_nested_put_off_not(n->core);
+    n->range.on = false;
+}
+
+void smmuv3_nested_cmdq_loaded(SMMUv3Nested *n)
+{
+    if (!smmuv3_q_empty(&n->s->cmdq)) {
+        iommufd_nested_put_off(n->core);
+    }
 }
 
 static void smmuv3_nested_entry(const Cmd *cmd,
@@ -169,34 +198,48 @@ static SMMUCmdError smmuv3_nested_forget_cds(SMMUv3NestedDevice *ndev)
                         SMMU_CERROR_NONE;
 }
 
-static SMMUCmdError smmuv3_nested_cfgi_ste(SMMUv3Nested *n, uint32_t first,
-                                           uint32_t last)
+static SMMUCmdError smmuv3_nested_cfgi_ste(SMMUv3Nested *n, uint32_t sid)
 {
     /* An attach is not queued: what was said before has to be done before */
     SMMUCmdError error = smmuv3_nested_send(n);
+    SMMUv3NestedDevice *ndev = smmuv3_nested_find(n, sid);
+
+    if (error || !ndev) {
+        return error;
+    }
+    return smmuv3_nested_sync_device(ndev) ? smmuv3_nested_forget_cds(ndev) :
+                                             SMMU_CERROR_ILL;
+}
+
+/* The range that is under way, one device after the other */
+static SMMUCmdError smmuv3_nested_range_on(SMMUv3Nested *n)
+{
     SMMUv3NestedDevice *ndev;
     GHashTableIter iter;
 
-    if (error) {
-        return error;
-    }
-    if (!smmuv3_nested_sync_range(n, first, last)) {
-        return SMMU_CERROR_ILL;
-    }
-    if (first == last) {
-        ndev = smmuv3_nested_find(n, first);
-        return ndev ? smmuv3_nested_forget_cds(ndev) : SMMU_CERROR_NONE;
-    }
     g_hash_table_iter_init(&iter, n->devices);
-    while (!error && g_hash_table_iter_next(&iter, NULL, (void **)&ndev)) {
-        uint16_t sid = smmuv3_nested_sid(ndev);
+    while (g_hash_table_iter_next(&iter, NULL, (void **)&ndev)) {
+        SMMUCmdError error;
 
-        /* Others have not been read again: what they know may be old */
-        if (sid >= first && sid <= last) {
-            error = smmuv3_nested_forget_cds(ndev);
+        if (!ndev->in_range) {
+            continue;
+        }
+        if (!iommufd_nested_turn(n->core)) {
+            return SMMUV3_NESTED_PUT_OFF;
+        }
+        ndev->in_range = false;
+        if (!smmuv3_nested_sync_device(ndev)) {
+            n->range.bad = true;
+            continue;
+        }
+        error = smmuv3_nested_forget_cds(ndev);
+        if (error) {
+            n->range.on = false;
+            return error;
         }
     }
-    return error;
+    n->range.on = false;
+    return n->range.bad ? SMMU_CERROR_ILL : SMMU_CERROR_NONE;
 }
 
 static SMMUCmdError smmuv3_nested_cfgi_range(SMMUv3Nested *n, const Cmd *cmd)
@@ -204,9 +247,40 @@ static SMMUCmdError smmuv3_nested_cfgi_range(SMMUv3Nested *n, const Cmd *cmd)
     uint8_t range = CMD_STE_RANGE(cmd);
     uint32_t mask = range == CFGI_RANGE_ALL ? UINT32_MAX :
                                               (2u << range) - 1;
+    uint32_t first = CMD_SID(cmd) & ~mask, last = CMD_SID(cmd) | mask;
+    SMMUCmdError error = smmuv3_nested_send(n);
+    SMMUv3NestedDevice *ndev;
+    GHashTableIter iter;
 
-    return smmuv3_nested_cfgi_ste(n, CMD_SID(cmd) & ~mask,
-                                  CMD_SID(cmd) | mask);
+    if (error) {
+        return error;
+    }
+    g_hash_table_iter_init(&iter, n->devices);
+    while (g_hash_table_iter_next(&iter, NULL, (void **)&ndev)) {
+        uint16_t sid = smmuv3_nested_sid(ndev);
+
+        ndev->in_range = sid >= first && sid <= last;
+    }
+    n->range.on = true;
+    n->range.bad = false;
+    n->range.cmd = *cmd;
+    n->range.cons = smmuv3_nested_cons(n->s);
+    return smmuv3_nested_range_on(n);
+}
+
+/*
+ * A range that was put off. Return: whether @cmd is, as it should be, what has
+ * begun it and is not to be begun again; @error is then the outcome.
+ */
+static bool smmuv3_nested_range_was(SMMUv3Nested *n, const Cmd *cmd,
+                                    SMMUCmdError *error)
+{
+    if (!n->range.on) {
+        return false;
+    }
+    *error = smmuv3_nested_range_on(n);
+    return *error || (n->range.cons == smmuv3_nested_cons(n->s) &&
+                      !memcmp(&n->range.cmd, cmd, sizeof(*cmd)));
 }
 
 static void smmuv3_nested_count(SMMUv3Nested *n, SMMUv3NestedCommand command)
@@ -218,9 +292,16 @@ SMMUCmdError smmuv3_nested_command(SMMUv3State *s, const Cmd *cmd)
 {
     SMMUv3Nested *n = s->nested;
     SMMUv3NestedDevice *ndev;
+    SMMUCmdError error;
 
     if (!n || !n->active) {
         return SMMU_CERROR_NONE;
+    }
+    if (!iommufd_nested_turn(n->core)) {
+        return SMMUV3_NESTED_PUT_OFF;
+    }
+    if (smmuv3_nested_range_was(n, cmd, &error)) {
+        return error;
     }
     if (n->stuck) {
         n->stuck = false;
@@ -237,7 +318,7 @@ SMMUCmdError smmuv3_nested_command(SMMUv3State *s, const Cmd *cmd)
         }
         smmuv3_nested_count(n, SMMUV3_NESTED_CMD_CFGI_STE);
         return CMD_TYPE(cmd) == SMMU_CMD_CFGI_STE ?
-               smmuv3_nested_cfgi_ste(n, CMD_SID(cmd), CMD_SID(cmd)) :
+               smmuv3_nested_cfgi_ste(n, CMD_SID(cmd)) :
                smmuv3_nested_cfgi_range(n, cmd);
     case SMMU_CMD_CFGI_CD:
     case SMMU_CMD_CFGI_CD_ALL:
@@ -302,8 +383,14 @@ void smmuv3_nested_enable_changed(SMMUv3State *s)
     bool enabled = smmu_enabled(s);
     bool abort = FIELD_EX32(s->gbpa, GBPA, ABORT);
 
-    if (!n || !n->active || n->stale ||
-        (n->enabled == enabled && (enabled || n->abort == abort))) {
+    if (!n || !n->active || n->stale) {
+        return;
+    }
+    if (!smmuv3_cmdq_enabled(s)) {
+        /* What CONS stands at may be another command when it is on again */
+        n->range.on = false;
+    }
+    if (n->enabled == enabled && (enabled || n->abort == abort)) {
         return;
     }
     n->enabled = enabled;

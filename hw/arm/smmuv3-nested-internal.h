@@ -21,7 +21,7 @@
 #include <linux/iommufd.h>
 
 #include "smmuv3-nested.h"
-#include "hw/iommufd.h"
+#include "hw/iommufd-turn.h"
 #include "qemu/notify.h"
 #include "qemu/range.h"
 
@@ -89,6 +89,13 @@ struct SMMUv3Nested {
     bool stuck;
     /* A device TLB was not emptied in time, which a CMD_SYNC is to tell */
     bool atc_late;
+    /* A CFGI_STE_RANGE that has been put off */
+    struct {
+        bool on;
+        bool bad;               /* the host has refused an STE of it */
+        Cmd cmd;
+        uint32_t cons;          /* where it stands */
+    } range;
     /* Loaded state: tables are read when bus numbers are loaded as well */
     bool stale;
     Notifier machine_done;
@@ -111,6 +118,7 @@ typedef struct SMMUv3NestedDevice {
     struct iommu_hwpt_arm_smmuv3 s1;
     bool same;
     bool moved;                 /* it has got another stream */
+    bool in_range;              /* of SMMUv3Nested.range: to be read */
     bool told;                  /* the user knows that the host refused */
 } SMMUv3NestedDevice;
 
@@ -145,8 +153,6 @@ bool smmuv3_nested_host_stalls(const IOMMUFDNestedHostInfo *info);
  */
 bool smmuv3_nested_sync_device(SMMUv3NestedDevice *ndev);
 bool smmuv3_nested_sync_all(SMMUv3Nested *n);
-/* Devices with StreamIDs from @first to @last */
-bool smmuv3_nested_sync_range(SMMUv3Nested *n, uint32_t first, uint32_t last);
 /* The device behind a StreamID; NULL: not one of ours */
 SMMUv3NestedDevice *smmuv3_nested_find(SMMUv3Nested *n, uint32_t sid);
 /* Tell the core what numbers devices have, and leave translations alone */
@@ -166,6 +172,11 @@ bool smmuv3_nested_window_check(SMMUv3Nested *n, HostIOMMUDevice *hiod,
 void smmuv3_nested_window_freeze(SMMUv3Nested *n);
 
 /* smmuv3-nested-cmdq.c */
+void smmuv3_nested_go_on(void *opaque);
+/* What the queue has put off is forgotten, see iommufd_nested_turn() */
+void smmuv3_nested_cmdq_forget(SMMUv3Nested *n);
+/* A loaded queue, when the VM runs: was the state saved half-way? */
+void smmuv3_nested_cmdq_loaded(SMMUv3Nested *n);
 extern const char *const smmuv3_nested_commands[SMMUV3_NESTED_CMD__MAX];
 bool smmuv3_nested_device_tlb(const void *entry, uint32_t *label);
 void smmuv3_nested_device_tlb_all(void *entry, uint32_t label);

@@ -220,6 +220,7 @@ bool smmuv3_nested_sync_device(SMMUv3NestedDevice *ndev)
     Error *err = NULL;
 
     ndev->sid = smmuv3_nested_sid(ndev);
+    iommufd_nested_count_read(ndev->n->core);
     smmuv3_nested_read(ndev, &entry);
     if (entry.state == IOMMUFD_NESTED_BLOCKED) {
         smmuv3_nested_record(ndev, &entry);
@@ -353,31 +354,18 @@ void smmuv3_nested_changed(PCIBus *bus, void *opaque, int devfn)
     }
 }
 
-bool smmuv3_nested_sync_range(SMMUv3Nested *n, uint32_t first, uint32_t last)
+bool smmuv3_nested_sync_all(SMMUv3Nested *n)
 {
     SMMUv3NestedDevice *ndev;
     GHashTableIter iter;
     bool ok = true;
 
-    if (first == last) {
-        ndev = smmuv3_nested_find(n, first);
-        return !ndev || smmuv3_nested_sync_device(ndev);
-    }
+    smmuv3_nested_relabel(n);
     g_hash_table_iter_init(&iter, n->devices);
     while (g_hash_table_iter_next(&iter, NULL, (void **)&ndev)) {
-        uint16_t sid = smmuv3_nested_sid(ndev);
-
-        if (sid >= first && sid <= last) {
-            ok &= smmuv3_nested_sync_device(ndev);
-        }
+        ok &= smmuv3_nested_sync_device(ndev);
     }
     return ok;
-}
-
-bool smmuv3_nested_sync_all(SMMUv3Nested *n)
-{
-    smmuv3_nested_relabel(n);
-    return smmuv3_nested_sync_range(n, 0, UINT32_MAX);
 }
 
 bool smmuv3_nested_cd(const STE *ste, dma_addr_t *addr)

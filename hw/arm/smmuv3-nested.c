@@ -100,6 +100,7 @@ static const IOMMUFDNestedOps smmuv3_nested_ops = {
     .event = smmuv3_nested_event,
     .events_lost = smmuv3_nested_events_lost,
     .blocked = smmuv3_nested_blocked,
+    .go_on = smmuv3_nested_go_on,
 };
 
 static void smmuv3_nested_machine_done(Notifier *notifier, void *data)
@@ -118,6 +119,7 @@ static void smmuv3_nested_vm_prepare(void *opaque, bool running,
     if (running && n->stale) {
         n->stale = false;
         smmuv3_nested_sync_all(n);
+        smmuv3_nested_cmdq_loaded(n);
     }
 }
 
@@ -177,6 +179,7 @@ bool smmuv3_nested_realize(SMMUv3State *s, Error **errp)
         .abort_data = &smmuv3_nested_abort,
         .abort_len = sizeof(smmuv3_nested_abort),
         .event_len = sizeof(struct iommu_vevent_arm_smmuv3),
+        .guard = &DEVICE(s)->mem_reentrancy_guard,
         .commands = smmuv3_nested_commands,
         .num_commands = SMMUV3_NESTED_CMD__MAX,
     };
@@ -219,6 +222,7 @@ void smmuv3_nested_reset(SMMUv3State *s)
     n->blocked = false;
     n->stuck = false;
     n->atc_late = false;
+    smmuv3_nested_cmdq_forget(n);
     n->told = false;
     g_hash_table_iter_init(&iter, n->devices);
     while (g_hash_table_iter_next(&iter, NULL, (void **)&ndev)) {
@@ -256,6 +260,7 @@ int smmuv3_nested_post_load(void *opaque, int version_id)
     }
     n->enabled = smmu_enabled(s);
     n->abort = FIELD_EX32(s->gbpa, GBPA, ABORT);
+    smmuv3_nested_cmdq_forget(n);
     /* Bridges, and with them bus numbers, are loaded after us */
     n->stale = true;
     iommufd_nested_inv_owe(n->core);

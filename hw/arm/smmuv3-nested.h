@@ -24,6 +24,12 @@ typedef struct SMMUv3Nested SMMUv3Nested;
 struct IOMMUFDNestedHostInfo;
 struct IOMMUFDNestedParent;
 
+/*
+ * In place of an error: the queue stops for now, at CMDQ_CONS, and goes on in a
+ * bottom half, smmuv3_cmdq_consume(). No error has this code: they have 7 bits.
+ */
+#define SMMUV3_NESTED_PUT_OFF ((SMMUCmdError)0x80)
+
 /* ------------------------------------------------------------------ life */
 
 /* Called with nested=off too: the property "accel" */
@@ -69,14 +75,16 @@ void smmuv3_nested_enable_changed(SMMUv3State *s);
 /*
  * Before the emulation carries out a command.
  *
- * Return: SMMU_CERROR_NONE to go on. An error stops the queue at CMDQ_CONS,
- * which may have been set back to an earlier command that the host refused.
+ * Return: SMMU_CERROR_NONE to go on, SMMUV3_NESTED_PUT_OFF, or an error, which
+ * stops the queue at CMDQ_CONS. That may have been set back to an earlier
+ * command that the host refused.
  */
 SMMUCmdError smmuv3_nested_command(SMMUv3State *s, const Cmd *cmd);
 
 /*
  * At the end of the queue, or where it stopped because of @error: nothing
- * stays behind. Return: @error, or that of an earlier command.
+ * stays behind. Return: @error, none for SMMUV3_NESTED_PUT_OFF, or that of an
+ * earlier command.
  */
 SMMUCmdError smmuv3_nested_flush(SMMUv3State *s, SMMUCmdError error);
 
