@@ -74,6 +74,34 @@ static void test_leaves_nothing(void)
     vtd_rig_stop(&r);
 }
 
+/*
+ * A member of a group that is in use is tried without a change for the others,
+ * whether it can be plugged then or not
+ */
+static void test_group(gconstpointer off)
+{
+    static const char host[] = "[host]\narch=vtd\n[iommu 0]\n"
+        "[device " HOST_DEV0 "]\ngroup=7\n[device " HOST_DEV1 "]\ngroup=7\n";
+    uint64_t addr = off ? DATA + 4096 : 0x4000000000ULL;
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on,x-pasid-mode=on,svm=on", 1,
+                  VTD_RIG_SLOTS);
+    vtd_rig_fill(&r, 1, 0x66);
+    if (!off) {
+        vtd_rig_enable(&r);
+        vtd_rig_first_stage(&r, RID0, 5, vtd_rig_s1(&r, addr, 1));
+    }
+    g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV0, NULL, addr), ==, 0x66);
+    qobject_unref(qtest_qmp(r.qts, "{ 'execute': 'device_add', 'arguments': "
+                            "{ 'driver': 'vfio-pci', 'id': 'dev1', 'host': "
+                            "%s, 'bus': 'rp0', 'iommufd': 'iommufd0' } }",
+                            HOST_DEV1));
+    g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV0, NULL, addr), ==, 0x66);
+    g_assert_cmpuint(iommufd_model_live(r.m, "ioas"), ==, 1);
+    vtd_rig_stop(&r);
+}
+
 /* -------------------------------------------------------------- PASIDs */
 
 /*
@@ -320,6 +348,8 @@ int main(int argc, char **argv)
     qtest_add_data_func("/vtd-nested/probe/no-parent/kernel",
                         "kernel=no-nesting", test_no_parent);
     qtest_add_func("/vtd-nested/probe/leaves-nothing", test_leaves_nothing);
+    qtest_add_data_func("/vtd-nested/probe/group/off", "", test_group);
+    qtest_add_data_func("/vtd-nested/probe/group/on", NULL, test_group);
     qtest_add_data_func("/vtd-nested/probe/no-pasid-attach/cold", NULL,
                         test_no_pasid_attach);
     qtest_add_data_func("/vtd-nested/probe/no-pasid-attach/hot", "",
