@@ -324,6 +324,7 @@ static void test_repeat(void)
 static void test_ats(void)
 {
     const IommufdDma how = { .ats = true };
+    uint64_t entries;
     SmmuCdTable cds;
     SmmuS1 s1;
     SmmuRig r;
@@ -348,6 +349,11 @@ static void test_ats(void)
     g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, &how, IOVA), ==, 0x11);
     smmu_rig_ste(&r, SID0, &(SmmuSte) { .cfg = SMMU_STE_S1, .cds = &cds });
     g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, &how, IOVA), ==, -1);
+    /* Nobody would answer: the host is not asked */
+    entries = smmu_rig_entries(&r);
+    smmu_queue_push(&r.cmdq, smmu_atc_inv(SID0, SMMU_NO_SSID, IOVA, 0));
+    smmu_rig_sync(&r);
+    g_assert_cmpuint(smmu_rig_entries(&r), ==, entries);
     smmu_rig_stop(&r);
 }
 

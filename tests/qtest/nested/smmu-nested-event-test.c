@@ -178,6 +178,13 @@ static void test_off(void)
         g_assert_cmpuint(i, <, 5000);
         g_usleep(1000);
     }
+    /* Nor is that some are lost */
+    before = reads(&r);
+    iommufd_model_do(r.m, "{\"cmd\":\"event-lost\",\"iommu\":0}");
+    for (unsigned i = 0; reads(&r) < before + 2; i++) {
+        g_assert_cmpuint(i, <, 5000);
+        g_usleep(1000);
+    }
     smmu_rig_write(&r, SMMU_REG_CR0, 1 << 3 | 1 << 2 | 1);
     g_assert_cmpuint(smmu_rig_event(&r, dw), ==, 0);
     g_assert_false(overflow(&r));

@@ -165,6 +165,36 @@ static void test_skipped(void)
     smmu_rig_stop(&r);
 }
 
+/* The same behind an STE: it is in force although nobody says so again */
+static void test_ste_skipped(void)
+{
+    SmmuRig r;
+
+    smmu_rig_start_simple(&r, 1);
+    smmu_rig_enable(&r, 4);
+    smmu_rig_fill(&r, 1, 0x11);
+    smmu_rig_fill(&r, 2, 0x22);
+    smmu_rig_stage1(&r, SID0, ASID, IOVA, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        SmmuS1 s1 = smmu_rig_s1(&r, IOVA, 2);
+        SmmuCdTable cds;
+
+        smmu_cdtab_init(&cds, &r.mem, SMMU_S1FMT_LINEAR, 0);
+        smmu_cd_set(&cds, 0, &s1, ASID + 1);
+        smmu_ste_set(&r.t, SID0, &(SmmuSte) {
+            .cfg = SMMU_STE_S1, .cds = &cds });
+        iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
+                         "\"%s:1:errno=ENOMEM\"}",
+                         i ? "ATTACH_IOMMUFD_PT" : "HWPT_ALLOC");
+        smmu_queue_push(&r.cmdq, smmu_cfgi_ste(SID0, true));
+        g_assert_cmpint(smmu_cmdq_sync(&r.cmdq, &r.regs), ==, CERROR_ILL);
+        g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, -1);
+        skip(&r);
+        g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x22);
+    }
+    smmu_rig_stop(&r);
+}
+
 /*
  * It fails again when the guest has acknowledged it: the guest knows that. With
  * @reset the next guest does not, and has no part in it.
@@ -304,7 +334,10 @@ static void test_stuck(void)
 /* An attach that a reset has put off, and that fails when it is over */
 static void test_late(void)
 {
+    SmmuCdTable cds;
+    uint64_t entries;
     unsigned type;
+    SmmuS1 s1;
     SmmuRig r;
 
     smmu_rig_start_simple(&r, 1);
@@ -314,7 +347,11 @@ static void test_late(void)
                      "\"ATTACH_IOMMUFD_PT:1:errno=EBUSY\"}");
     iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
                      "\"ATTACH_IOMMUFD_PT:2:errno=EINVAL\"}");
-    smmu_rig_stage1(&r, SID0, ASID, IOVA, 1);
+    s1 = smmu_rig_s1(&r, IOVA, 1);
+    smmu_cdtab_init(&cds, &r.mem, SMMU_S1FMT_LINEAR, 0);
+    smmu_cd_set(&cds, 0, &s1, ASID);
+    smmu_rig_ste(&r, SID0, &(SmmuSte) {
+        .cfg = SMMU_STE_S1, .cds = &cds, .ats = true });
     for (unsigned i = 0; !(type = smmu_rig_event(&r, NULL)); i++) {
         g_assert_cmpuint(i, <, 5000);
         qtest_clock_step(r.qts, 20 * 1000 * 1000);
@@ -322,6 +359,11 @@ static void test_late(void)
     }
     g_assert_cmphex(type, ==, 0x04);
     g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, -1);
+    /* It has nothing in its TLB, and would not be heard */
+    entries = smmu_rig_entries(&r);
+    smmu_queue_push(&r.cmdq, smmu_atc_inv(SID0, SMMU_NO_SSID, 0, 52));
+    smmu_rig_sync(&r);
+    g_assert_cmpuint(smmu_rig_entries(&r), ==, entries);
     smmu_queue_push(&r.cmdq, smmu_cfgi_ste(SID0, true));
     smmu_rig_sync(&r);
     g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x11);
@@ -369,6 +411,7 @@ int main(int argc, char **argv)
     qtest_add_data_func("/smmu-nested/fail/owed/bypass",
                         GUINT_TO_POINTER(SMMU_STE_BYPASS), test_owed);
     qtest_add_func("/smmu-nested/fail/stuck", test_stuck);
+    qtest_add_func("/smmu-nested/fail/ste-skipped", test_ste_skipped);
     qtest_add_data_func("/smmu-nested/fail/again", NULL, test_again);
     qtest_add_data_func("/smmu-nested/fail/again-reset", "", test_again);
     qtest_add_func("/smmu-nested/fail/late", test_late);

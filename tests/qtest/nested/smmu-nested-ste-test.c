@@ -105,25 +105,30 @@ static void test_config(void)
     smmu_rig_stop(&r);
 }
 
-/* An STE with @dw1 in word 1, which the guest has been told not to use */
+/*
+ * An STE with @dw1 in word 1, which the guest has been told not to use, after
+ * one that lets DMA through and after one that blocks it as well
+ */
 static void expect_bad(SmmuRig *r, uint64_t dw0, uint64_t dw1)
 {
     const uint64_t dw[8] = { 1 | dw0, dw1 };
     uint64_t event[4];
 
-    smmu_rig_ste(r, SID0, &ste_bypass);
-    expect(r, HOST_DEV0, DATA + 4096, 0x11);
-    iommu_mem_write_qwords(&r->mem, smmu_ste_entry(&r->t, SID0), dw, 8);
-    smmu_queue_push(&r->cmdq, smmu_cfgi_ste(SID0, true));
-    smmu_rig_sync(r);
-    expect(r, HOST_DEV0, DATA + 4096, -1);
-    g_assert_cmpuint(smmu_rig_event(r, event), ==, 0x04);
-    g_assert_cmphex(event[0] >> 32, ==, SID0);
-    /* Said once, however often the guest asks */
-    smmu_queue_push(&r->cmdq, smmu_cfgi_ste(SID0, true));
-    smmu_queue_push(&r->cmdq, smmu_cfgi_ste_all());
-    smmu_rig_sync(r);
-    g_assert_cmpuint(smmu_rig_event(r, event), ==, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        smmu_rig_ste(r, SID0, i ? &ste_abort : &ste_bypass);
+        expect(r, HOST_DEV0, DATA + 4096, i ? -1 : 0x11);
+        iommu_mem_write_qwords(&r->mem, smmu_ste_entry(&r->t, SID0), dw, 8);
+        smmu_queue_push(&r->cmdq, smmu_cfgi_ste(SID0, true));
+        smmu_rig_sync(r);
+        expect(r, HOST_DEV0, DATA + 4096, -1);
+        g_assert_cmpuint(smmu_rig_event(r, event), ==, 0x04);
+        g_assert_cmphex(event[0] >> 32, ==, SID0);
+        /* Said once, however often the guest asks */
+        smmu_queue_push(&r->cmdq, smmu_cfgi_ste(SID0, true));
+        smmu_queue_push(&r->cmdq, smmu_cfgi_ste_all());
+        smmu_rig_sync(r);
+        g_assert_cmpuint(smmu_rig_event(r, event), ==, 0);
+    }
 }
 
 static void test_bad(void)
