@@ -240,6 +240,44 @@ static void test_bypass(void)
     smmu_rig_stop(&a.r);
 }
 
+/* It is asked under the number it has then, also for what needs no vDEVICE */
+static void test_renumbered(void)
+{
+    g_autofree char *host = smmu_rig_host(1, "", "");
+    uint64_t errors;
+    Atc a = { .num = 1 };
+
+    smmu_rig_start(&a.r, host, "nested=on", 0,
+                   "-device pcie-root-port,id=rp0,bus=pcie.0,addr=0x10,"
+                   "chassis=1 "
+                   "-device vfio-pci,host=" HOST_DEV0 ",iommufd=iommufd0,"
+                   "bus=rp0 ");
+    smmu_rig_number(&a.r, 0x10, 1);
+    smmu_rig_enable(&a.r, 6);
+    smmu_rig_fill(&a.r, 0, OLD);
+    a.s1 = smmu_rig_s1(&a.r, IOVA, 0);
+    smmu_cdtab_init(&a.cds, &a.r.mem, SMMU_S1FMT_LINEAR, 0);
+    smmu_cd_set(&a.cds, 0, &a.s1, ASID);
+    smmu_rig_ste(&a.r, 0x100, &(SmmuSte) {
+        .cfg = SMMU_STE_S1, .cds = &a.cds, .ats = true });
+    expect(&a, 0, OLD);
+    hang(&a, 0, true);
+    smmu_queue_push(&a.r.cmdq, smmu_atc_inv(0x100, SMMU_NO_SSID, IOVA, 0));
+    g_assert_cmpint(smmu_cmdq_sync(&a.r.cmdq, &a.r.regs), ==,
+                    CERROR_ATC_INV_SYNC);
+    ack(&a);
+    expect(&a, 0, -1);
+    hang(&a, 0, false);
+    errors = failures(&a);
+    smmu_ste_set(&a.r.t, 0x200, &(SmmuSte) { .cfg = SMMU_STE_BYPASS });
+    smmu_rig_number(&a.r, 0x10, 2);
+    smmu_queue_push(&a.r.cmdq, smmu_cfgi_ste(0x200, true));
+    smmu_rig_sync(&a.r);
+    g_assert_cmpint(smmu_rig_peek(&a.r, HOST_DEV0, NULL, DATA), ==, OLD);
+    g_assert_cmpuint(failures(&a), ==, errors);
+    smmu_rig_stop(&a.r);
+}
+
 /* Once is not for ever: nobody is to blame, and the guest hears nothing */
 static void test_once(void)
 {
@@ -418,6 +456,7 @@ int main(int argc, char **argv)
         qtest_add_data_func(path, GUINT_TO_POINTER(i), test_one);
     }
     qtest_add_func("/smmu-nested/atc/bypass", test_bypass);
+    qtest_add_func("/smmu-nested/atc/renumbered", test_renumbered);
     qtest_add_func("/smmu-nested/atc/once", test_once);
     qtest_add_func("/smmu-nested/atc/rest", test_rest);
     qtest_add_func("/smmu-nested/atc/many", test_many);

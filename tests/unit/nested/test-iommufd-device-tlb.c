@@ -162,6 +162,26 @@ static void test_all(void)
     }
 }
 
+/* Nor is a device of another host to blame */
+static void test_other_host(void)
+{
+    static const uint64_t entries[] = { TLB(1, 0), TLB(2, 0) };
+    InvRig t;
+
+    rig_setup(&t, IOMMU_VIOMMU_TYPE_ARM_SMMUV3, 0, true);
+    iommufd_nested_relabel(t.n, &error_abort);
+    rig_bind(&t, 0, RID, 0x1000, 1, 0);
+    rig_bind(&t, 1, RID, 0x1000, 1, 0);
+    queue(&t, entries, ARRAY_SIZE(entries));
+    rig_script(0, -ETIMEDOUT);
+    rig_script(0, -ETIMEDOUT);
+    g_assert_false(iommufd_nested_inv_flush(t.n, NULL, NULL));
+    g_assert_cmpuint(rig_num_late, ==, 0);
+    g_assert_cmpuint(fake_attached(t.idev[0], RID), ==, 0);
+    g_assert_cmpuint(fake_attached(t.idev[1], RID), !=, 0);
+    rig_teardown(&t);
+}
+
 /* No more are waited for than that */
 static void test_bound(void)
 {
@@ -191,6 +211,7 @@ static void test_pieces(void)
     };
     static const uint64_t sent[] = {
         RANGE(1, 1), TLB(1, 10), RANGE(1, 1), TLB(1, 10),
+        RANGE(3, 3),                    /* counted, and not done in time */
         RANGE(3, 3), RANGE(5, 5), RANGE(3, 3), RANGE(5, 5),
         RANGE(7, 7), RANGE(9, 9), RANGE(7, 7), RANGE(9, 9),
     };
@@ -199,11 +220,15 @@ static void test_pieces(void)
     rig_piece = 2;
     start(&t);
     rig_bind(&t, 0, 5, 0x9000, 1, 5);
+    /* One that is blocked already is not told of */
+    g_assert_true(iommufd_nested_set(t.dev[0], 6,
+        &(IOMMUFDNestedTranslation) { .state = IOMMUFD_NESTED_BLOCKED },
+        &error_abort));
     iommufd_nested_inv_repeat(t.dev[0]);
     queue(&t, entries, ARRAY_SIZE(entries));
     rig_script(2, 0);
     rig_script(2, 0);
-    rig_script(0, -ETIMEDOUT);
+    rig_script(1, -ETIMEDOUT);
     for (int i = 0; i < 4; i++) {
         rig_script(2, 0);
     }
@@ -226,6 +251,7 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/device-tlb/order", test_order);
     g_test_add_func("/iommufd/device-tlb/owed", test_owed);
     g_test_add_func("/iommufd/device-tlb/all", test_all);
+    g_test_add_func("/iommufd/device-tlb/other-host", test_other_host);
     g_test_add_func("/iommufd/device-tlb/bound", test_bound);
     g_test_add_func("/iommufd/device-tlb/pieces", test_pieces);
     return g_test_run();
