@@ -201,6 +201,7 @@ void vtd_nested_reset(IntelIOMMUState *s)
     g_hash_table_iter_init(&iter, n->devices);
     while (g_hash_table_iter_next(&iter, NULL, (void **)&vdev)) {
         vdev->told = false;
+        vdev->told_kind = false;
     }
     iommufd_nested_reset(n->core);
     vtd_nested_relabel(n);

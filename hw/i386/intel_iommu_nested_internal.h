@@ -88,6 +88,7 @@ typedef struct VTDNestedDevice {
     IOMMUFDNestedHostInfo info;
     uint16_t sid;               /* label that the tables were read under */
     bool told;                  /* the user knows that the host refused */
+    bool told_kind;             /* and that the guest has other tables */
     bool dirty;                 /* in VTDNested.dirty */
     QTAILQ_ENTRY(VTDNestedDevice) dirty_next;
 } VTDNestedDevice;

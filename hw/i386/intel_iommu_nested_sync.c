@@ -59,6 +59,23 @@ void vtd_nested_record_blocked(VTDNestedDevice *vdev, uint32_t pasid)
     }
 }
 
+/* Tables of other kinds are no mistake that a guest's driver mends */
+static void vtd_nested_tell_kind(VTDNestedDevice *vdev, uint8_t fault)
+{
+    Error *err = NULL;
+
+    if (fault != VTD_FR_CONTEXT_ENTRY_INV &&
+        fault != VTD_FR_PASID_TABLE_ENTRY_INV) {
+        return;
+    }
+    error_setg(&err, "%s: %s: its DMA is blocked",
+               iommufd_nested_device_name(vdev->dev),
+               vtd_nested_reason(fault));
+    error_append_hint(&err, "Only first-stage tables can be nested; Linux as "
+                      "guest has them with intel_iommu=on,sm_on\n");
+    vtd_nested_tell(&vdev->told_kind, err);
+}
+
 /*
  * Entries that are not present are no mistake of the guest. Others are told
  * once: the reason the core keeps is the memory of it.
@@ -72,6 +89,7 @@ static void vtd_nested_tell_bad_entry(VTDNestedDevice *vdev, uint32_t pasid,
     if (entry->present && (state != IOMMUFD_NESTED_BLOCKED ||
                            was != vtd_nested_reason(entry->fault))) {
         vtd_nested_record_fault(vdev, pasid, entry->fault, entry->fpd);
+        vtd_nested_tell_kind(vdev, entry->fault);
     }
 }
 
