@@ -177,6 +177,22 @@ lab.scenario=$lab_scenario lab.sum=$lab_sum lab.sum1=$lab_sum1 $L2_APPEND" \
     qmp qmp_capabilities
 }
 
+# l2_try IOMMU ADDRESS: QEMU with this function assigned, as far as L2's first
+# instruction. What it says is in /run/said
+l2_try() {
+    printf '%s\n' '{"execute":"qmp_capabilities"}' '{"execute":"quit"}' |
+        "$L2_QEMU" -L /usr/share/qemu -nodefaults -no-user-config \
+            -display none -M "$L2_MACHINE" -accel tcg -m 64 -qmp stdio -S \
+            -object iommufd,id=iommufd0 -device "$1" \
+            -device "vfio-pci,host=$2,iommufd=iommufd0" \
+            >/run/qmp.said 2>/run/said
+}
+
+# said WORDS
+said() {
+    grep -q "$1" /run/said || fail "not \"$1\" but: $(cat /run/said)"
+}
+
 # qmp COMMAND [ARGUMENTS]: answers and events get into /run/qmp.log
 qmp() {
     echo "{\"execute\": \"$1\", \"arguments\": ${2:-{\}}}" >&4

@@ -257,6 +257,32 @@ static void shared_table(void)
     RET(0, ct_destroy(b.iommufd, hwpt));
 }
 
+/*
+ * iopf_for_domain_replace() without PRI: a PASID is refused a fault queue as
+ * well, and keeps what it has
+ */
+static void no_pri(void)
+{
+    CtBound b;
+    uint32_t ioas, hwpt, with, fault;
+    int qfd;
+
+    if (!open_pasid(&b, CT_PASID | CT_NO_PRI, &ioas, &hwpt) ||
+        !RET(0, ct_fault_queue(b.iommufd, &fault, &qfd)) ||
+        !RET(0, ct_hwpt_data(b.iommufd, b.id, ioas,
+                             PASID | IOMMU_HWPT_FAULT_ID_VALID, 0, NULL, 0,
+                             fault, &with))) {
+        return;
+    }
+    RET(-ENODEV, ct_attach_pasid(&b, with, 1));
+    RET(0, ct_attach_pasid(&b, hwpt, 1));
+    RET(-ENODEV, ct_attach_pasid(&b, with, 1));
+    RET(0, ct_destroy(b.iommufd, with));
+    RET(-EBUSY, ct_destroy(b.iommufd, hwpt));
+    RET(0, ct_detach_pasid(&b, 1));
+    RET(0, ct_destroy(b.iommufd, hwpt));
+}
+
 static const CtScenario scenarios[] = {
     { "arguments", arguments, CT_DEV | CT_PASID },
     { "the width of PASIDs", width, CT_DEV | CT_PASID },
@@ -270,6 +296,8 @@ static const CtScenario scenarios[] = {
     { "closing the device", closing, CT_DEV | CT_PASID },
     { "nested tables", vtd_nested, CT_DEV | CT_VTD | CT_NEST | CT_PASID },
     { "a device without PASIDs", device_without, CT_DEV | CT_NO_PASID },
+    { "a device without page requests", no_pri,
+      CT_DEV | CT_VTD | CT_PASID | CT_NO_PRI },
     { "one table, two devices", shared_table, CT_DEV | CT_DEV2 | CT_PASID },
 };
 

@@ -148,6 +148,7 @@ int main(int argc, char **argv)
         { "IOAS_ALLOC" },
         { "IOAS_MAP", .num = 1 },
         { "HWPT_ALLOC" },
+        { "FAULT_QUEUE_ALLOC" },
         { "ATTACH_IOMMUFD_PT" },
         { "RESET", .harmless = true },
     };
