@@ -187,6 +187,7 @@ static void test_guest_reset(gconstpointer way)
     g_autofree char *host = vtd_rig_host(1, "", "af=on\npm=on\n");
     IommufdDma how = { .with_pasid = true, .pasid = PRI_PASID };
     PageRequest req;
+    unsigned pri;
     PriRig p;
     int index;
 
@@ -198,7 +199,19 @@ static void test_guest_reset(gconstpointer way)
     req = pri_next(&p);
     pri_consume(&p);
 
+    /* Of page requests, Reset is no state, and the allocation is one */
+    pri = vtd_rig_ext_cap(&p.v, RID0, PCI_EXT_CAP_ID_PRI);
+    vtd_rig_config_write(&p.v, RID0, pri + PCI_PRI_ALLOC_REQ, 5);
+    g_assert_cmphex(vtd_rig_config_read(&p.v, RID0, pri + PCI_PRI_ALLOC_REQ),
+                    ==, 5);
+    vtd_rig_config_write(&p.v, RID0, pri + PCI_PRI_CTRL,
+                         PCI_PRI_CTRL_ENABLE | PCI_PRI_CTRL_RESET);
+    g_assert_cmphex(vtd_rig_config_read(&p.v, RID0, pri + PCI_PRI_CTRL) &
+                    0xffff, ==, PCI_PRI_CTRL_ENABLE);
+
     reset_by_guest(&p.v, GPOINTER_TO_UINT(way));
+    g_assert_cmphex(vtd_rig_config_read(&p.v, RID0, pri + PCI_PRI_ALLOC_REQ),
+                    ==, 0);
     g_assert_cmpint(pri_outcome(&p, index), ==, -1);
     for (unsigned i = 0; i < ARRAY_SIZE(ctrl); i++) {
         unsigned cap = vtd_rig_ext_cap(&p.v, RID0, ctrl[i].id);

@@ -77,6 +77,31 @@ static void test_group(void)
     pri_stop(&p);
 }
 
+/*
+ * What the device asks to do is said, as far as Linux hands it on: not to read
+ * and execute, and nothing privileged (prq_event_thread())
+ */
+static void test_permissions(void)
+{
+    static const char *const perms[] = { "r", "w", "rw", "wx" };
+    PageRequest req;
+    PriRig p;
+
+    pri_start(&p);
+    for (unsigned i = 0; i < ARRAY_SIZE(perms); i++) {
+        iommufd_model_do(p.v.m, "{\"cmd\":\"page-request\",\"dev\":\""
+                         HOST_DEV0 "\",\"pasid\":7,\"addrs\":[%llu],"
+                         "\"perm\":\"%s\",\"grpid\":%u}", IOVA, perms[i], i);
+        req = pri_next(&p);
+        g_assert_cmpint(req.read, ==, !!strchr(perms[i], 'r'));
+        g_assert_cmpint(req.write, ==, !!strchr(perms[i], 'w'));
+        g_assert_cmpint(req.exec, ==, !!strchr(perms[i], 'x'));
+        g_assert_false(req.priv);
+        pri_respond(&p, &req, VTD_PRG_SUCCESS);
+    }
+    pri_stop(&p);
+}
+
 /* Answers to nothing are nothing, and the right one still counts */
 static void test_strange_responses(void)
 {
@@ -402,6 +427,7 @@ int main(int argc, char **argv)
     qtest_add_data_func("/vtd-nested/pri/failure",
                         GUINT_TO_POINTER(VTD_PRG_FAILURE), test_invalid);
     qtest_add_func("/vtd-nested/pri/group", test_group);
+    qtest_add_func("/vtd-nested/pri/permissions", test_permissions);
     qtest_add_func("/vtd-nested/pri/strange-responses",
                    test_strange_responses);
     qtest_add_func("/vtd-nested/pri/refused-behind", test_refused_behind);

@@ -285,11 +285,14 @@ static void test_bad_entry(void)
         g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, 0);
     }
 
-    context = vtd_context_entry(&r.t, RID0);
-    iommu_mem_write64(&r.mem, context + 16, 1);
-    vtd_rig_inv_context(&r, RID0);
-    g_assert_cmphex(vtd_rig_take_fault(&r, &sid), ==, FR_SM_CONTEXT_RSVD);
-    expect_blocked(&r, HOST_DEV0);
+    for (unsigned i = 2; i < 4; i++) {
+        vtd_rig_first_stage(&r, RID0, 5, vtd_rig_s1(&r, IOVA, 1));
+        context = vtd_context_entry(&r.t, RID0);
+        iommu_mem_write64(&r.mem, context + i * 8, 1);
+        vtd_rig_inv_context(&r, RID0);
+        g_assert_cmphex(vtd_rig_take_fault(&r, &sid), ==, FR_SM_CONTEXT_RSVD);
+        expect_blocked(&r, HOST_DEV0);
+    }
     vtd_rig_stop(&r);
 }
 
@@ -424,6 +427,24 @@ static void test_legacy(void)
     vtd_rig_stop(&r);
 }
 
+/* Its context table is one for all 256 functions of a bus, not one of two */
+static void test_legacy_upper(void)
+{
+    const uint16_t rid = 0x18 << 3;
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on", 0, "-device vfio-pci,host=" HOST_DEV0
+                  ",iommufd=iommufd0,bus=pcie.0,addr=0x18 ");
+    vtd_rig_fill(&r, 0, 0x3c);
+    vtd_tables_init(&r.t, &r.mem, false);
+    vtd_queue_init(&r.q, &r.mem, 0, false);
+    vtd_context_legacy(&r.t, rid, 2, 0, 4, 9);
+    vtd_enable(&r.regs, &r.t, &r.q);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA, 0x3c, 64);
+    vtd_rig_stop(&r);
+}
+
 /* A new kernel finds translation on, and brings its own root table */
 static void test_restart(void)
 {
@@ -492,6 +513,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/rid/no-execute", test_no_execute);
     qtest_add_func("/vtd-nested/rid/fpd", test_fpd);
     qtest_add_func("/vtd-nested/rid/legacy", test_legacy);
+    qtest_add_func("/vtd-nested/rid/legacy-upper", test_legacy_upper);
     qtest_add_func("/vtd-nested/rid/restart", test_restart);
     qtest_add_func("/vtd-nested/rid/system-reset", test_system_reset);
     return g_test_run();

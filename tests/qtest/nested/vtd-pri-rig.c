@@ -127,6 +127,7 @@ PageRequest pri_next(PriRig *p)
     return (PageRequest) {
         .rid = lo >> 16, .has_pasid = lo & 1 << 8,
         .pasid = (lo >> 32) & 0xfffff,
+        .exec = lo >> 52 & 1, .priv = lo >> 53 & 1,
         .read = hi & 1, .write = hi & 2, .last = hi & 4,
         .index = (hi >> 3) & 0x1ff, .addr = hi & ~0xfffULL,
     };

@@ -33,7 +33,7 @@ typedef struct PriRig {
 /* A page request descriptor (7.4.1.1) */
 typedef struct PageRequest {
     uint16_t rid;
-    bool has_pasid, read, write, last;
+    bool has_pasid, read, write, exec, priv, last;
     uint32_t pasid;
     unsigned index;
     uint64_t addr;

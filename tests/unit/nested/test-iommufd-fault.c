@@ -465,6 +465,10 @@ static void push_lost(int fd, uint32_t sequence)
 
 static void test_events(void)
 {
+    const struct {
+        struct iommufd_vevent_header hdr;
+        uint8_t data[16];
+    } half = { .hdr.sequence = 3 };
     Test t;
     int fd;
 
@@ -503,6 +507,11 @@ static void test_events(void)
     push_event(fd, 2, 5);
     fake_readable(fd);
     g_assert_cmpuint(front.lost, ==, 1);
+    g_assert_cmpuint(front.events, ==, 305);
+
+    /* Half an event, which no kernel gives, is none */
+    fake_push(fd, &half, sizeof(half));
+    fake_readable(fd);
     g_assert_cmpuint(front.events, ==, 305);
 
     /* A flood does not keep the main loop */
