@@ -188,9 +188,12 @@ int smmu_cmdq_sync(SmmuQueue *q, const IommuRegs *regs)
     smmu_queue_push(q, smmu_sync());
     regs->write32(regs->opaque, SMMU_REG_CMDQ_PROD, q->index);
     for (tries = 0; tries < 1000; tries++) {
+        /* In this order: an error that is there has its code in CONS */
+        bool error = (regs->read32(regs->opaque, SMMU_REG_GERROR) ^
+                      regs->read32(regs->opaque, SMMU_REG_GERRORN)) & 1;
+
         cons = regs->read32(regs->opaque, SMMU_REG_CMDQ_CONS);
-        if ((regs->read32(regs->opaque, SMMU_REG_GERROR) ^
-             regs->read32(regs->opaque, SMMU_REG_GERRORN)) & 1) {
+        if (error) {
             return (cons >> 24) & 0x7f;
         }
         if ((cons & mask) == q->index) {
