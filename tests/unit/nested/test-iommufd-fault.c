@@ -687,6 +687,18 @@ static void test_read_retry(void)
     g_assert_cmpuint(front.blocked, ==, 0);
     g_assert_cmpuint(front.groups, ==, 1);
     g_assert_true(fake_readable(t.fd));
+
+    /* While the VM is stopped nobody asks again */
+    ask(&t, 5, 2, 71, 1);
+    iommufd_nested_set_running(t.n, false);
+    fake.fail_at = fake.total + 1;
+    iommufd_nested_quiesce(t.n);
+    fake.calls[FAKE_READ] = 0;
+    fake_advance(false, 100000);
+    g_assert_cmpuint(fake.calls[FAKE_READ], ==, 0);
+    iommufd_nested_set_running(t.n, true);
+    g_assert_true(fake_readable(t.fd));
+    g_assert_cmpuint(front.groups, ==, 2);
     teardown(&t);
 }
 
