@@ -80,11 +80,14 @@ static void att_forget_wish(IOMMUFDAtt *att)
     if (!att->waiting) {
         return;
     }
-    att->waiting = false;
-    QTAILQ_REMOVE(&n->waiting, att, waiting_next);
-    if (QTAILQ_EMPTY(&n->waiting)) {
-        iommufd_sys_timer_stop(n->waiting_timer);
+    if (!att->parted) {
+        QTAILQ_REMOVE(&n->waiting, att, waiting_next);
+        if (QTAILQ_EMPTY(&n->waiting)) {
+            iommufd_sys_timer_stop(n->waiting_timer);
+        }
     }
+    att->waiting = false;
+    att->parted = false;
     iommufd_hwpt_put(att->wish_hwpt);
     att->wish_hwpt = NULL;
 }
@@ -138,7 +141,8 @@ static bool att_abort(IOMMUFDAtt *att)
     uint32_t id = dev->host->abort_id;
     int ret;
 
-    if (!id || att->pasid != IOMMUFD_NESTED_RID) {
+    /* One that leaves its group would take the others along */
+    if (!id || att->pasid != IOMMUFD_NESTED_RID || dev->leaving) {
         return false;
     }
     if (att->attached == IOMMUFD_ATTACHED_ABORT) {
@@ -178,7 +182,7 @@ static int att_detach(IOMMUFDAtt *att)
  * stays in the books (and takes invalidations), and the next change of this
  * translation tries again.
  */
-static bool att_block(IOMMUFDAtt *att, const char *reason, Error **errp)
+static bool att_block_one(IOMMUFDAtt *att, const char *reason, Error **errp)
 {
     int ret;
 
@@ -196,6 +200,53 @@ static bool att_block(IOMMUFDAtt *att, const char *reason, Error **errp)
         return false;
     }
     return true;
+}
+
+/* Blocked until all of its group wish the same */
+static bool att_part(IOMMUFDAtt *att, IOMMUFDNestedState wish,
+                     IOMMUFDHwpt *hwpt, Error **errp)
+{
+    if (hwpt) {
+        hwpt->users++;
+    }
+    if (!att_block_one(att, att->dev->group->reason, errp)) {
+        iommufd_hwpt_put(hwpt);
+        return false;
+    }
+    att->waiting = true;
+    att->parted = true;
+    att->wish = wish;
+    att->wish_hwpt = hwpt;
+    iommufd_group_differs(att->dev);
+    return true;
+}
+
+/* What blocks one of a group blocks it all: they have one attachment */
+static void att_part_others(const IOMMUFDAtt *att)
+{
+    IOMMUFDNestedDevice *dev = att->dev, *o;
+
+    for (o = iommufd_group_other(dev, NULL); o;
+         o = iommufd_group_other(dev, o)) {
+        IOMMUFDAtt *theirs = iommufd_att_find(o, att->pasid);
+        Error *err = NULL;
+
+        if (theirs && !theirs->waiting &&
+            theirs->state != IOMMUFD_NESTED_BLOCKED &&
+            !att_part(theirs, theirs->state, theirs->hwpt, &err)) {
+            error_report_err(err);
+        }
+    }
+}
+
+static bool att_block(IOMMUFDAtt *att, const char *reason, Error **errp)
+{
+    bool ok = att_block_one(att, reason, errp);
+
+    if (!att->dev->leaving) {
+        att_part_others(att);
+    }
+    return ok;
 }
 
 /* For use when another error is on its way to the caller already */
@@ -297,6 +348,24 @@ static void att_in_force(IOMMUFDAtt *att, IOMMUFDNestedState state)
     att->reason = NULL;
 }
 
+static void att_try_wish(IOMMUFDAtt *att);
+
+/* @att is in force: so can be the same ones of its group now */
+static void att_join_others(const IOMMUFDAtt *att)
+{
+    IOMMUFDNestedDevice *dev = att->dev, *o;
+    uint32_t pasid = att->pasid;
+
+    for (o = iommufd_group_other(dev, NULL); o;
+         o = iommufd_group_other(dev, o)) {
+        IOMMUFDAtt *theirs = iommufd_att_find(o, pasid);
+
+        if (theirs && theirs->parted) {
+            att_try_wish(theirs);
+        }
+    }
+}
+
 static void att_error(const IOMMUFDAtt *att, const IOMMUFDHwpt *hwpt, int ret,
                       Error **errp)
 {
@@ -332,6 +401,13 @@ static bool att_apply(IOMMUFDAtt *att, IOMMUFDNestedState state,
         !att_block(att, REASON_GUEST, errp)) {
         return false;
     }
+    if (iommufd_group_dissent(att, state, &hwpt)) {
+        if (!att_part(att, state, hwpt, errp)) {
+            return false;
+        }
+        att_part_others(att);
+        return true;
+    }
     owed = att_settle(att, hwpt, errp);
     if (owed) {
         att_block_after_error(att, owed);
@@ -340,6 +416,7 @@ static bool att_apply(IOMMUFDAtt *att, IOMMUFDNestedState state,
     ret = att_attach_or_plain(att, hwpt);
     if (!ret) {
         att_in_force(att, state);
+        att_join_others(att);
         return true;
     }
     if (ret == -EBUSY) {
@@ -487,6 +564,10 @@ void iommufd_att_suspend(IOMMUFDAtt *att)
 void iommufd_att_clear(IOMMUFDAtt *att)
 {
     iommufd_fault_answer(att);
+    if (att->hwpt && att->hwpt->key.page_requests) {
+        /* The kernel may name @dev in what others ask: not any more then */
+        att_part_others(att);
+    }
     att_block_after_error(att, REASON_GUEST);
     if (att->attached == IOMMUFD_ATTACHED_ABORT) {
         att_detach(att);
@@ -497,36 +578,71 @@ void iommufd_att_clear(IOMMUFDAtt *att)
     iommufd_index_clear(att);
 }
 
-static void att_try_wish(IOMMUFDAtt *att)
+/* The host is busy with a reset */
+static void att_wait_on(IOMMUFDAtt *att)
 {
     IOMMUFDNested *n = att->dev->n;
-    const char *owed;
+    IOMMUFDHwpt *hwpt = att->wish_hwpt;
     Error *err = NULL;
-    int ret;
 
-    if (att->wish_hwpt && !iommufd_device_want_vdevice(att->dev, NULL)) {
-        iommufd_att_block_and_tell(att, REASON_LABEL);
-        return;
-    }
-    owed = att_settle(att, att->wish_hwpt, &err);
-    if (owed) {
-        error_report_err(err);
-        iommufd_att_block_and_tell(att, owed);
-        return;
-    }
-    ret = att_attach_or_plain(att, att->wish_hwpt);
-    if (!ret) {
-        att_in_force(att, att->wish);
-    } else if (ret != -EBUSY) {
-        att_error(att, att->wish_hwpt, ret, &err);
-        error_report_err(err);
-        iommufd_att_block_and_tell(att, REASON_ATTACH);
+    if (att->parted) {
+        if (!att_wait(att, att->wish, hwpt, REASON_RESET, &err)) {
+            error_report_err(err);
+        }
     } else if (iommufd_sys_now(false) >= att->give_up) {
         iommufd_att_block_and_tell(att, REASON_GAVE_UP);
     } else {
         QTAILQ_REMOVE(&n->waiting, att, waiting_next);
         QTAILQ_INSERT_TAIL(&n->waiting, att, waiting_next);
     }
+}
+
+static void att_try_wish(IOMMUFDAtt *att)
+{
+    IOMMUFDHwpt *hwpt = att->wish_hwpt;
+    const char *owed;
+    Error *err = NULL;
+    int ret;
+
+    if (iommufd_group_dissent(att, att->wish, &hwpt)) {
+        if (!att->parted && !att_part(att, att->wish, hwpt, &err)) {
+            error_report_err(err);
+        }
+        return;
+    }
+    if (hwpt && !iommufd_device_want_vdevice(att->dev, NULL)) {
+        iommufd_att_block_and_tell(att, REASON_LABEL);
+        return;
+    }
+    owed = att_settle(att, hwpt, &err);
+    if (owed) {
+        error_report_err(err);
+        iommufd_att_block_and_tell(att, owed);
+        return;
+    }
+    ret = att_attach_or_plain(att, hwpt);
+    if (!ret) {
+        att_in_force(att, att->wish);
+        att_join_others(att);
+    } else if (ret == -EBUSY) {
+        att_wait_on(att);
+    } else {
+        att_error(att, hwpt, ret, &err);
+        error_report_err(err);
+        iommufd_att_block_and_tell(att, REASON_ATTACH);
+    }
+}
+
+static void att_rejoin(IOMMUFDAtt *att, void *arg)
+{
+    if (att->parted) {
+        att_try_wish(att);
+    }
+}
+
+void iommufd_att_rejoin(IOMMUFDNestedDevice *dev)
+{
+    iommufd_device_foreach_att(dev, att_rejoin, NULL);
 }
 
 void iommufd_att_retry(void *opaque)

@@ -137,9 +137,21 @@ struct IOMMUFDHost {
     IOMMUFDRetry event_retry;   /* valid while veventq_fd >= 0 */
     GHashTable *hwpts;          /* IOMMUFDHwptKey -> IOMMUFDHwpt */
     GHashTable *devices;        /* dev_id -> IOMMUFDNestedDevice */
+    QLIST_HEAD(, IOMMUFDHostGroup) groups;
     IOMMUFDTarget target;
     QLIST_ENTRY(IOMMUFDHost) next;
 };
+
+/* Devices that the kernel of the host attaches together; see group.c */
+typedef struct IOMMUFDHostGroup {
+    uint32_t id;
+    char *reason;               /* why its members are blocked, if they are */
+    bool told;                  /* the user, that they differ */
+    bool telling;               /* @timer is set */
+    QEMUTimer *timer;
+    QLIST_HEAD(, IOMMUFDNestedDevice) members;
+    QLIST_ENTRY(IOMMUFDHostGroup) next;
+} IOMMUFDHostGroup;
 
 /* A page request group the guest has and has not answered */
 typedef struct IOMMUFDGroup {
@@ -172,7 +184,8 @@ struct IOMMUFDAtt {
     IOMMUFDAttached attached;
     IOMMUFDHwpt *hwpt;          /* holds a user, if attached is HWPT */
     bool page_requests;         /* are wanted; @hwpt may have the queue still */
-    bool waiting;               /* wish comes into force after a reset */
+    bool waiting;               /* wish comes into force later */
+    bool parted;                /* not by itself: when its group agrees */
     IOMMUFDNestedState wish;
     IOMMUFDHwpt *wish_hwpt;     /* holds a user; NULL: the parent */
     int64_t give_up;            /* ms of host time */
@@ -197,6 +210,10 @@ struct IOMMUFDNestedDevice {
     bool vdevice_stale;         /* could not be destroyed; no label of ours */
     bool no_page_requests;      /* the host attaches no fault queue to it */
     bool tlb_owes;              /* as IOMMUFDTarget.owes, of its own TLB */
+    bool leaving;               /* its group goes on without it */
+    bool group_pasids;          /* it can send PASIDs */
+    IOMMUFDHostGroup *group;    /* NULL: not known */
+    QLIST_ENTRY(IOMMUFDNestedDevice) group_next;
     IOMMUFDAtt rid;
     GHashTable *pasids;         /* PASID -> IOMMUFDAtt */
     QTAILQ_ENTRY(IOMMUFDNestedDevice) next;
@@ -286,6 +303,8 @@ IOMMUFDAtt *iommufd_att_find(const IOMMUFDNestedDevice *dev, uint32_t pasid);
 void iommufd_att_block_and_tell(IOMMUFDAtt *att, const char *reason);
 void iommufd_att_suspend(IOMMUFDAtt *att);
 void iommufd_att_clear(IOMMUFDAtt *att);
+/* One of @dev's group has left: the others may agree now */
+void iommufd_att_rejoin(IOMMUFDNestedDevice *dev);
 void iommufd_att_retry(void *opaque);
 
 /* device.c */
@@ -293,6 +312,24 @@ bool iommufd_device_want_vdevice(IOMMUFDNestedDevice *dev, Error **errp);
 void iommufd_device_foreach_att(IOMMUFDNestedDevice *dev,
                                 void (*fn)(IOMMUFDAtt *att, void *arg),
                                 void *arg);
+
+/* group.c */
+void iommufd_group_join(IOMMUFDNestedDevice *dev);
+void iommufd_group_leave(IOMMUFDNestedDevice *dev);
+/* The next after @after (first: NULL) of @dev's group that is not @dev */
+IOMMUFDNestedDevice *iommufd_group_other(const IOMMUFDNestedDevice *dev,
+                                         const IOMMUFDNestedDevice *after);
+/* Whether all others of @dev's group are where vfio attaches a device to */
+bool iommufd_group_on_parent(const IOMMUFDNestedDevice *dev);
+/*
+ * Who is against @att being in @state with @hwpt. If that is nobody (NULL):
+ * *@hwpt becomes the one that all of them can be attached to.
+ */
+IOMMUFDNestedDevice *iommufd_group_dissent(const IOMMUFDAtt *att,
+                                           IOMMUFDNestedState state,
+                                           IOMMUFDHwpt **hwpt);
+/* @dev's group is blocked for that: the user is told if it stays so */
+void iommufd_group_differs(IOMMUFDNestedDevice *dev);
 
 /* index.c */
 void iommufd_index_init(IOMMUFDNested *n);

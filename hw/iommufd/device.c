@@ -61,6 +61,13 @@ iommufd_nested_device_add(IOMMUFDNested *n, HostIOMMUDeviceIOMMUFD *idev,
     dev->rid.state = IOMMUFD_NESTED_STAGE2;
     dev->rid.reason = NULL;
     dev->rid.attached = IOMMUFD_ATTACHED_PARENT;
+    iommufd_group_join(dev);
+    if (!iommufd_group_on_parent(dev)) {
+        /* See iommufd_nested_vfio_joins() */
+        dev->rid.attached = IOMMUFD_ATTACHED_NONE;
+        dev->rid.state = IOMMUFD_NESTED_BLOCKED;
+        dev->rid.reason = dev->group->reason;
+    }
     g_hash_table_insert(host->devices, GUINT_TO_POINTER(idev->devid), dev);
     QTAILQ_INSERT_TAIL(&n->devices, dev, next);
     trace_iommufd_nested_device_add(n->config.name, name, idev->devid,
@@ -105,6 +112,17 @@ static void device_clear_pasid(IOMMUFDNestedDevice *dev, uint32_t pasid,
     g_free(att);
 }
 
+static void device_leave_group(IOMMUFDNestedDevice *dev)
+{
+    IOMMUFDNestedDevice *other = iommufd_group_other(dev, NULL);
+
+    iommufd_group_leave(dev);
+    while (other) {
+        iommufd_att_rejoin(other);
+        other = QLIST_NEXT(other, group_next);
+    }
+}
+
 void iommufd_nested_device_remove(IOMMUFDNestedDevice *dev)
 {
     IOMMUFDNested *n = dev->n;
@@ -113,8 +131,10 @@ void iommufd_nested_device_remove(IOMMUFDNestedDevice *dev)
     trace_iommufd_nested_device_remove(n->config.name,
                                        iommufd_nested_device_name(dev),
                                        dev->label);
+    dev->leaving = iommufd_group_other(dev, NULL);
     iommufd_nested_foreach_pasid(dev, device_clear_pasid, NULL);
     iommufd_att_clear(&dev->rid);
+    device_leave_group(dev);
     device_free_vdevice(dev);
     if (dev->label != IOMMUFD_NESTED_NO_LABEL) {
         g_hash_table_remove(n->labels, GUINT_TO_POINTER(dev->label));
@@ -319,6 +339,14 @@ static IOMMUFDNestedDevice *device_of(HostIOMMUDevice *hiod)
         }
     }
     return NULL;
+}
+
+bool iommufd_nested_device_moved(HostIOMMUDevice *hiod)
+{
+    IOMMUFDNestedDevice *dev = hiod ? device_of(hiod) : NULL;
+
+    return dev && !(dev->rid.attached == IOMMUFD_ATTACHED_PARENT &&
+                    iommufd_group_on_parent(dev));
 }
 
 static void device_answer_att(IOMMUFDAtt *att, void *arg)

@@ -113,6 +113,10 @@ static NestedIommuDevice *query_device(const IOMMUFDNestedDevice *dev)
     d->dev_id = dev->idev->devid;
     d->iommufd = iommufd_host_fd(dev->host);
     d->parent = dev->host->parent_id;
+    if (dev->group) {
+        d->has_group = true;
+        d->group = dev->group->id;
+    }
     d->has_vdevice = iommufd_nested_has_vdevice(dev);
     d->vdevice = dev->vdevice_id;
     d->no_page_requests = dev->no_page_requests;
@@ -245,6 +249,9 @@ static void hmp_device(Monitor *mon, const NestedIommuDevice *d)
                    d->parent);
     if (d->has_label) {
         monitor_printf(mon, " label 0x%" PRIx32, d->label);
+    }
+    if (d->has_group) {
+        monitor_printf(mon, " group %" PRIu32, d->group);
     }
     if (d->has_vdevice) {
         monitor_printf(mon, " vDEVICE %" PRIu32, d->vdevice);

@@ -23,6 +23,11 @@ bool iommufd_nested_vfio_same_kind(VFIODevice *vbasedev,
     return true;
 }
 
+bool iommufd_nested_vfio_joins(VFIODevice *vbasedev, const VFIOIOASHwpt *hwpt)
+{
+    return false;
+}
+
 int iommufd_nested_vfio_skip_readonly(hwaddr iova, uint64_t size)
 {
     g_assert_not_reached();

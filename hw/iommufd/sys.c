@@ -6,10 +6,12 @@
 
 #include "qemu/osdep.h"
 #include <sys/ioctl.h>
+#include <sys/sysmacros.h>
 #include <linux/iommufd.h>
 #include <linux/vfio.h>
 #include "hw/vfio/vfio-device.h"
 #include "hw/vfio/vfio-iommufd.h"
+#include "qemu/cutils.h"
 #include "sys.h"
 
 static int sys_ioctl(int fd, unsigned long request, void *arg)
@@ -55,6 +57,30 @@ uint32_t iommufd_sys_lacks(HostIOMMUDeviceIOMMUFD *idev)
     VFIODevice *vbasedev = HOST_IOMMU_DEVICE(idev)->agent;
 
     return vbasedev->nesting_lacks;
+}
+
+int64_t iommufd_sys_fd_group(int device_fd)
+{
+    g_autofree char *path = NULL, *link = NULL, *name = NULL;
+    struct stat st;
+    unsigned group;
+
+    if (fstat(device_fd, &st) || !S_ISCHR(st.st_mode)) {
+        return -1;
+    }
+    path = g_strdup_printf("/sys/dev/char/%u:%u/device/iommu_group",
+                           major(st.st_rdev), minor(st.st_rdev));
+    link = g_file_read_link(path, NULL);
+    name = link ? g_path_get_basename(link) : NULL;
+    if (!name || qemu_strtoui(name, NULL, 10, &group)) {
+        return -1;
+    }
+    return group;
+}
+
+int64_t iommufd_sys_group(HostIOMMUDeviceIOMMUFD *idev)
+{
+    return iommufd_sys_fd_group(sys_vfio_fd(idev));
 }
 
 int iommufd_sys_ioas_alloc(int iommufd, uint32_t *id)

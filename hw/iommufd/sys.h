@@ -27,6 +27,13 @@ uint32_t iommufd_sys_parent_flags(HostIOMMUDeviceIOMMUFD *idev);
 /* enum IOMMUFDNestedLacks of the device, as get_nesting() has found out */
 uint32_t iommufd_sys_lacks(HostIOMMUDeviceIOMMUFD *idev);
 
+/*
+ * The host's IOMMU group of a device, by vfio's file of it, however that was
+ * opened; -1: there is no sysfs to look it up in
+ */
+int64_t iommufd_sys_fd_group(int device_fd);
+int64_t iommufd_sys_group(HostIOMMUDeviceIOMMUFD *idev);
+
 /* IOMMU_IOAS_ALLOC */
 int iommufd_sys_ioas_alloc(int iommufd, uint32_t *id);
 

@@ -34,8 +34,62 @@ void iommufd_nested_vfio_release(VFIODevice *vbasedev)
     migrate_del_blocker(&vbasedev->nesting_cpr_blocker);
 }
 
-bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
-                                 Error **errp)
+/* Another device of the VM with the same IOMMU group of the host, or NULL */
+static VFIODevice *group_mate(VFIODevice *vbasedev, VFIODevice *after,
+                              int64_t group)
+{
+    VFIODevice *other = after ? QLIST_NEXT(after, global_next) :
+                        QLIST_FIRST(&vfio_device_list);
+
+    while (other && (group < 0 || other == vbasedev || !other->iommufd ||
+                     iommufd_sys_fd_group(other->fd) != group)) {
+        other = QLIST_NEXT(other, global_next);
+    }
+    return other;
+}
+
+/* What the host has one translation for cannot be behind two vIOMMUs */
+static bool check_group(VFIODevice *vbasedev, Error **errp)
+{
+    int64_t group = iommufd_sys_fd_group(vbasedev->fd);
+    VFIODevice *other;
+
+    for (other = group_mate(vbasedev, NULL, group); other;
+         other = group_mate(vbasedev, other, group)) {
+        const char *why;
+
+        if (!other->nesting_flags != !vbasedev->nesting_flags) {
+            why = other->nesting_flags ? "that one is nested, this one is not"
+                                       : "this one is nested, that one is not";
+        } else if (other->nesting_owner != vbasedev->nesting_owner) {
+            why = "they are behind different nested vIOMMUs";
+        } else {
+            continue;
+        }
+        error_setg(errp, "%s: the host has it in IOMMU group %" PRId64
+                   " together with %s, and one translation for both, but %s; "
+                   "put both behind the same vIOMMU, or leave one out",
+                   vbasedev->name, group, other->name, why);
+        return false;
+    }
+    return true;
+}
+
+bool iommufd_nested_vfio_joins(VFIODevice *vbasedev, const VFIOIOASHwpt *hwpt)
+{
+    int64_t group = iommufd_sys_fd_group(vbasedev->fd);
+    VFIODevice *other;
+
+    for (other = group_mate(vbasedev, NULL, group); other;
+         other = group_mate(vbasedev, other, group)) {
+        if (other->hwpt == hwpt && iommufd_nested_device_moved(other->hiod)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool prepare(VFIODevice *vbasedev, AddressSpace **as, Error **errp)
 {
     IOMMUFDNestedBound bound = {
         .name = vbasedev->name,
@@ -87,12 +141,42 @@ bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
     return true;
 }
 
+bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
+                                 Error **errp)
+{
+    if (!prepare(vbasedev, as, errp)) {
+        return false;
+    }
+    if (!check_group(vbasedev, errp)) {
+        iommufd_nested_vfio_release(vbasedev);
+        return false;
+    }
+    return true;
+}
+
+/* A group has one parent, be it with PASIDs that not all of its devices have */
+static bool has_mate(VFIODevice *vbasedev, const VFIOIOASHwpt *hwpt)
+{
+    int64_t group = iommufd_sys_fd_group(vbasedev->fd);
+    VFIODevice *other;
+
+    for (other = group_mate(vbasedev, NULL, group); other;
+         other = group_mate(vbasedev, other, group)) {
+        if (other->hwpt == hwpt) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool iommufd_nested_vfio_same_kind(VFIODevice *vbasedev,
                                    const VFIOIOASHwpt *hwpt)
 {
-    const uint32_t kind = IOMMU_HWPT_ALLOC_NEST_PARENT |
-                          IOMMU_HWPT_ALLOC_PASID;
+    uint32_t kind = IOMMU_HWPT_ALLOC_NEST_PARENT;
 
+    if (!has_mate(vbasedev, hwpt)) {
+        kind |= IOMMU_HWPT_ALLOC_PASID;
+    }
     /* An HWPT has devices as long as it is there, all with one owner */
     return !((hwpt->hwpt_flags ^ vbasedev->nesting_flags) & kind) &&
            QLIST_FIRST(&hwpt->device_list)->nesting_owner ==

@@ -34,6 +34,16 @@ void iommufd_nested_vfio_release(VFIODevice *vbasedev);
 bool iommufd_nested_vfio_same_kind(VFIODevice *vbasedev,
                                    const VFIOIOASHwpt *hwpt);
 
+/**
+ * iommufd_nested_vfio_joins() - whether a device is attached later
+ *
+ * Where another device of its IOMMU group is in stage 1 or blocked, the kernel
+ * refuses to attach @vbasedev to @hwpt, their parent; if it did not, it would
+ * take the other one along. The nested core attaches it when the guest has
+ * given it a translation.
+ */
+bool iommufd_nested_vfio_joins(VFIODevice *vbasedev, const VFIOIOASHwpt *hwpt);
+
 /* Leave [@iova, @iova + @size) unmapped. Return: 0, for the caller to return */
 int iommufd_nested_vfio_skip_readonly(hwaddr iova, uint64_t size);
 

@@ -132,6 +132,7 @@ IOMMUFDHost *iommufd_host_get(IOMMUFDNested *n, HostIOMMUDeviceIOMMUFD *idev,
     host->veventq_fd = -1;
     host->hwpts = iommufd_hwpt_table_new();
     host->devices = g_hash_table_new(NULL, NULL);
+    QLIST_INIT(&host->groups);
     iommufd_target_init(&host->target, host, NULL);
     QLIST_INSERT_HEAD(&n->hosts, host, next);
 

@@ -330,8 +330,9 @@ void iommufd_nested_count_command(IOMMUFDNested *n, size_t kind);
  * @opaque: the front end's own structure, iommufd_nested_device_opaque()
  * @errp: set on failure: the parent cannot nest, or the host refused a vIOMMU
  *
- * The RID starts at IOMMUFD_NESTED_STAGE2, where vfio has put it, without a
- * label: call iommufd_nested_relabel() when ready to answer @label for it.
+ * The RID starts at IOMMUFD_NESTED_STAGE2, where vfio has put it (or blocked,
+ * if devices of its IOMMU group of the host are elsewhere), without a label:
+ * call iommufd_nested_relabel() when ready to answer @label for it.
  *
  * Return: NULL on failure. To be given back with
  * iommufd_nested_device_remove() in PCIIOMMUOps.unset_iommu_device().
@@ -419,6 +420,16 @@ void iommufd_nested_device_reset(HostIOMMUDevice *hiod, bool begin);
  * it is answered INVALID.
  */
 void iommufd_nested_device_stop(HostIOMMUDevice *hiod);
+
+/**
+ * iommufd_nested_device_moved() - where devices of its group cannot go
+ * @hiod: the device; one that no front end has is in its parent
+ *
+ * Return: true if a device of its IOMMU group of the host is attached to
+ * something else than their parent: the host then refuses to attach another
+ * one to that.
+ */
+bool iommufd_nested_device_moved(HostIOMMUDevice *hiod);
 
 /* ------------------------------------------------------------------------ */
 /* Translations                                                              */

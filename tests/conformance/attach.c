@@ -4,6 +4,11 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 #include "conformance.h"
 
 #define GIB (1ull << 30)
@@ -299,6 +304,58 @@ static void group_mates(void)
     RET(0, ct_destroy(b.iommufd, two));
 }
 
+/* Only a device that is attached takes the others along; detached it may not */
+static void group_latecomer(void)
+{
+    CtBound b, c;
+    uint32_t ioas, one, two;
+
+    if (!ct_bound_new(&b, CT_MATE) ||
+        !ct_bound(&c, b.iommufd, ct_device_other(b.dev, CT_MATE))) {
+        return;
+    }
+    ioas = ct_ioas(b.iommufd);
+    RET(0, ct_hwpt(b.iommufd, b.id, ioas, 0, &one));
+    RET(0, ct_hwpt(b.iommufd, b.id, ioas, 0, &two));
+    RET(0, ct_attach(&b, one));
+    RET(0, ct_attach(&c, one));
+    RET(0, ct_detach(&b));
+    /* The other one still has it */
+    RET(-EINVAL, ct_attach(&b, two));
+    RET(-EINVAL, ct_attach(&b, ioas));
+    RET(0, ct_attach(&b, one));
+    RET(0, ct_detach(&b));
+    RET(0, ct_attach(&c, two));
+    RET(0, ct_destroy(b.iommufd, one));
+    RET(0, ct_attach(&b, two));
+    RET(0, ct_detach(&b));
+    RET(0, ct_detach(&b));
+    RET(0, ct_detach(&c));
+    RET(0, ct_destroy(b.iommufd, two));
+}
+
+/* A device's file leads to its group, whoever opened it */
+static void group_of_file(void)
+{
+    char path[64], target[256];
+    struct stat st;
+    ssize_t n;
+    CtBound b;
+
+    if (!ct_bound_new(&b, CT_DEV)) {
+        return;
+    }
+    RET(0, fstat(b.fd, &st));
+    snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/device/iommu_group",
+             major(st.st_rdev), minor(st.st_rdev));
+    n = readlink(path, target, sizeof(target) - 1);
+    EQ(1, n > 0);
+    if (n > 0) {
+        target[n] = '\0';
+        EQ(0, strcmp(strrchr(target, '/') + 1, b.dev->group));
+    }
+}
+
 /* iommu_device_claim_dma_owner(): a group has one owner */
 static void group_owner(void)
 {
@@ -350,6 +407,8 @@ static const CtScenario scenarios[] = {
     { "replace by a table of another SMMU", two_iommus_replace,
       CT_DEV | CT_IOMMU2 | CT_SMMUV3 },
     { "devices of one group", group_mates, CT_DEV | CT_MATE },
+    { "one of a group comes later", group_latecomer, CT_DEV | CT_MATE },
+    { "the group of a device's file", group_of_file, CT_DEV },
     { "a group has one owner", group_owner, CT_DEV | CT_MATE },
     { "ids of another iommufd", foreign_table, CT_DEV },
 };

@@ -260,6 +260,7 @@ static void make_device(MdlDevice *dev)
              "../../devices/pci%.7s/%s/vfio-dev/vfio%u", dev->bdf, dev->bdf,
              n);
     make_link(text, "/sys/class/vfio-dev/vfio%u", n);
+    make_link(text, "/sys/dev/char/%u:%u", MDL_VFIO_MAJOR, n);
     make_file("DMA-FQ\n", "/sys/kernel/iommu_groups/%u/type", dev->group);
     for (r = dev->reserved, text[0] = '\0'; r; r = r->next) {
         mdl_append(text, sizeof(text), strlen(text),
@@ -513,6 +514,15 @@ static void resolve_dev_char(char *path, size_t len)
     }
 }
 
+/* Of the character devices only ours: others are the machine's */
+static bool sys_dev_char(const char *path)
+{
+    unsigned major;
+
+    return sscanf(path, "/sys/dev/char/%u:", &major) == 1 &&
+           major == MDL_VFIO_MAJOR;
+}
+
 /* A device's real directory, which its links under /sys/bus/pci lead to */
 static bool device_dir(const char *path)
 {
@@ -539,7 +549,7 @@ static bool concerned(const char *path)
             return true;
         }
     }
-    return device_dir(path);
+    return device_dir(path) || sys_dev_char(path);
 }
 
 const char *mdl_path(const char *path, char *buf, size_t len, MdlNode *node,

@@ -75,30 +75,36 @@ static void test_leaves_nothing(void)
 }
 
 /*
- * A member of a group that is in use is tried without a change for the others,
- * whether it can be plugged then or not
+ * A member of a group that is in use is tried without a change for the others.
+ * Then the group is blocked until the guest gives it what the others have.
  */
 static void test_group(gconstpointer off)
 {
     static const char host[] = "[host]\narch=vtd\n[iommu 0]\n"
         "[device " HOST_DEV0 "]\ngroup=7\n[device " HOST_DEV1 "]\ngroup=7\n";
-    uint64_t addr = off ? DATA + 4096 : 0x4000000000ULL;
+    uint64_t addr = off ? DATA + 4096 : 0x4000000000ULL, s1 = 0;
     VtdRig r;
 
     vtd_rig_start(&r, host, "nested=on,x-pasid-mode=on,svm=on", 1,
                   VTD_RIG_SLOTS);
     vtd_rig_fill(&r, 1, 0x66);
+    vtd_rig_number_slot(&r, 0, 1);
     if (!off) {
         vtd_rig_enable(&r);
-        vtd_rig_first_stage(&r, RID0, 5, vtd_rig_s1(&r, addr, 1));
+        s1 = vtd_rig_s1(&r, addr, 1);
+        vtd_rig_first_stage(&r, RID0, 5, s1);
     }
     g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV0, NULL, addr), ==, 0x66);
     qobject_unref(qtest_qmp(r.qts, "{ 'execute': 'device_add', 'arguments': "
                             "{ 'driver': 'vfio-pci', 'id': 'dev1', 'host': "
                             "%s, 'bus': 'rp0', 'iommufd': 'iommufd0' } }",
                             HOST_DEV1));
-    g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV0, NULL, addr), ==, 0x66);
     g_assert_cmpuint(iommufd_model_live(r.m, "ioas"), ==, 1);
+    if (!off) {
+        g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV0, NULL, addr), ==, -1);
+        vtd_rig_first_stage(&r, BEHIND(1), 5, s1);
+    }
+    g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV0, NULL, addr), ==, 0x66);
     vtd_rig_stop(&r);
 }
 

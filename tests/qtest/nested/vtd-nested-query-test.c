@@ -176,6 +176,10 @@ static void text_device(GString *text, const QDict *dev)
         g_string_append_printf(text, " label 0x%" PRIx64,
                                qdict_get_int(dev, "label"));
     }
+    if (qdict_haskey(dev, "group")) {
+        g_string_append_printf(text, " group %" PRId64,
+                               qdict_get_int(dev, "group"));
+    }
     g_string_append(text, "\n");
     text_translation(text, qdict_get_qdict(dev, "rid"));
     for (unsigned i = 0; i < qlist_size(pasids); i++) {

@@ -47,6 +47,7 @@ Fake fake;
 
 static GHashTable *objs;        /* id -> Obj */
 static GHashTable *attached;    /* dev_id << 32 | pasid -> id */
+static GHashTable *groups;      /* dev_id -> IOMMU group; not there: none */
 static GHashTable *answers;     /* cookie -> code + 1 */
 static GPtrArray *queues;       /* of Queue; fd is the index + FD_FIRST */
 static GPtrArray *timers;
@@ -145,6 +146,7 @@ void fake_reset(void)
         g_assert_cmpuint(bottom_halves->len, ==, 0);
         g_hash_table_destroy(objs);
         g_hash_table_destroy(attached);
+        g_hash_table_destroy(groups);
         g_hash_table_destroy(answers);
         g_ptr_array_free(queues, true);
         g_ptr_array_free(timers, true);
@@ -154,6 +156,7 @@ void fake_reset(void)
     objs = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     attached = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free,
                                      NULL);
+    groups = g_hash_table_new(NULL, NULL);
     answers = g_hash_table_new(NULL, NULL);
     queues = g_ptr_array_new_with_free_func(queue_free);
     timers = g_ptr_array_new();
@@ -361,10 +364,56 @@ int iommufd_sys_destroy(int iommufd, uint32_t id)
     return ret;
 }
 
+int64_t iommufd_sys_group(HostIOMMUDeviceIOMMUFD *idev)
+{
+    gpointer group = g_hash_table_lookup(groups,
+                                         GUINT_TO_POINTER(idev->devid));
+
+    return group ? (int64_t)GPOINTER_TO_UINT(group) : -1;
+}
+
+void fake_group(HostIOMMUDeviceIOMMUFD *idev, uint32_t group)
+{
+    g_hash_table_insert(groups, GUINT_TO_POINTER(idev->devid),
+                        GUINT_TO_POINTER(group));
+}
+
+static void att_get(uint64_t key, uint32_t pt_id)
+{
+    obj_find(pt_id)->users++;
+    att_put(key);
+    g_hash_table_insert(attached, g_memdup2(&key, sizeof(key)),
+                        GUINT_TO_POINTER(pt_id));
+}
+
+/* As iommufd_hw_pagetable_attach() and iommufd_device_do_replace() */
+static int group_attach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid,
+                        uint32_t pt_id)
+{
+    int64_t group = iommufd_sys_group(idev);
+    bool replace = fake_attached(idev, pasid);
+    GHashTableIter iter;
+    gpointer dev_id, value;
+
+    g_hash_table_iter_init(&iter, groups);
+    while (g_hash_table_iter_next(&iter, &dev_id, &value)) {
+        uint64_t key = att_key(GPOINTER_TO_UINT(dev_id), pasid);
+        uint32_t id = GPOINTER_TO_UINT(g_hash_table_lookup(attached, &key));
+
+        if (GPOINTER_TO_UINT(value) != group || !id || id == pt_id) {
+            continue;
+        }
+        if (!replace) {
+            return -EINVAL;
+        }
+        att_get(key, pt_id);
+    }
+    return 0;
+}
+
 int iommufd_sys_attach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid,
                        uint32_t pt_id)
 {
-    uint64_t key = att_key(idev->devid, pasid);
     int ret = call(FAKE_ATTACH);
 
     if (ret) {
@@ -383,11 +432,11 @@ int iommufd_sys_attach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid,
         (obj_find(pt_id)->flags & IOMMU_HWPT_FAULT_ID_VALID)) {
         return -ENODEV;
     }
-    obj_find(pt_id)->users++;
-    att_put(key);
-    g_hash_table_insert(attached, g_memdup2(&key, sizeof(key)),
-                        GUINT_TO_POINTER(pt_id));
-    return 0;
+    ret = group_attach(idev, pasid, pt_id);
+    if (!ret) {
+        att_get(att_key(idev->devid, pasid), pt_id);
+    }
+    return ret;
 }
 
 int iommufd_sys_detach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid)

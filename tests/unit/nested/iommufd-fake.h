@@ -82,6 +82,9 @@ uint32_t fake_parent(uint32_t flags);
 HostIOMMUDeviceIOMMUFD *fake_device(const char *name, uint32_t parent);
 void fake_device_free(HostIOMMUDeviceIOMMUFD *idev);
 
+/* The host's IOMMU group of a device: all of it is attached alike */
+void fake_group(HostIOMMUDeviceIOMMUFD *idev, uint32_t group);
+
 /* What is attached; 0: nothing */
 uint32_t fake_attached(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid);
 
