@@ -79,12 +79,22 @@ static bool trial_run(Trial *t, const IOMMUFDNestedTrial *trial, char **why,
     return trial_made(t, ret, id, "vDEVICE", trial->vdevice_needs, why, errp);
 }
 
-/* Destroying cannot fail: nobody else knows of them */
+/*
+ * Nobody else knows of them, but somebody may hold one for a moment: a vDEVICE
+ * that stays would be the only one that the device can have.
+ */
+static int trial_destroy(Trial *t, uint32_t id)
+{
+    int ret = iommufd_sys_destroy(t->dev->iommufd, id);
+
+    return ret ? iommufd_sys_destroy(t->dev->iommufd, id) : 0;
+}
+
 static void trial_end(Trial *t)
 {
     while (t->num) {
         uint32_t id = t->objects[--t->num];
-        int ret = iommufd_sys_destroy(t->dev->iommufd, id);
+        int ret = trial_destroy(t, id);
 
         if (ret) {
             error_report("%s: cannot destroy object %" PRIu32 " of iommufd %d: "
