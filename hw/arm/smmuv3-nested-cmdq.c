@@ -51,7 +51,7 @@ static SMMUCmdError smmuv3_nested_failed(SMMUv3Nested *n,
 
     trace_smmuv3_nested_inv_failed(fail->cookie, smmuv3_nested_cons(n->s),
                                    fail->err);
-    smmuv3_nested_tell(&n->told, err);
+    iommufd_nested_tell(&n->told_inv, err);
     /* Bits above are the error code, which the caller sets */
     q->cons = deposit32(q->cons, 0, q->log2size + 1, fail->cookie);
     return SMMU_CERROR_ILL;
@@ -107,7 +107,7 @@ void smmuv3_nested_device_tlb_late(void *opaque, IOMMUFDNestedDevice *dev,
     SMMUv3NestedDevice *ndev = iommufd_nested_device_opaque(dev);
 
     ndev->n->atc_late = true;
-    smmuv3_nested_tell(&ndev->told, err);
+    iommufd_nested_tell(&ndev->told_atc, err);
 }
 
 static SMMUCmdError smmuv3_nested_sync(SMMUv3Nested *n)
@@ -368,7 +368,7 @@ void smmuv3_nested_resume(SMMUv3State *s)
         return;
     }
     if (!iommufd_nested_inv_settle(n->core, &err)) {
-        smmuv3_nested_tell(&n->told, err);
+        iommufd_nested_tell(&n->told_inv, err);
         n->stuck = true;
         return;
     }

@@ -84,7 +84,8 @@ struct SMMUv3Nested {
     bool abort;
     /* The host refused something, and what that concerns is blocked */
     bool blocked;
-    bool told;                  /* and the user knows */
+    IOMMUFDNestedTold told_inv;
+    IOMMUFDNestedTold told_label;
     /* It could not be given back: the queue stops before it goes on */
     bool stuck;
     /* A device TLB was not emptied in time, which a CMD_SYNC is to tell */
@@ -119,12 +120,11 @@ typedef struct SMMUv3NestedDevice {
     bool same;
     bool moved;                 /* it has got another stream */
     bool in_range;              /* of SMMUv3Nested.range: to be read */
-    bool told;                  /* the user knows that the host refused */
+    IOMMUFDNestedTold told;     /* what the host has refused it */
+    IOMMUFDNestedTold told_atc;
 } SMMUv3NestedDevice;
 
 /* smmuv3-nested.c */
-/* One message is enough: what a guest can do once it can do without end */
-void smmuv3_nested_tell(bool *told, Error *err);
 uint16_t smmuv3_nested_sid(const SMMUv3NestedDevice *ndev);
 /* NULL: there is none, or @n is NULL */
 SMMUv3NestedDevice *smmuv3_nested_device(SMMUv3Nested *n, PCIBus *bus,

@@ -237,7 +237,7 @@ bool smmuv3_nested_sync_device(SMMUv3NestedDevice *ndev)
         ndev->ats = entry.ats;
         return true;
     }
-    smmuv3_nested_tell(&ndev->told, err);
+    iommufd_nested_tell(&ndev->told, err);
     ndev->ats = false;
     ndev->n->blocked = true;
     entry.event.type = SMMU_EVT_C_BAD_STE;
@@ -250,7 +250,7 @@ void smmuv3_nested_relabel(SMMUv3Nested *n)
     Error *err = NULL;
 
     if (!iommufd_nested_relabel(n->core, &err)) {
-        smmuv3_nested_tell(&n->told, err);
+        iommufd_nested_tell(&n->told_label, err);
     }
 }
 
@@ -292,7 +292,7 @@ static void smmuv3_nested_leave(SMMUv3NestedDevice *ndev)
 
     ndev->ats = false;
     if (!iommufd_nested_set(ndev->dev, IOMMUFD_NESTED_RID, &t, &err)) {
-        smmuv3_nested_tell(&ndev->told, err);
+        iommufd_nested_tell(&ndev->told, err);
     }
 }
 

@@ -52,16 +52,6 @@ SMMUv3NestedDevice *smmuv3_nested_device(SMMUv3Nested *n, PCIBus *bus,
     return n ? g_hash_table_lookup(n->devices, &key) : NULL;
 }
 
-void smmuv3_nested_tell(bool *told, Error *err)
-{
-    if (*told) {
-        error_free(err);
-        return;
-    }
-    *told = true;
-    error_report_err(err);
-}
-
 uint16_t smmuv3_nested_sid(const SMMUv3NestedDevice *ndev)
 {
     return PCI_BUILD_BDF(pci_bus_num(ndev->bus), ndev->devfn);
@@ -223,10 +213,10 @@ void smmuv3_nested_reset(SMMUv3State *s)
     n->stuck = false;
     n->atc_late = false;
     smmuv3_nested_cmdq_forget(n);
-    n->told = false;
+    n->told_inv = n->told_label = (IOMMUFDNestedTold) {};
     g_hash_table_iter_init(&iter, n->devices);
     while (g_hash_table_iter_next(&iter, NULL, (void **)&ndev)) {
-        ndev->told = false;
+        ndev->told = ndev->told_atc = (IOMMUFDNestedTold) {};
         ndev->ats = false;
     }
     iommufd_nested_reset(n->core);

@@ -67,16 +67,6 @@ bool vtd_nested_pri_enabled(const VTDNestedDevice *vdev)
     return pdev && pcie_ats_enabled(pdev) && pcie_pri_enabled(pdev);
 }
 
-void vtd_nested_tell(bool *told, Error *err)
-{
-    if (*told) {
-        error_free(err);
-        return;
-    }
-    *told = true;
-    error_report_err(err);
-}
-
 static uint32_t vtd_nested_label(void *opaque, IOMMUFDNestedDevice *dev)
 {
     VTDNestedDevice *vdev = iommufd_nested_device_opaque(dev);
@@ -197,11 +187,10 @@ void vtd_nested_reset(IntelIOMMUState *s)
     }
     n->stale = false;
     vtd_nested_inv_forget(n);
-    n->told = false;
+    n->told_inv = n->told_label = (IOMMUFDNestedTold) {};
     g_hash_table_iter_init(&iter, n->devices);
     while (g_hash_table_iter_next(&iter, NULL, (void **)&vdev)) {
-        vdev->told = false;
-        vdev->told_kind = false;
+        vdev->told = vdev->told_kind = (IOMMUFDNestedTold) {};
     }
     iommufd_nested_reset(n->core);
     vtd_nested_relabel(n);

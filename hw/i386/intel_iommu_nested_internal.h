@@ -87,8 +87,8 @@ typedef struct VTDNestedDevice {
     IOMMUFDNestedDevice *dev;
     IOMMUFDNestedHostInfo info;
     uint16_t sid;               /* label that the tables were read under */
-    bool told;                  /* the user knows that the host refused */
-    bool told_kind;             /* and that the guest has other tables */
+    IOMMUFDNestedTold told;     /* what the host has refused it */
+    IOMMUFDNestedTold told_kind;    /* guest tables of other kinds */
     bool dirty;                 /* in VTDNested.dirty */
     QTAILQ_ENTRY(VTDNestedDevice) dirty_next;
 } VTDNestedDevice;
@@ -136,7 +136,8 @@ struct VTDNested {
     bool refused;
     /* The guest wants it to go on: everything is looked at before */
     bool recovering;
-    bool told;                  /* and the user knows */
+    IOMMUFDNestedTold told_inv;
+    IOMMUFDNestedTold told_label;
     /*
      * Of the queue: the first descriptor that has been looked at and that no
      * wait descriptor, page group response or end of the queue came behind
@@ -201,8 +202,6 @@ void vtd_nested_relabel(VTDNested *n);
 VTDNestedDevice *vtd_nested_find(VTDNested *n, uint16_t sid);
 
 /* intel_iommu_nested.c */
-/* One message is enough: what a guest can do once it can do without end */
-void vtd_nested_tell(bool *told, Error *err);
 VTDNestedDevice *vtd_nested_device(VTDNested *n, PCIBus *bus, int devfn);
 /* State that guest software controls in the (emulated) capabilities */
 bool vtd_nested_pasid_enabled(const VTDNestedDevice *vdev);

@@ -135,7 +135,7 @@ static void vtd_nested_inv_refused(VTDNested *n,
                                    Error *err)
 {
     trace_vtd_nested_inv_failed(fail->cookie, n->s->iq_head, fail->err);
-    vtd_nested_tell(&n->told, err);
+    iommufd_nested_tell(&n->told_inv, err);
     n->bad = true;
 }
 
@@ -484,7 +484,7 @@ void vtd_nested_iotlb_reg(IntelIOMMUState *s, uint64_t iotlb)
                                  VTD_TLB_GLOBAL_FLUSH,
                               VTD_TLB_DID(iotlb), NULL, &err) ||
         !iommufd_nested_inv_flush(n->core, NULL, &err)) {
-        vtd_nested_tell(&n->told, err);
+        iommufd_nested_tell(&n->told_inv, err);
     }
 }
 
@@ -501,6 +501,6 @@ void vtd_nested_root_changed(IntelIOMMUState *s)
     if (!iommufd_nested_inv_all(n->core, &vtd_nested_everything, 0, NULL,
                                 &err) ||
         !iommufd_nested_inv_flush(n->core, NULL, &err)) {
-        vtd_nested_tell(&n->told, err);
+        iommufd_nested_tell(&n->told_inv, err);
     }
 }

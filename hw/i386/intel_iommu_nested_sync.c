@@ -73,7 +73,7 @@ static void vtd_nested_tell_kind(VTDNestedDevice *vdev, uint8_t fault)
                vtd_nested_reason(fault));
     error_append_hint(&err, "Only first-stage tables can be nested; Linux as "
                       "guest has them with intel_iommu=on,sm_on\n");
-    vtd_nested_tell(&vdev->told_kind, err);
+    iommufd_nested_tell(&vdev->told_kind, err);
 }
 
 /*
@@ -130,7 +130,7 @@ static bool vtd_nested_apply(VTDNestedDevice *vdev, uint32_t pasid,
     if (!iommufd_nested_set(vdev->dev, pasid,
                             !is_rid && entry->state == IOMMUFD_NESTED_BLOCKED &&
                             !entry->present ? NULL : &t, &err)) {
-        vtd_nested_tell(&vdev->told, err);
+        iommufd_nested_tell(&vdev->told, err);
         vtd_nested_record_refusal(vdev, pasid, ctx);
         return false;
     }
@@ -167,7 +167,7 @@ void vtd_nested_relabel(VTDNested *n)
     Error *err = NULL;
 
     if (!iommufd_nested_relabel(n->core, &err)) {
-        vtd_nested_tell(&n->told, err);
+        iommufd_nested_tell(&n->told_label, err);
     }
 }
 

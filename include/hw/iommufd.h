@@ -320,6 +320,34 @@ void iommufd_nested_set_running(IOMMUFDNested *n, bool running);
  */
 void iommufd_nested_count_command(IOMMUFDNested *n, size_t kind);
 
+/**
+ * struct IOMMUFDNestedTold - failures of one kind, on one device or vIOMMU
+ *
+ * Zero: none has been told. To be zeroed at reset.
+ *
+ * @untold_until: in ms of host time: until then no other is told
+ * @untold: how many there have been meanwhile
+ */
+typedef struct IOMMUFDNestedTold {
+    int64_t untold_until;
+    uint64_t untold;
+} IOMMUFDNestedTold;
+
+/* In ms: between two failures of a kind that the user is told */
+#define IOMMUFD_NESTED_TELL_MS 10000
+
+/**
+ * iommufd_nested_tell() - tell the user of a failure, but not of each
+ * @told: of its kind, so that one kind does not silence another
+ * @err: freed
+ *
+ * For what a guest can have happen as often as it likes. A failure that is
+ * told says how many have not been.
+ *
+ * Return: whether it was told.
+ */
+bool iommufd_nested_tell(IOMMUFDNestedTold *told, Error *err);
+
 /* ------------------------------------------------------------------------ */
 /* Devices and their labels                                                  */
 
