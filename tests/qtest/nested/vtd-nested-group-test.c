@@ -135,6 +135,46 @@ static void test_pasid(void)
     vtd_rig_stop(&r);
 }
 
+/* As a GPU and its audio function: PASIDs and page requests in one of them */
+static void test_functions(void)
+{
+    static const char host[] = "[host]\narch=vtd\n[iommu 0]\n"
+        "[device " HOST_DEV0 "]\ngroup=7\n"
+        "[device " HOST_DEV1 "]\ngroup=7\npasid-bits=0\nats=off\npri=off\n";
+    VtdPasidEntry pe = {
+        .pgtt = VTD_PGTT_FIRST, .did = DID + 1, .s1_levels = 4,
+    };
+    uint64_t s1;
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on,svm=on", 0,
+                  "-device vfio-pci,host=" HOST_DEV0 ",iommufd=iommufd0,"
+                  "bus=pcie.0,addr=4.0,multifunction=on "
+                  "-device vfio-pci,host=" HOST_DEV1 ",iommufd=iommufd0,"
+                  "bus=pcie.0,addr=4.1");
+    vtd_rig_fill(&r, 1, 0x11);
+    vtd_rig_fill(&r, 2, 0x22);
+    vtd_rig_enable_sva(&r, RID0);
+    vtd_rig_enable(&r);
+    s1 = vtd_rig_s1(&r, IOVA, 1);
+    vtd_context_scalable(&r.t, RID0, 12,
+                         VTD_CTX_PASIDE | VTD_CTX_DTE | VTD_CTX_PRE, 0);
+    vtd_pasid_set(&r.t, RID0, 0, &(VtdPasidEntry) {
+        .pgtt = VTD_PGTT_FIRST, .did = DID, .s1 = s1, .s1_levels = 4,
+    });
+    vtd_rig_inv_context(&r, RID0);
+    expect(&r, -1);
+    vtd_rig_first_stage(&r, RID0 + 1, DID, s1);
+    expect(&r, 0x11);
+    /* The other one sends none, and is not asked */
+    pe.s1 = vtd_rig_s1(&r, IOVA, 2);
+    vtd_pasid_set(&r.t, RID0, PASID, &pe);
+    vtd_rig_inv_pasid(&r, DID + 1, PASID);
+    g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV0, &with_pasid, IOVA), ==, 0x22);
+    expect(&r, 0x11);
+    vtd_rig_stop(&r);
+}
+
 static void test_refused(void)
 {
     g_autofree char *host = nested_group_host("vtd", "");
@@ -154,6 +194,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/group/cold", test_cold);
     qtest_add_func("/vtd-nested/group/hot", test_hot);
     qtest_add_func("/vtd-nested/group/pasid", test_pasid);
+    qtest_add_func("/vtd-nested/group/functions", test_functions);
     qtest_add_func("/vtd-nested/group/refused", test_refused);
     return g_test_run();
 }
