@@ -18,6 +18,9 @@
 #include "qemu/cutils.h"
 #include "qemu/error-report.h"
 #include "qapi/error.h"
+#include "hw/core/cpu.h"
+#include "target/arm/cpu.h"
+#include "target/arm/internals.h"
 #include "smmuv3-nested-internal.h"
 #include "trace.h"
 
@@ -66,9 +69,14 @@ smmuv3_nested_features[SMMUV3_NESTED_FEATURE__MAX] = {
     },
 };
 
+/*
+ * That the device has no ATS, kernels before 7.1 do not tell; that the SMMU has
+ * none, all do.
+ */
 bool smmuv3_nested_host_ats(const IOMMUFDNestedHostInfo *info)
 {
-    return !(info->caps & SMMUV3_NESTED_CAP_NO_ATS);
+    return !(info->caps & IOMMUFD_NESTED_CAP_NO_ATS) &&
+           FIELD_EX32(info->vendor.smmuv3.idr[0], IDR0, ATS);
 }
 
 bool smmuv3_nested_host_stalls(const IOMMUFDNestedHostInfo *info)
@@ -100,32 +108,54 @@ static bool smmuv3_nested_is_auto(const char *value)
     return !value || !strcmp(value, "auto");
 }
 
-static bool smmuv3_nested_parse_ssidsize(SMMUv3Nested *n, Error **errp)
+/* A feature whose property is a number as text, or "auto" */
+static bool smmuv3_nested_parse(SMMUv3Nested *n, SMMUv3NestedFeatureId id,
+                                const char *value, Error **errp)
 {
-    const char *value = n->s->nested_props.ssidsize;
-    unsigned bits;
+    const SMMUv3NestedFeature *f = &smmuv3_nested_features[id];
+    unsigned number;
 
     if (smmuv3_nested_is_auto(value)) {
         return true;
     }
-    if (qemu_strtoui(value, NULL, 10, &bits) || bits > SSIDSIZE_MAX) {
-        error_setg(errp, "ssidsize=%s is neither auto nor 0 to %u", value,
-                   SSIDSIZE_MAX);
+    if (qemu_strtoui(value, NULL, 10, &number) || number > f->most) {
+        error_setg(errp, "%s=%s is neither auto nor 0 to %u", f->name, value,
+                   f->most);
         return false;
     }
-    n->given[SMMUV3_NESTED_SSIDSIZE] = true;
-    n->feature[SMMUV3_NESTED_SSIDSIZE] = bits;
+    n->given[id] = true;
+    n->feature[id] = number;
     return true;
 }
 
-/* No field of the host's that may be used says anything about it */
+/*
+ * Linux gives processes to devices only if the SMMU's addresses are as wide as
+ * the CPU's (arm_smmu_sva_supported()): as many as the guest's CPU has, if that
+ * is more than what the emulation has by itself.
+ */
+static uint8_t smmuv3_nested_cpu_oas(void)
+{
+    ARMCPU *cpu = first_cpu ? ARM_CPU(first_cpu) : NULL;
+    unsigned bits = cpu && arm_feature(&cpu->env, ARM_FEATURE_AARCH64) ?
+                    arm_pamax(cpu) : 0;
+    uint8_t oas = SMMU_IDR5_OAS;
+
+    for (size_t i = oas; i < ARRAY_SIZE(smmuv3_nested_oas); i++) {
+        if (smmuv3_nested_oas[i] <= bits) {
+            oas = i;
+        }
+    }
+    return oas;
+}
+
 static bool smmuv3_nested_parse_oas(SMMUv3Nested *n, Error **errp)
 {
     const char *value = n->s->nested_props.oas;
     unsigned bits;
 
-    n->oas = SMMU_IDR5_OAS;
-    if (smmuv3_nested_is_auto(value)) {
+    n->oas_auto = smmuv3_nested_is_auto(value);
+    if (n->oas_auto) {
+        n->oas = smmuv3_nested_cpu_oas();
         return true;
     }
     if (!qemu_strtoui(value, NULL, 10, &bits)) {
@@ -144,7 +174,7 @@ static bool smmuv3_nested_parse_oas(SMMUv3Nested *n, Error **errp)
 static bool smmuv3_nested_refuse_props(SMMUv3State *s, Error **errp)
 {
     bool given = s->nested_props.ssidsize || s->nested_props.oas ||
-                 s->nested_props.msi_window ||
+                 s->nested_props.bbml || s->nested_props.msi_window ||
                  s->nested_props.stall != ON_OFF_AUTO_AUTO;
 
     for (size_t i = 0; i < ARRAY_SIZE(smmuv3_nested_features); i++) {
@@ -153,8 +183,8 @@ static bool smmuv3_nested_refuse_props(SMMUv3State *s, Error **errp)
     }
     if (given) {
         error_setg(errp, "ats, ril, asid16, cd2l, gran4k, gran16k, gran64k, "
-                   "ssidsize, oas, stall and msi-window need nested=on or "
-                   "nested=auto");
+                   "ssidsize, oas, bbml, stall and msi-window need nested=on "
+                   "or nested=auto");
     }
     return !given;
 }
@@ -184,7 +214,10 @@ bool smmuv3_nested_caps_realize(SMMUv3Nested *n, Error **errp)
         n->feature[i] = n->given[i] ? value == ON_OFF_AUTO_ON :
                                       smmuv3_nested_features[i].alone;
     }
-    if (!smmuv3_nested_parse_ssidsize(n, errp) ||
+    if (!smmuv3_nested_parse(n, SMMUV3_NESTED_SSIDSIZE,
+                             s->nested_props.ssidsize, errp) ||
+        !smmuv3_nested_parse(n, SMMUV3_NESTED_BBML, s->nested_props.bbml,
+                             errp) ||
         !smmuv3_nested_parse_oas(n, errp) ||
         !smmuv3_nested_window_realize(n, errp)) {
         return false;
@@ -192,6 +225,24 @@ bool smmuv3_nested_caps_realize(SMMUv3Nested *n, Error **errp)
     n->active = true;
     n->decided = s->nested_props.mode == ON_OFF_AUTO_ON;
     return true;
+}
+
+/* Those that are off by now for want of a device to follow */
+static void smmuv3_nested_warn_alone(const SMMUv3Nested *n)
+{
+    g_autoptr(GString) names = g_string_new("");
+
+    for (size_t i = 0; i < ARRAY_SIZE(smmuv3_nested_features); i++) {
+        if (!n->given[i] && !n->feature[i]) {
+            g_string_append_printf(names, "%s%s", names->len ? ", " : "",
+                                   smmuv3_nested_features[i].name);
+        }
+    }
+    if (!n->host_seen && names->len) {
+        warn_report("arm-smmuv3: nested=on and no assigned device to follow: "
+                    "devices that are plugged later go without %s; give these "
+                    "properties the values that they shall have", names->str);
+    }
 }
 
 void smmuv3_nested_caps_freeze(SMMUv3Nested *n)
@@ -205,6 +256,7 @@ void smmuv3_nested_caps_freeze(SMMUv3Nested *n)
         n->active = false;
     }
     if (n->active) {
+        smmuv3_nested_warn_alone(n);
         trace_smmuv3_nested_frozen(n->feature[SMMUV3_NESTED_ATS],
                                    n->feature[SMMUV3_NESTED_RIL],
                                    n->feature[SMMUV3_NESTED_SSIDSIZE],
@@ -279,9 +331,9 @@ static bool smmuv3_nested_check_one(SMMUv3Nested *n, SMMUv3NestedFeatureId id,
     uint8_t host = smmuv3_nested_host_value(id, info);
     uint8_t *guest = &n->feature[id];
 
-    if (!n->given[id] && id == SMMUV3_NESTED_ATS) {
-        /* For those devices that have it */
-        *guest |= host && !n->frozen;
+    if (id == SMMUV3_NESTED_ATS) {
+        /* The SMMU's, for those devices that have it: others just do not */
+        *guest |= host && !n->given[id] && !n->frozen;
         return true;
     }
     if (!n->given[id] && !n->frozen) {
@@ -305,6 +357,11 @@ bool smmuv3_nested_caps_check(SMMUv3Nested *n, const char *name,
         if (!smmuv3_nested_check_one(n, i, name, info, errp)) {
             return false;
         }
+    }
+    if (n->oas_auto && !n->frozen) {
+        /* What is wider than the host's is no output of its stage 1 */
+        n->oas = MIN(n->oas, MAX(FIELD_EX32(info->vendor.smmuv3.idr[5], IDR5,
+                                            OAS), SMMU_IDR5_OAS));
     }
     n->host_seen = true;
     n->decided = true;

@@ -29,7 +29,6 @@
  * Of <linux/iommufd.h> in Linux 7.3: the device cannot do ATS; TLBI and CFGI
  * commands take effect only when they are issued twice.
  */
-#define SMMUV3_NESTED_CAP_NO_ATS    (1ULL << 3)
 #define SMMUV3_NESTED_INFO_REPEAT   (1U << 0)
 
 /* STE fields that the base has no name for (5.2) */
@@ -77,6 +76,7 @@ struct SMMUv3Nested {
     uint8_t feature[SMMUV3_NESTED_FEATURE__MAX];
     bool given[SMMUV3_NESTED_FEATURE__MAX];
     uint8_t oas;                /* encoded as in IDR5 */
+    bool oas_auto;
     Range window;               /* empty: none */
     bool window_chosen;         /* it was given, or a host has told it */
     /* What was last made of CR0.SMMUEN and GBPA.ABORT */

@@ -135,8 +135,27 @@ static void smmuv3_nested_set_accel(Object *obj, bool value, Error **errp)
                                                  ON_OFF_AUTO_OFF;
 }
 
+static char *smmuv3_nested_get_bbml(Object *obj, Error **errp)
+{
+    return g_strdup(ARM_SMMUV3(obj)->nested_props.bbml ?: "auto");
+}
+
+static void smmuv3_nested_set_bbml(Object *obj, const char *value,
+                                   Error **errp)
+{
+    if (DEVICE(obj)->realized) {
+        error_setg(errp, "bbml cannot be changed after realize");
+        return;
+    }
+    g_free(ARM_SMMUV3(obj)->nested_props.bbml);
+    ARM_SMMUV3(obj)->nested_props.bbml = g_strdup(value);
+}
+
 void smmuv3_nested_instance_init(Object *obj)
 {
+    object_property_add_str(obj, "bbml", smmuv3_nested_get_bbml,
+                            smmuv3_nested_set_bbml);
+    object_property_set_description(obj, "bbml", "level of IDR3.BBML, or auto");
     /* The name that libvirt knows */
     object_property_add_bool(obj, "accel", smmuv3_nested_get_accel,
                              smmuv3_nested_set_accel);

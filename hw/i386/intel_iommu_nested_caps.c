@@ -236,6 +236,26 @@ bool vtd_nested_caps_realize(VTDNested *n, Error **errp)
     return true;
 }
 
+/* Those that are off by now for want of a device to follow */
+static void vtd_nested_warn_alone(VTDNested *n)
+{
+    g_autoptr(GString) names = g_string_new("");
+
+    for (size_t i = 0; i < ARRAY_SIZE(vtd_nested_features); i++) {
+        const VTDNestedFeature *f = &vtd_nested_features[i];
+
+        if (!vtd_nested_given(n->s, f->given) && !*f->field(n->s)) {
+            g_string_append_printf(names, "%s%s", names->len ? ", " : "",
+                                   f->name);
+        }
+    }
+    if (!n->host_seen && names->len) {
+        warn_report("intel-iommu: nested=on and no assigned device to follow: "
+                    "devices that are plugged later go without %s; give these "
+                    "properties the values that they shall have", names->str);
+    }
+}
+
 void vtd_nested_caps_freeze(VTDNested *n)
 {
     IntelIOMMUState *s = n->s;
@@ -253,6 +273,7 @@ void vtd_nested_caps_freeze(VTDNested *n)
         n->pasid_bits = s->pasid ? ((VTD_ECAP_PSS >> VTD_ECAP_PSS_SHIFT) + 1) :
                                    0;
     }
+    vtd_nested_warn_alone(n);
     vtd_init(s);
     trace_vtd_nested_frozen(s->cap, s->ecap, n->host_seen);
 }

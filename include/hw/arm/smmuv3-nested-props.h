@@ -22,6 +22,7 @@ typedef struct SMMUv3NestedProps {
     OnOffAuto stall;
     char *ssidsize;             /* bits, or "auto" */
     char *oas;
+    char *bbml;                 /* level, or "auto" */
     char *msi_window;           /* FIRST-LAST, "off" or "auto" */
     /* No properties: the IDRs and the window, as they are in saved state */
     uint32_t saved_idr[6];

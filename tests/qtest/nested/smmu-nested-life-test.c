@@ -331,11 +331,67 @@ static void test_idr(void)
     smmu_rig_expect_refusal(host, "nested=on,ril=on", 1,
                             "'ril' is 1 for the guest, but the host's SMMU "
                             "has 0");
-    smmu_rig_expect_refusal(host, "nested=on,ats=on", 1, "'ats' is 1");
+    smmu_rig_expect_refusal(host, "nested=on,bbml=3", 1,
+                            "bbml=3 is neither auto nor 0 to 2");
     smmu_rig_expect_refusal(host, "nested=on,ssidsize=9", 1,
                             "'ssidsize' is 9 for the guest, but the host's "
                             "SMMU has 8");
     smmu_rig_expect_refusal(host, "nested=on,gran16k=on", 1, "'gran16k'");
+    /* Said when the machine is complete, before the next mistake */
+    nested_rig_expect_refusal(host, "-M virt,gic-version=3 -cpu max "
+                              "-device arm-smmuv3,primary-bus=pcie.0,"
+                              "nested=on,cd2l=on -incoming file:/dev/null/none",
+                              "go without ats, ssidsize;", NULL);
+}
+
+/* IDR0.ATS is the SMMU's: a device without ATS is welcome behind it */
+static void test_idr_ats(void)
+{
+    g_autofree char *device = smmu_rig_host(1, "", "ats=off\n");
+    /* A kernel that does not tell of the device, and an SMMU without ATS */
+    g_autofree char *smmu = smmu_rig_host(1, "idr0=0xc4c101b\n", "ats=on\n");
+    SmmuRig r;
+
+    smmu_rig_start(&r, device, "nested=on,ats=on", 1, "");
+    g_assert_cmpuint(field(&r, SMMU_REG_IDR0, 10, 1), ==, 1);
+    smmu_rig_enable(&r, 4);
+    smmu_rig_fill(&r, 1, 0x11);
+    smmu_rig_stage1(&r, SID0, ASID, IOVA, 1);
+    expect(&r, HOST_DEV0, IOVA, 0x11);
+    smmu_rig_stop(&r);
+    smmu_rig_start(&r, smmu, "nested=on", 1, "");
+    g_assert_cmpuint(field(&r, SMMU_REG_IDR0, 10, 1), ==, 0);
+    smmu_rig_stop(&r);
+}
+
+/*
+ * As wide as the guest's CPU, or its processes get no device. The qtest
+ * accelerator has no other CPU than the first.
+ */
+static void test_idr_oas(void)
+{
+    static const struct {
+        const char *cpu, *host;
+        unsigned oas;
+    } cases[] = {
+        { "-accel tcg -S -cpu cortex-a57", "", 4 },
+        { "-accel tcg -S -cpu cortex-a76", "", 4 },
+        { "-accel tcg -S -cpu neoverse-n1", "", 5 },
+        { "-accel tcg -S -cpu neoverse-n1", "idr5=0x74\n", 4 },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *host = smmu_rig_host(1, cases[i].host, "");
+        SmmuRig r;
+
+        smmu_rig_start(&r, host, "nested=on", 1, cases[i].cpu);
+        g_assert_cmpuint(field(&r, SMMU_REG_IDR5, 0, 3), ==, cases[i].oas);
+        smmu_rig_stop(&r);
+        smmu_rig_start(&r, host, "nested=on,oas=40,bbml=0", 1, cases[i].cpu);
+        g_assert_cmpuint(field(&r, SMMU_REG_IDR5, 0, 3), ==, 2);
+        g_assert_cmpuint(field(&r, SMMU_REG_IDR3, 11, 2), ==, 0);
+        smmu_rig_stop(&r);
+    }
 }
 
 static void save(const char *host, const char *props, const char *uri)
@@ -399,6 +455,8 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/life/renumber", test_renumber);
     qtest_add_func("/smmu-nested/life/two-hosts", test_two_hosts);
     qtest_add_func("/smmu-nested/life/idr", test_idr);
+    qtest_add_func("/smmu-nested/life/idr-ats", test_idr_ats);
+    qtest_add_func("/smmu-nested/life/idr-oas", test_idr_oas);
     qtest_add_func("/smmu-nested/life/migration", test_migration);
     return g_test_run();
 }

@@ -278,6 +278,17 @@ static void test_shadow_width(void)
                               NULL);
 }
 
+/* Said when the machine is complete, before the next mistake */
+static void test_alone(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    g_autofree char *args = vtd_rig_args("nested=on,svm=off,fs1gp=on", 0,
+                                         "-incoming file:/dev/null/none");
+
+    nested_rig_expect_refusal(host, args, "go without snoop-control, smpwc, "
+                              "x-pasid-mode, device-iotlb;", NULL);
+}
+
 static QDict *plug(VtdRig *r, const char *id, const char *dev,
                    const char *port)
 {
@@ -353,6 +364,7 @@ static void test_default(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    qtest_add_func("/vtd-nested/props/alone", test_alone);
     qtest_add_func("/vtd-nested/props/all", test_all);
     qtest_add_func("/vtd-nested/props/follow", test_follow);
     qtest_add_func("/vtd-nested/props/refusals", test_refusals);
