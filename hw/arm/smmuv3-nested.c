@@ -97,6 +97,7 @@ static void smmuv3_nested_machine_done(Notifier *notifier, void *data)
 {
     SMMUv3Nested *n = container_of(notifier, SMMUv3Nested, machine_done);
 
+    iommufd_nested_check_order(TYPE_ARM_SMMUV3, &error_fatal);
     smmuv3_nested_caps_freeze(n);
 }
 

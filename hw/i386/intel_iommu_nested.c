@@ -96,6 +96,7 @@ static void vtd_nested_machine_done(Notifier *notifier, void *data)
 {
     VTDNested *n = container_of(notifier, VTDNested, machine_done);
 
+    iommufd_nested_check_order(TYPE_INTEL_IOMMU_DEVICE, &error_fatal);
     vtd_nested_caps_freeze(n);
 }
 

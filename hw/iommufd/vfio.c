@@ -10,6 +10,7 @@
 #include "hw/pci/pci_device.h"
 #include "migration/blocker.h"
 #include "qapi/error.h"
+#include "system/address-spaces.h"
 #include "sys.h"
 #include "trace.h"
 #include "vfio.h"
@@ -167,6 +168,32 @@ static bool has_mate(VFIODevice *vbasedev, const VFIOIOASHwpt *hwpt)
         }
     }
     return false;
+}
+
+/* Whether @vbasedev was there before the vIOMMU that has its bus now */
+static bool came_too_early(const VFIODevice *vbasedev)
+{
+    /* Behind one it has an address space of that, or is nested */
+    return vbasedev->type == VFIO_DEVICE_TYPE_PCI && vbasedev->bcontainer &&
+           !vbasedev->nesting_flags &&
+           vbasedev->bcontainer->space->as == &address_space_memory &&
+           pci_device_can_nest(PCI_DEVICE(vbasedev->dev));
+}
+
+bool iommufd_nested_check_order(const char *viommu, Error **errp)
+{
+    VFIODevice *vbasedev;
+
+    QLIST_FOREACH(vbasedev, &vfio_device_list, global_next) {
+        if (came_too_early(vbasedev)) {
+            error_setg(errp, "%s: was added before %s, and is not behind it: "
+                       "all of the guest's memory would be open to its DMA; "
+                       "-device %s has to come before -device vfio-pci",
+                       vbasedev->name, viommu, viommu);
+            return false;
+        }
+    }
+    return true;
 }
 
 bool iommufd_nested_vfio_same_kind(VFIODevice *vbasedev,

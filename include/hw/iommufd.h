@@ -348,6 +348,16 @@ typedef struct IOMMUFDNestedTold {
  */
 bool iommufd_nested_tell(IOMMUFDNestedTold *told, Error *err);
 
+/**
+ * iommufd_nested_check_order() - was a host device there before its vIOMMU?
+ * @viommu: driver name, for the message
+ * @errp: set if so: it has been given all of the guest's memory, and the
+ *        vIOMMU that has its bus now knows nothing of it
+ *
+ * To be called when the machine is complete.
+ */
+bool iommufd_nested_check_order(const char *viommu, Error **errp);
+
 /* ------------------------------------------------------------------------ */
 /* Devices and their labels                                                  */
 

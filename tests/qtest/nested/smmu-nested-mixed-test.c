@@ -212,9 +212,47 @@ static void test_none(void)
     smmu_rig_stop(&r);
 }
 
+/* What is there before the vIOMMU would not be behind it */
+static void test_order(void)
+{
+    g_autofree char *host = smmu_rig_host(1, "", "");
+
+    nested_rig_expect_refusal(host, "-M virt,gic-version=3 -cpu max "
+        "-object iommufd,id=iommufd0 "
+        "-device vfio-pci,host=" HOST_DEV0 ",iommufd=iommufd0,bus=pcie.0 "
+        "-device arm-smmuv3,primary-bus=pcie.0,nested=on",
+        HOST_DEV0 ": was added before arm-smmuv3", NULL);
+}
+
+/* A bus has one vIOMMU, whichever comes first */
+static void test_one_iommu(void)
+{
+    static const char *const smmu = "-device arm-smmuv3,primary-bus=pcie.0,"
+                                    "nested=on ";
+    static const char *const virtio = "-device virtio-iommu-pci,bus=pcie.0 ";
+    static const char *const taken = "bus pcie.0 is behind another vIOMMU "
+                                     "already: arm-smmuv3";
+    const char *const pairs[][3] = {
+        { smmu, smmu, taken },
+        { smmu, virtio, taken },
+        { virtio, smmu, "already has virtio-iommu set" },
+    };
+    g_autofree char *host = smmu_rig_host(1, "", "");
+
+    for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+        g_autofree char *args = g_strconcat("-M virt,gic-version=3 -cpu max "
+                                            "-nodefaults ", pairs[i][0],
+                                            pairs[i][1], NULL);
+
+        nested_rig_expect_refusal(host, args, pairs[i][2], NULL);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    qtest_add_func("/smmu-nested/mixed/order", test_order);
+    qtest_add_func("/smmu-nested/mixed/one-iommu", test_one_iommu);
     qtest_add_func("/smmu-nested/mixed/virtio-iommu", test_virtio);
     qtest_add_func("/smmu-nested/mixed/no-iommu", test_none);
     return g_test_run();

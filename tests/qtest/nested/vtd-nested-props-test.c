@@ -278,6 +278,23 @@ static void test_shadow_width(void)
                               NULL);
 }
 
+/* What is there before the vIOMMU would not be behind it */
+static void test_order(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    static const char *const modes[] = { "on", "auto" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+        g_autofree char *args = g_strdup_printf("-M q35 -nodefaults "
+            "-object iommufd,id=iommufd0 "
+            "-device vfio-pci,host=" HOST_DEV0 ",iommufd=iommufd0 "
+            "-device intel-iommu,nested=%s", modes[i]);
+
+        nested_rig_expect_refusal(host, args, HOST_DEV0 ": was added before "
+                                  "intel-iommu", "has to come before", NULL);
+    }
+}
+
 /* Said when the machine is complete, before the next mistake */
 static void test_alone(void)
 {
@@ -365,6 +382,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/vtd-nested/props/alone", test_alone);
+    qtest_add_func("/vtd-nested/props/order", test_order);
     qtest_add_func("/vtd-nested/props/all", test_all);
     qtest_add_func("/vtd-nested/props/follow", test_follow);
     qtest_add_func("/vtd-nested/props/refusals", test_refusals);
