@@ -6,6 +6,8 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qemu/error-report.h"
+#include "migration/vmstate.h"
 #include "intel_iommu_nested.h"
 
 void vtd_nested_post_init(Object *obj)
@@ -114,3 +116,26 @@ bool vtd_nested_inv_resume(IntelIOMMUState *s)
 {
     return false;
 }
+
+static bool vtd_nested_needed(void *opaque)
+{
+    return false;
+}
+
+static int vtd_nested_state_post_load(void *opaque, int version_id)
+{
+    error_report("intel-iommu: the guest comes from nested=on, which is not "
+                 "built in here");
+    return -EINVAL;
+}
+
+const VMStateDescription vmstate_vtd_nested = {
+    .name = "iommu-intel/nested",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = vtd_nested_needed,
+    .post_load = vtd_nested_state_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_END_OF_LIST()
+    }
+};

@@ -207,6 +207,32 @@ int vtd_nested_pre_save(void *opaque)
     return 0;
 }
 
+static bool vtd_nested_needed(void *opaque)
+{
+    return vtd_nested_active(opaque);
+}
+
+static int vtd_nested_state_post_load(void *opaque, int version_id)
+{
+    if (!vtd_nested_active(opaque)) {
+        error_report("intel-iommu: the guest comes from nested=on, but here it "
+                     "is off");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+const VMStateDescription vmstate_vtd_nested = {
+    .name = "iommu-intel/nested",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = vtd_nested_needed,
+    .post_load = vtd_nested_state_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_END_OF_LIST()
+    }
+};
+
 int vtd_nested_post_load(IntelIOMMUState *s)
 {
     VTDNested *n = s->nested;

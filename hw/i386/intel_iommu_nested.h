@@ -18,6 +18,7 @@
 #include "hw/i386/intel_iommu.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/nested.h"
+#include "migration/vmstate.h"
 #include "intel_iommu_internal.h"
 
 typedef struct VTDNested VTDNested;
@@ -55,6 +56,8 @@ void vtd_nested_reset(IntelIOMMUState *s);
 
 int vtd_nested_pre_save(void *opaque);
 int vtd_nested_post_load(IntelIOMMUState *s);
+/* Empty: that it is there is what it says */
+extern const VMStateDescription vmstate_vtd_nested;
 
 /* ---------------------------------------------------------- host devices */
 

@@ -278,6 +278,46 @@ static void test_shadow_width(void)
                               NULL);
 }
 
+/* What is saved while nested is for nobody else, and the other way round */
+static void test_state(void)
+{
+    g_autofree char *file = g_strdup_printf("%s/vtd-%d", g_get_tmp_dir(),
+                                            getpid());
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    g_autofree char *in = g_strdup_printf("-incoming %s", uri);
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    static const struct {
+        const char *from, *to, *why;
+    } cases[] = {
+        { "nested=on,svm=on,device-iotlb=on,x-pasid-mode=on,pasid-bits=20",
+          "caching-mode=on", "comes from nested=on" },
+        { "nested=on,svm=on,device-iotlb=on,x-pasid-mode=on,pasid-bits=20",
+          "x-scalable-mode=on,x-flts=on", "comes from nested=on" },
+        { "caching-mode=on", "nested=on", "iommu-intel" },
+    };
+    VtdRig r;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *args = vtd_rig_args(cases[i].to, 0, in);
+
+        vtd_rig_start(&r, host, cases[i].from, 0, "");
+        qtest_qmp_assert_success(r.qts, "{ 'execute': 'migrate', "
+                                 "'arguments': { 'uri': %s } }", uri);
+        qtest_qmp_eventwait(r.qts, "STOP");
+        for (bool done = false; !done; g_usleep(1000)) {
+            QDict *answer = qtest_qmp_assert_success_ref(r.qts,
+                                "{ 'execute': 'query-migrate' }");
+
+            done = !g_strcmp0(qdict_get_try_str(answer, "status"),
+                              "completed");
+            qobject_unref(answer);
+        }
+        vtd_rig_stop(&r);
+        nested_rig_expect_refusal(host, args, cases[i].why, NULL);
+    }
+    unlink(file);
+}
+
 /* What is there before the vIOMMU would not be behind it */
 static void test_order(void)
 {
@@ -383,6 +423,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/vtd-nested/props/alone", test_alone);
     qtest_add_func("/vtd-nested/props/order", test_order);
+    qtest_add_func("/vtd-nested/props/state", test_state);
     qtest_add_func("/vtd-nested/props/all", test_all);
     qtest_add_func("/vtd-nested/props/follow", test_follow);
     qtest_add_func("/vtd-nested/props/refusals", test_refusals);
