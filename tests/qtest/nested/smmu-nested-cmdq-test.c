@@ -272,6 +272,9 @@ static void test_illegal(void)
         smmu_resume(SID0, 0, 0),
         { { 0x45 | (uint64_t)SID0 << 32 } },            /* STALL_TERM */
         smmu_atc_inv(SID0, SMMU_NO_SSID, 0, 52),
+        /* TLBI_EL3_ALL, EL3_VA, EL2_ALL, EL2_ASID, EL2_VA, EL2_VAA: no HYP */
+        { { 0x18 } }, { { 0x1a } }, { { 0x20 } }, { { 0x21 } }, { { 0x22 } },
+        { { 0x23 } },
         { { SMMU_OP_CFGI_STE | 1 << 10 } },             /* SSec */
         { { SMMU_OP_CFGI_CD | 1 << 10 } },
         /* The host has no ranges, or the guest was not told of them */

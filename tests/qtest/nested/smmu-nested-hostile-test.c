@@ -114,9 +114,14 @@ static void test_level1(void)
         bool there = span >= 7;
 
         iommu_mem_write64(&r.mem, slot, (was & ~0x1fULL) | span);
+        while (smmu_rig_event(&r, NULL)) {
+            /* Of the descriptors before */
+        }
         smmu_queue_push(&r.cmdq, smmu_cfgi_ste(SID0, false));
         smmu_rig_sync(&r);
         expect(&r, IOVA, there ? 0x11 : -1);
+        /* A StreamID that the table has not got is no bad STE (7.3.3) */
+        g_assert_cmpuint(smmu_rig_event(&r, NULL), ==, 0);
         iommu_mem_write64(&r.mem, slot, nowhere[span % ARRAY_SIZE(nowhere)] |
                           span);
         smmu_queue_push(&r.cmdq, smmu_cfgi_ste(SID0, false));
