@@ -23,6 +23,7 @@
 #define REASON_HWPT "the host has no stage-1 page table for it"
 #define REASON_STUCK "the host refused to detach"
 #define REASON_OWED "the host refused to forget what it has cached"
+#define REASON_SHADOW "the host refused to mirror its tables"
 #define REASON_GAVE_UP "the reset of the device does not end"
 
 /* "name" or "name PASID 5" */
@@ -383,6 +384,9 @@ static const char *att_settle(IOMMUFDAtt *att, IOMMUFDHwpt *hwpt, Error **errp)
     if (!iommufd_device_tlb_settle(att->dev, errp)) {
         return IOMMUFD_REASON_DEVICE_TLB;
     }
+    if (hwpt && hwpt->shadow) {
+        return iommufd_shadow_settle(hwpt, errp) ? NULL : REASON_SHADOW;
+    }
     if (hwpt && !(iommufd_target_settle(&hwpt->host->target, errp) &&
                   iommufd_target_settle(&hwpt->target, errp))) {
         return REASON_OWED;
@@ -455,7 +459,17 @@ static bool att_set(IOMMUFDAtt *att, const IOMMUFDNestedTranslation *t,
     if (t->state == IOMMUFD_NESTED_BLOCKED) {
         return att_block(att, t->reason ? t->reason : REASON_GUEST, errp);
     }
-    if (t->state == IOMMUFD_NESTED_STAGE1) {
+    if (t->state == IOMMUFD_NESTED_SHADOW) {
+        if (dev->n->unprepared) {
+            error_propagate(errp, g_steal_pointer(&dev->n->unprepared));
+        } else {
+            hwpt = iommufd_hwpt_get_shadow(dev, t, errp);
+        }
+        if (!hwpt) {
+            att_block_after_error(att, REASON_SHADOW);
+            return false;
+        }
+    } else if (t->state == IOMMUFD_NESTED_STAGE1) {
         if (!iommufd_device_want_vdevice(dev, errp)) {
             att_block_after_error(att, REASON_LABEL);
             return false;
@@ -505,6 +519,7 @@ bool iommufd_nested_set(IOMMUFDNestedDevice *dev, uint32_t pasid,
         }
     }
     ok = att_set(att, t, errp);
+    iommufd_shadow_unprepare(dev->n);
     /* What could not be detached is invalidated as it was before */
     if (ok || att->attached != IOMMUFD_ATTACHED_HWPT) {
         iommufd_index_set(att, t->domain, t->index_pasid);

@@ -15,7 +15,9 @@
 #ifndef HW_IOMMUFD_CORE_H
 #define HW_IOMMUFD_CORE_H
 
+#include "hw/iommufd-shadow.h"
 #include "hw/iommufd-turn.h"
+#include "qemu/interval-tree.h"
 #include "qemu/main-loop.h"
 #include "qemu/queue.h"
 #include "qemu/timer.h"
@@ -36,6 +38,7 @@ typedef enum IOMMUFDErr {
     IOMMUFD_ERR_RESPONSE,
     IOMMUFD_ERR_DESTROY,
     IOMMUFD_ERR_BOUND,
+    IOMMUFD_ERR_SHADOW,
     IOMMUFD_ERR__MAX,
 } IOMMUFDErr;
 
@@ -63,6 +66,8 @@ typedef struct IOMMUFDCounters {
     uint64_t events_lost;
     uint64_t reads;             /* table entries that the front end read */
     uint64_t put_off;           /* turns that ended before the queue did */
+    uint64_t shadow_maps;       /* calls, done or refused */
+    uint64_t shadow_unmaps;
     uint64_t errors[IOMMUFD_ERR__MAX];
 } IOMMUFDCounters;
 
@@ -95,6 +100,26 @@ typedef struct IOMMUFDHwptKey {
     uint8_t data[IOMMUFD_NESTED_DATA_MAX];
 } IOMMUFDHwptKey;
 
+/* A range of a shadow that may not be what the guest's table says */
+typedef struct IOMMUFDStale {
+    uint64_t first;
+    uint64_t last;
+    bool joined;                /* see IOMMUFDNestedShadowNext */
+} IOMMUFDStale;
+
+/* Ranges that are kept apart; what is more is looked at together */
+#define IOMMUFD_STALE_MAX 64
+
+/* What makes a HWPT a shadow; see shadow.c */
+typedef struct IOMMUFDShadow {
+    uint32_t ioas_id;
+    bool failed;                /* not complete, and nobody is to be let in */
+    uint64_t last;              /* last address that its table can have */
+    IntervalTreeRoot areas;     /* IOMMUFDArea: what the IOAS has */
+    uint32_t num_stale;
+    IOMMUFDStale stale[IOMMUFD_STALE_MAX];
+} IOMMUFDShadow;
+
 struct IOMMUFDHwpt {
     IOMMUFDHwptKey key;
     IOMMUFDHost *host;
@@ -104,6 +129,8 @@ struct IOMMUFDHwpt {
     IOMMUFDTarget target;
     QLIST_HEAD(, IOMMUFDAtt) atts;
     QTAILQ_ENTRY(IOMMUFDHwpt) next;     /* in IOMMUFDNested.hwpts */
+    IOMMUFDShadow *shadow;      /* NULL: a stage-1 HWPT */
+    QTAILQ_ENTRY(IOMMUFDHwpt) stale_next;   /* in IOMMUFDNested.stale if any */
 };
 
 /* Reads of a queue that failed, and are tried again */
@@ -123,6 +150,7 @@ struct IOMMUFDHost {
     IOMMUFDBackend *iommufd;
     uint32_t parent_id;
     uint32_t parent_flags;
+    uint32_t ioas_id;           /* that the parent is of */
     uint32_t viommu_id;         /* 0: none */
     uint32_t abort_id;          /* HWPT that lets nothing through; 0: none */
     bool repeat;
@@ -228,6 +256,13 @@ struct IOMMUFDNested {
     QLIST_HEAD(, IOMMUFDHost) hosts;
     QTAILQ_HEAD(, IOMMUFDHwpt) hwpts;
     uint32_t num_hwpts;
+    uint32_t num_shadows;       /* of these */
+    uint32_t num_areas;         /* mappings of all shadows */
+    QTAILQ_HEAD(, IOMMUFDHwpt) stale;   /* shadows with stale ranges */
+    IOMMUFDHwpt *prepared;      /* holds a user; NULL: none */
+    Error *unprepared;          /* why it could not be */
+    Error *shadow_blocker;      /* of migration, while there are shadows */
+    IOMMUFDNestedTold told_shadow;
     uint32_t num_pasids;
     GHashTable *labels;         /* label -> IOMMUFDNestedDevice */
     bool labels_stale;          /* to be assigned anew, changed or not */
@@ -251,7 +286,7 @@ struct IOMMUFDNested {
         bool on;                /* one is being taken */
         bool put_off;           /* the rest waits for the bottom half */
         uint64_t steps;         /* of all turns */
-        uint64_t start;         /* turn_work() when this one began */
+        uint64_t start;         /* iommufd_turn_work() when it began */
         QEMUBH *bh;
     } turn;
     bool flushing;              /* the flush under way has been counted */
@@ -289,6 +324,10 @@ IOMMUFDHwpt *iommufd_hwpt_get(const IOMMUFDAtt *att,
 /* The same translation as @hwpt, without a fault queue */
 IOMMUFDHwpt *iommufd_hwpt_get_plain(const IOMMUFDAtt *att,
                                     const IOMMUFDHwpt *hwpt, Error **errp);
+/* One that mirrors the tables that @t names */
+IOMMUFDHwpt *iommufd_hwpt_get_shadow(IOMMUFDNestedDevice *dev,
+                                     const IOMMUFDNestedTranslation *t,
+                                     Error **errp);
 void iommufd_hwpt_put(IOMMUFDHwpt *hwpt);
 GHashTable *iommufd_hwpt_table_new(void);
 void iommufd_hwpt_block(IOMMUFDHwpt *hwpt, const char *reason);
@@ -343,6 +382,19 @@ void iommufd_index_bound_hwpts(IOMMUFDNested *n, uint32_t domain,
                                uint32_t pasid, GPtrArray *hwpts);
 void iommufd_index_domain_hwpts(IOMMUFDNested *n, uint32_t domain,
                                 GPtrArray *hwpts);
+
+/* turn.c */
+uint64_t iommufd_turn_work(const IOMMUFDNested *n);
+
+/* shadow.c */
+bool iommufd_shadow_new(IOMMUFDHwpt *hwpt, IOMMUFDNestedDevice *dev,
+                        const IOMMUFDNestedTranslation *t, Error **errp);
+void iommufd_shadow_free(IOMMUFDHwpt *hwpt);
+bool iommufd_shadow_settle(IOMMUFDHwpt *hwpt, Error **errp);
+void iommufd_shadow_unprepare(IOMMUFDNested *n);
+/* Memory of the guest has gone; then, once, that there is other memory */
+void iommufd_shadow_ram_gone(uint64_t first, uint64_t last);
+void iommufd_shadow_ram_changed(void);
 
 /* invalidate.c */
 void iommufd_target_init(IOMMUFDTarget *t, IOMMUFDHost *host,

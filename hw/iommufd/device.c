@@ -134,6 +134,7 @@ void iommufd_nested_device_remove(IOMMUFDNestedDevice *dev)
     dev->leaving = iommufd_group_other(dev, NULL);
     iommufd_nested_foreach_pasid(dev, device_clear_pasid, NULL);
     iommufd_att_clear(&dev->rid);
+    iommufd_shadow_unprepare(n);
     device_leave_group(dev);
     device_free_vdevice(dev);
     if (dev->label != IOMMUFD_NESTED_NO_LABEL) {

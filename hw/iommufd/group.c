@@ -96,13 +96,14 @@ static bool same_tables(const IOMMUFDHwpt *a, const IOMMUFDHwpt *b)
     return !memcmp(&key, &b->key, sizeof(key));
 }
 
-/* Both STAGE2 and BYPASS are the parent */
+static bool on_parent(IOMMUFDNestedState state)
+{
+    return state == IOMMUFD_NESTED_STAGE2 || state == IOMMUFD_NESTED_BYPASS;
+}
+
 static bool same_state(IOMMUFDNestedState a, IOMMUFDNestedState b)
 {
-    return a == b || (a != IOMMUFD_NESTED_BLOCKED &&
-                      a != IOMMUFD_NESTED_STAGE1 &&
-                      b != IOMMUFD_NESTED_BLOCKED &&
-                      b != IOMMUFD_NESTED_STAGE1);
+    return a == b || (on_parent(a) && on_parent(b));
 }
 
 IOMMUFDNestedDevice *iommufd_group_other(const IOMMUFDNestedDevice *dev,

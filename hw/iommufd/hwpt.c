@@ -1,5 +1,5 @@
 /*
- * Nested IOMMU core: stage-1 HWPTs
+ * Nested IOMMU core: stage-1 HWPTs, and those of shadows
  *
  * A guest's translation structure behind one host instance is one HWPT, no
  * matter how many devices and PASIDs use it. It is made for the first user
@@ -107,10 +107,12 @@ static bool hwpt_serves(const IOMMUFDAtt *att, const IOMMUFDHwptKey *key)
            key_equal(&more, &att->hwpt->key);
 }
 
-static IOMMUFDHwpt *hwpt_get(const IOMMUFDAtt *att, const IOMMUFDHwptKey *key,
+static IOMMUFDHwpt *hwpt_get(IOMMUFDNestedDevice *dev,
+                             const IOMMUFDHwpt *own,
+                             const IOMMUFDHwptKey *key,
+                             const IOMMUFDNestedTranslation *shadow,
                              Error **errp)
 {
-    IOMMUFDNestedDevice *dev = att->dev;
     IOMMUFDHost *host = dev->host;
     IOMMUFDNested *n = dev->n;
     IOMMUFDHwpt *hwpt;
@@ -119,7 +121,7 @@ static IOMMUFDHwpt *hwpt_get(const IOMMUFDAtt *att, const IOMMUFDHwptKey *key,
     if (hwpt) {
         hwpt->users++;
         /* Its own is not one that it shares */
-        if (hwpt != att->hwpt) {
+        if (hwpt != own) {
             n->count.hwpt_shared++;
             trace_iommufd_nested_hwpt_share(iommufd_nested_device_name(dev),
                                             hwpt->id, hwpt->users);
@@ -140,7 +142,8 @@ static IOMMUFDHwpt *hwpt_get(const IOMMUFDAtt *att, const IOMMUFDHwptKey *key,
     hwpt->host = host;
     hwpt->users = 1;
     QLIST_INIT(&hwpt->atts);
-    if (!hwpt_alloc(hwpt, dev, errp)) {
+    if (!(shadow ? iommufd_shadow_new(hwpt, dev, shadow, errp) :
+                   hwpt_alloc(hwpt, dev, errp))) {
         g_free(hwpt);
         return NULL;
     }
@@ -160,8 +163,22 @@ IOMMUFDHwpt *iommufd_hwpt_get(const IOMMUFDAtt *att,
 
     hwpt_key(&key, t, pasid_flag);
     key.page_requests &= !att->dev->no_page_requests;
-    return hwpt_get(att, hwpt_serves(att, &key) ? &att->hwpt->key : &key,
+    return hwpt_get(att->dev, att->hwpt,
+                    hwpt_serves(att, &key) ? &att->hwpt->key : &key, NULL,
                     errp);
+}
+
+IOMMUFDHwpt *iommufd_hwpt_get_shadow(IOMMUFDNestedDevice *dev,
+                                     const IOMMUFDNestedTranslation *t,
+                                     Error **errp)
+{
+    IOMMUFDHwptKey key;
+
+    /* One for RIDs and PASIDs alike */
+    hwpt_key(&key, t, true);
+    key.data_type = IOMMU_HWPT_DATA_NONE;
+    key.page_requests = false;
+    return hwpt_get(dev, NULL, &key, t, errp);
 }
 
 IOMMUFDHwpt *iommufd_hwpt_get_plain(const IOMMUFDAtt *att,
@@ -170,7 +187,7 @@ IOMMUFDHwpt *iommufd_hwpt_get_plain(const IOMMUFDAtt *att,
     IOMMUFDHwptKey key = hwpt->key;
 
     key.page_requests = false;
-    return hwpt_get(att, &key, errp);
+    return hwpt_get(att->dev, att->hwpt, &key, NULL, errp);
 }
 
 void iommufd_hwpt_put(IOMMUFDHwpt *hwpt)
@@ -189,7 +206,11 @@ void iommufd_hwpt_put(IOMMUFDHwpt *hwpt)
     g_hash_table_remove(host->hwpts, &hwpt->key);
     QTAILQ_REMOVE(&n->hwpts, hwpt, next);
     n->num_hwpts--;
-    iommufd_nested_destroy(host, hwpt->id, "stage-1 HWPT");
+    iommufd_nested_destroy(host, hwpt->id, hwpt->shadow ? "HWPT of a shadow" :
+                           "stage-1 HWPT");
+    if (hwpt->shadow) {
+        iommufd_shadow_free(hwpt);
+    }
     g_free(hwpt);
 }
 

@@ -292,8 +292,9 @@ void iommufd_nested_inv_owe(IOMMUFDNested *n)
         host->target.owes |= host->viommu_id;
     }
     QTAILQ_FOREACH(hwpt, &n->hwpts, next) {
-        hwpt->target.owes |= !hwpt->host->viommu_id;
+        hwpt->target.owes |= !hwpt->host->viommu_id && !hwpt->shadow;
     }
+    iommufd_nested_shadow_stale_all(n);
 }
 
 /* The earliest failure of the batch is told: there the guest's queue stops */
@@ -426,6 +427,10 @@ static bool batch_append_hwpts(IOMMUFDNested *n, GPtrArray *hwpts,
     for (guint i = 0; i < hwpts->len; i++) {
         IOMMUFDHwpt *hwpt = g_ptr_array_index(hwpts, i);
 
+        /* What a shadow has cached is what it has mapped */
+        if (hwpt->shadow) {
+            continue;
+        }
         if (!batch_room(n, fail, errp)) {
             return false;
         }

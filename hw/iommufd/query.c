@@ -40,6 +40,8 @@ static const struct {
     COUNTER("events-lost", events_lost),
     COUNTER("entries-read", reads),
     COUNTER("turns-put-off", put_off),
+    COUNTER("shadow-maps", shadow_maps),
+    COUNTER("shadow-unmaps", shadow_unmaps),
 #undef COUNTER
 };
 
@@ -53,6 +55,7 @@ static const char *const error_names[IOMMUFD_ERR__MAX] = {
     [IOMMUFD_ERR_RESPONSE] = "page-response",
     [IOMMUFD_ERR_DESTROY] = "destroy",
     [IOMMUFD_ERR_BOUND] = "bound",
+    [IOMMUFD_ERR_SHADOW] = "shadow",
 };
 
 static const NestedIommuState state_names[] = {
@@ -60,6 +63,7 @@ static const NestedIommuState state_names[] = {
     [IOMMUFD_NESTED_STAGE2] = NESTED_IOMMU_STATE_STAGE2,
     [IOMMUFD_NESTED_BYPASS] = NESTED_IOMMU_STATE_BYPASS,
     [IOMMUFD_NESTED_STAGE1] = NESTED_IOMMU_STATE_STAGE1,
+    [IOMMUFD_NESTED_SHADOW] = NESTED_IOMMU_STATE_SHADOW,
 };
 
 static NestedIommuTranslation *query_att(const IOMMUFDAtt *att)
@@ -192,6 +196,9 @@ static NestedIommuInfo *query_nested(const IOMMUFDNested *n)
     info->max_hwpts = n->config.max_hwpts;
     info->pasids = n->num_pasids;
     info->max_pasids = n->config.max_pasids;
+    info->shadows = n->num_shadows;
+    info->shadow_areas = n->num_areas;
+    info->max_shadow_areas = n->config.max_areas;
     info->inv_queued = n->num_dirty;
     info->page_groups = n->num_groups;
     info->max_page_groups = n->config.max_groups;
@@ -308,6 +315,11 @@ void hmp_info_nested_iommu(Monitor *mon, const QDict *qdict)
                        info->max_hwpts, info->pasids, info->max_pasids,
                        info->inv_queued, info->page_groups,
                        info->max_page_groups);
+        if (info->shadows) {
+            monitor_printf(mon, "  shadows: %" PRIu32 ", mappings %" PRIu32
+                           "/%" PRIu32 "\n", info->shadows,
+                           info->shadow_areas, info->max_shadow_areas);
+        }
         for (NestedIommuHostList *h = info->hosts; h; h = h->next) {
             hmp_host(mon, h->value);
         }

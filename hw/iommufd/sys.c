@@ -52,6 +52,13 @@ uint32_t iommufd_sys_parent_flags(HostIOMMUDeviceIOMMUFD *idev)
     return vbasedev->hwpt ? vbasedev->hwpt->hwpt_flags : 0;
 }
 
+uint32_t iommufd_sys_parent_ioas(HostIOMMUDeviceIOMMUFD *idev)
+{
+    VFIODevice *vbasedev = HOST_IOMMU_DEVICE(idev)->agent;
+
+    return VFIO_IOMMU_IOMMUFD(vbasedev->bcontainer)->ioas_id;
+}
+
 uint32_t iommufd_sys_lacks(HostIOMMUDeviceIOMMUFD *idev)
 {
     VFIODevice *vbasedev = HOST_IOMMU_DEVICE(idev)->agent;
@@ -92,6 +99,38 @@ int iommufd_sys_ioas_alloc(int iommufd, uint32_t *id)
 
     *id = arg.out_ioas_id;
     return ret;
+}
+
+int iommufd_sys_ioas_copy(int iommufd, uint32_t dst, uint32_t src,
+                          uint64_t iova, uint64_t gpa, uint64_t size,
+                          bool read, bool write)
+{
+    struct iommu_ioas_copy arg = {
+        .size = sizeof(arg),
+        .flags = IOMMU_IOAS_MAP_FIXED_IOVA |
+                 (read ? IOMMU_IOAS_MAP_READABLE : 0) |
+                 (write ? IOMMU_IOAS_MAP_WRITEABLE : 0),
+        .dst_ioas_id = dst,
+        .src_ioas_id = src,
+        .length = size,
+        .dst_iova = iova,
+        .src_iova = gpa,
+    };
+
+    return sys_ioctl(iommufd, IOMMU_IOAS_COPY, &arg);
+}
+
+int iommufd_sys_ioas_unmap(int iommufd, uint32_t id, uint64_t iova,
+                           uint64_t size)
+{
+    struct iommu_ioas_unmap arg = {
+        .size = sizeof(arg),
+        .ioas_id = id,
+        .iova = iova,
+        .length = size,
+    };
+
+    return sys_ioctl(iommufd, IOMMU_IOAS_UNMAP, &arg);
 }
 
 int iommufd_sys_hwpt_alloc(int iommufd, uint32_t dev_id, uint32_t pt_id,

@@ -34,8 +34,34 @@ uint32_t iommufd_sys_lacks(HostIOMMUDeviceIOMMUFD *idev);
 int64_t iommufd_sys_fd_group(int device_fd);
 int64_t iommufd_sys_group(HostIOMMUDeviceIOMMUFD *idev);
 
+/* The IOAS that the HWPT which vfio made for the device is of */
+uint32_t iommufd_sys_parent_ioas(HostIOMMUDeviceIOMMUFD *idev);
+
 /* IOMMU_IOAS_ALLOC */
 int iommufd_sys_ioas_alloc(int iommufd, uint32_t *id);
+
+/* IOMMU_IOAS_COPY of what @src has at @gpa to @iova; -ENOENT: it has nothing */
+int iommufd_sys_ioas_copy(int iommufd, uint32_t dst, uint32_t src,
+                          uint64_t iova, uint64_t gpa, uint64_t size,
+                          bool read, bool write);
+
+/* IOMMU_IOAS_UNMAP */
+int iommufd_sys_ioas_unmap(int iommufd, uint32_t id, uint64_t iova,
+                           uint64_t size);
+
+/*
+ * Is there memory of the guest at @gpa that devices can reach? *@size becomes
+ * less if that is not so for all of it; @writable is set.
+ */
+bool iommufd_sys_guest_ram(uint64_t gpa, uint64_t *size, bool *writable);
+
+/*
+ * From the first shadow of an IOMMUFDNested to the last one: it is told of
+ * changes of the guest's memory, by iommufd_shadow_ram_gone() and _changed(),
+ * and its VM is not migrated: the host has no log of what devices write there.
+ */
+bool iommufd_sys_shadow_begin(Error **blocker, Error **errp);
+void iommufd_sys_shadow_end(Error **blocker);
 
 /* IOMMU_HWPT_ALLOC; @flags include IOMMU_HWPT_FAULT_ID_VALID if @fault_id is */
 int iommufd_sys_hwpt_alloc(int iommufd, uint32_t dev_id, uint32_t pt_id,

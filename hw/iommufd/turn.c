@@ -10,12 +10,13 @@
 #include "trace.h"
 
 /* Units of work so far; most of them are in the counters anyway */
-static uint64_t turn_work(const IOMMUFDNested *n)
+uint64_t iommufd_turn_work(const IOMMUFDNested *n)
 {
     const IOMMUFDCounters *c = &n->count;
     /* Making a HWPT is a call, and so will be its end */
     uint64_t calls = c->inv_ioctls + 2 * c->hwpt_made + c->attaches +
-                     c->detaches + c->busy;
+                     c->detaches + c->busy + c->shadow_maps +
+                     c->shadow_unmaps;
 
     for (size_t i = 0; i < ARRAY_SIZE(c->errors); i++) {
         calls += c->errors[i];
@@ -31,9 +32,9 @@ bool iommufd_nested_turn(IOMMUFDNested *n)
     }
     if (!n->turn.on) {
         n->turn.on = true;
-        n->turn.start = turn_work(n);
+        n->turn.start = iommufd_turn_work(n);
     }
-    if (turn_work(n) - n->turn.start >= IOMMUFD_NESTED_TURN) {
+    if (iommufd_turn_work(n) - n->turn.start >= IOMMUFD_NESTED_TURN) {
         n->count.put_off++;
         iommufd_nested_put_off(n);
         return false;
@@ -49,7 +50,8 @@ void iommufd_nested_turn_end(IOMMUFDNested *n)
 
 void iommufd_nested_put_off(IOMMUFDNested *n)
 {
-    trace_iommufd_nested_put_off(n->config.name, turn_work(n) - n->turn.start);
+    trace_iommufd_nested_put_off(n->config.name,
+                                 iommufd_turn_work(n) - n->turn.start);
     n->turn.on = false;
     n->turn.put_off = true;
     iommufd_sys_bh_schedule(n->turn.bh);

@@ -128,6 +128,7 @@ IOMMUFDHost *iommufd_host_get(IOMMUFDNested *n, HostIOMMUDeviceIOMMUFD *idev,
     host->iommufd = idev->iommufd;
     host->parent_id = idev->hwpt_id;
     host->parent_flags = iommufd_sys_parent_flags(idev);
+    host->ioas_id = iommufd_sys_parent_ioas(idev);
     host->fault_fd = -1;
     host->veventq_fd = -1;
     host->hwpts = iommufd_hwpt_table_new();
@@ -176,6 +177,7 @@ IOMMUFDNested *iommufd_nested_new(const IOMMUFDNestedConfig *config,
     c->max_pasids = or_default(c->max_pasids, IOMMUFD_NESTED_PASIDS);
     c->max_batch = or_default(c->max_batch, IOMMUFD_NESTED_BATCH);
     c->inv_piece = or_default(c->inv_piece, UINT32_MAX);
+    c->max_areas = or_default(c->max_areas, IOMMUFD_NESTED_AREAS);
     c->max_groups = or_default(c->max_groups, IOMMUFD_NESTED_GROUPS);
     c->group_ms = or_default(c->group_ms, IOMMUFD_NESTED_GROUP_MS);
 
@@ -192,6 +194,7 @@ IOMMUFDNested *iommufd_nested_new(const IOMMUFDNestedConfig *config,
     QTAILQ_INIT(&n->devices);
     QLIST_INIT(&n->hosts);
     QTAILQ_INIT(&n->hwpts);
+    QTAILQ_INIT(&n->stale);
     QTAILQ_INIT(&n->dirty);
     QTAILQ_INIT(&n->waiting);
     QTAILQ_INIT(&n->groups);
@@ -250,6 +253,8 @@ void iommufd_nested_reset(IOMMUFDNested *n)
     IOMMUFDNestedDevice *dev;
 
     trace_iommufd_nested_reset(n->config.name);
+    n->told_shadow = (IOMMUFDNestedTold) {};
+    iommufd_shadow_unprepare(n);
     QTAILQ_FOREACH(dev, &n->devices, next) {
         iommufd_device_foreach_att(dev, reset_att, NULL);
     }

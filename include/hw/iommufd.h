@@ -28,6 +28,7 @@
 
 typedef struct IOMMUFDNested IOMMUFDNested;
 typedef struct IOMMUFDNestedDevice IOMMUFDNestedDevice;
+typedef struct IOMMUFDNestedRun IOMMUFDNestedRun;
 
 /* In place of a PASID: requests without PASID, the RID itself */
 #define IOMMUFD_NESTED_RID UINT32_MAX
@@ -193,6 +194,20 @@ typedef struct IOMMUFDNestedOps {
                     const char *why);
 
     /**
+     * @shadow_next: read a table, see IOMMUFDNestedShadowNext in
+     * <hw/iommufd-shadow.h>. NULL: there is no IOMMUFD_NESTED_SHADOW.
+     */
+    void (*shadow_next)(void *opaque, const void *data, uint64_t first,
+                        uint64_t last, bool joined, IOMMUFDNestedRun *run);
+
+    /**
+     * @shadow_late: what goes through a shadow has been blocked, because its
+     * tables are too large to be read at once: look at all entries again, in
+     * turns. Goes with @shadow_next.
+     */
+    void (*shadow_late)(void *opaque);
+
+    /**
      * @go_on: go on with the guest's command queue, which was put off, see
      * <hw/iommufd-turn.h>. From a bottom half, while the VM runs.
      */
@@ -230,6 +245,7 @@ typedef struct IOMMUFDNestedOps {
  * @max_hwpts: bound; 0: IOMMUFD_NESTED_HWPTS
  * @max_pasids: bound; 0: IOMMUFD_NESTED_PASIDS
  * @max_batch: bound; 0: IOMMUFD_NESTED_BATCH
+ * @max_areas: bound; 0: IOMMUFD_NESTED_AREAS
  * @max_groups: bound; 0: IOMMUFD_NESTED_GROUPS
  * @group_ms: bound; 0: IOMMUFD_NESTED_GROUP_MS
  * @guard: of the emulated device, engaged around IOMMUFDNestedOps.go_on
@@ -254,6 +270,7 @@ typedef struct IOMMUFDNestedConfig {
     uint32_t max_hwpts;
     uint32_t max_pasids;
     uint32_t max_batch;
+    uint32_t max_areas;
     uint32_t max_groups;
     uint32_t group_ms;
     MemReentrancyGuard *guard;
@@ -483,12 +500,15 @@ bool iommufd_nested_device_moved(HostIOMMUDevice *hiod);
  * @IOMMUFD_NESTED_BYPASS: guest-physical, because the guest's tables say so:
  *                         attached to the parent as well
  * @IOMMUFD_NESTED_STAGE1: through the guest's tables
+ * @IOMMUFD_NESTED_SHADOW: through a mirror of the guest's tables, see
+ *                         <hw/iommufd-shadow.h>
  */
 typedef enum IOMMUFDNestedState {
     IOMMUFD_NESTED_BLOCKED,
     IOMMUFD_NESTED_STAGE2,
     IOMMUFD_NESTED_BYPASS,
     IOMMUFD_NESTED_STAGE1,
+    IOMMUFD_NESTED_SHADOW,
 } IOMMUFDNestedState;
 
 /**
@@ -498,8 +518,13 @@ typedef enum IOMMUFDNestedState {
  * @reason: BLOCKED: why, for humans and queries; static or interned
  * @data_type: STAGE1: enum iommu_hwpt_data_type
  * @data: STAGE1: for the host, copied; unused bytes and padding zero, because
- *        equal bytes in one @domain behind one host instance share one HWPT
- * @data_len: STAGE1: at most IOMMUFD_NESTED_DATA_MAX
+ *        equal bytes in one @domain behind one host instance share one HWPT.
+ *        SHADOW: the same, for IOMMUFDNestedShadowNext
+ * @data_len: STAGE1, SHADOW: at most IOMMUFD_NESTED_DATA_MAX
+ * @last: SHADOW: the last address that the tables translate
+ * @flags: SHADOW: enum iommufd_hwpt_alloc_flags that its HWPT takes, the same
+ *         for all behind one host instance; what the parent has of
+ *         IOMMU_HWPT_ALLOC_PASID is added
  * @page_requests: STAGE1: give the HWPT a fault queue. The kernel refuses the
  *                 attach (ENODEV, EINVAL) unless it has switched PRI and ATS
  *                 of the device on, and to a VF of a function with PRI. The
@@ -520,6 +545,8 @@ typedef struct IOMMUFDNestedTranslation {
     uint32_t data_type;
     const void *data;
     uint32_t data_len;
+    uint64_t last;
+    uint32_t flags;
     bool page_requests;
     bool pasid_flag;
     uint32_t domain;

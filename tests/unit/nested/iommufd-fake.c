@@ -15,6 +15,7 @@ typedef enum ObjType {
     OBJ_VDEVICE,
     OBJ_FAULT,
     OBJ_VEVENTQ,
+    OBJ_IOAS,
 } ObjType;
 
 typedef struct Obj {
@@ -77,7 +78,7 @@ static uint32_t obj_new(ObjType type, uint32_t ref0, uint32_t ref1)
     return next_id++;
 }
 
-static int call(FakeCall kind)
+int fake_call(FakeCall kind)
 {
     fake.calls[kind]++;
     fake.total++;
@@ -102,6 +103,11 @@ static void att_put(uint64_t key)
         obj_find(id)->users--;
         g_hash_table_remove(attached, &key);
     }
+}
+
+uint32_t fake_ioas_of(uint32_t hwpt)
+{
+    return obj_find(hwpt)->refs[0];
 }
 
 /* Drops the reference, too */
@@ -245,13 +251,28 @@ uint32_t iommufd_sys_parent_flags(HostIOMMUDeviceIOMMUFD *idev)
     return obj_find(idev->hwpt_id)->flags;
 }
 
+uint32_t iommufd_sys_parent_ioas(HostIOMMUDeviceIOMMUFD *idev)
+{
+    return FAKE_PARENT_IOAS;
+}
+
+int iommufd_sys_ioas_alloc(int iommufd, uint32_t *id)
+{
+    int ret = fake_call(FAKE_IOAS_ALLOC);
+
+    if (!ret) {
+        *id = obj_new(OBJ_IOAS, 0, 0);
+    }
+    return ret;
+}
+
 int iommufd_sys_hwpt_alloc(int iommufd, uint32_t dev_id, uint32_t pt_id,
                            uint32_t flags, uint32_t fault_id,
                            uint32_t data_type, const void *data,
                            uint32_t data_len, uint32_t *id)
 {
     bool fault = flags & IOMMU_HWPT_FAULT_ID_VALID;
-    int ret = call(FAKE_HWPT_ALLOC);
+    int ret = fake_call(FAKE_HWPT_ALLOC);
 
     g_assert_cmpint(iommufd, ==, backend.fd);
     if (!ret) {
@@ -264,7 +285,7 @@ int iommufd_sys_hwpt_alloc(int iommufd, uint32_t dev_id, uint32_t pt_id,
 int iommufd_sys_viommu_alloc(int iommufd, uint32_t type, uint32_t dev_id,
                              uint32_t parent_id, uint32_t *id)
 {
-    int ret = call(FAKE_VIOMMU_ALLOC);
+    int ret = fake_call(FAKE_VIOMMU_ALLOC);
 
     if (!ret) {
         *id = obj_new(OBJ_VIOMMU, parent_id, 0);
@@ -277,7 +298,7 @@ int iommufd_sys_vdevice_alloc(int iommufd, uint32_t viommu_id, uint32_t dev_id,
 {
     GHashTableIter iter;
     gpointer value;
-    int ret = call(FAKE_VDEVICE_ALLOC);
+    int ret = fake_call(FAKE_VDEVICE_ALLOC);
 
     if (ret) {
         return ret;
@@ -301,7 +322,7 @@ int iommufd_sys_vdevice_alloc(int iommufd, uint32_t viommu_id, uint32_t dev_id,
 static int queue_alloc(FakeCall kind, ObjType type, uint32_t ref, uint32_t *id,
                        int *fd)
 {
-    int ret = call(kind);
+    int ret = fake_call(kind);
     Queue *q;
 
     if (!ret) {
@@ -331,7 +352,7 @@ int iommufd_sys_veventq_alloc(int iommufd, uint32_t viommu_id, uint32_t type,
 int iommufd_sys_destroy(int iommufd, uint32_t id)
 {
     Obj *obj = obj_find(id);
-    int ret = call(FAKE_DESTROY);
+    int ret = fake_call(FAKE_DESTROY);
 
     g_assert_nonnull(obj);
     /* A wrong order is a defect of the core, unless the right one failed */
@@ -353,6 +374,9 @@ int iommufd_sys_destroy(int iommufd, uint32_t id)
     /* A vDEVICE is tried again */
     if (ret && obj->type == OBJ_VDEVICE) {
         return ret;
+    }
+    if (obj->type == OBJ_IOAS) {
+        fake_ioas_drop(id);
     }
     /* Nothing else is: what failed here is gone all the same */
     for (int i = 0; i < 2; i++) {
@@ -414,7 +438,7 @@ static int group_attach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid,
 int iommufd_sys_attach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid,
                        uint32_t pt_id)
 {
-    int ret = call(FAKE_ATTACH);
+    int ret = fake_call(FAKE_ATTACH);
 
     if (ret) {
         return ret;
@@ -441,7 +465,7 @@ int iommufd_sys_attach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid,
 
 int iommufd_sys_detach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid)
 {
-    int ret = call(FAKE_DETACH);
+    int ret = fake_call(FAKE_DETACH);
 
     if (!ret) {
         att_put(att_key(idev->devid, pasid));
@@ -453,7 +477,7 @@ int iommufd_sys_invalidate(int iommufd, uint32_t id, uint32_t type,
                            uint32_t len, uint32_t *num, void *entries)
 {
     uint32_t done = *num;
-    int ret = call(FAKE_INVALIDATE);
+    int ret = fake_call(FAKE_INVALIDATE);
 
     g_assert_cmpuint(len, ==, FAKE_ENTRY_LEN);
     g_assert_nonnull(obj_find(id));
@@ -495,7 +519,7 @@ ssize_t iommufd_sys_read(int fd, void *buf, size_t len)
 {
     Queue *q = queue_of(fd);
     ssize_t done = 0;
-    int ret = call(FAKE_READ);
+    int ret = fake_call(FAKE_READ);
     GBytes *chunk;
 
     if (ret) {
@@ -518,7 +542,7 @@ ssize_t iommufd_sys_write(int fd, const void *buf, size_t len)
 {
     const struct iommu_hwpt_page_response *resp = buf;
     gpointer key = GUINT_TO_POINTER(resp->cookie);
-    int ret = call(FAKE_WRITE);
+    int ret = fake_call(FAKE_WRITE);
 
     queue_of(fd);
     g_assert_cmpuint(len, ==, sizeof(*resp));

@@ -27,6 +27,9 @@ typedef enum FakeCall {
     FAKE_INVALIDATE,
     FAKE_READ,
     FAKE_WRITE,
+    FAKE_IOAS_ALLOC,
+    FAKE_IOAS_COPY,
+    FAKE_IOAS_UNMAP,
     FAKE_CALL__MAX,
 } FakeCall;
 
@@ -69,6 +72,9 @@ typedef struct Fake {
 
 extern Fake fake;
 
+/* Count a call. Return: 0, or what it is to fail with */
+int fake_call(FakeCall kind);
+
 /* All state anew; asserts that nothing is left of before */
 void fake_reset(void);
 
@@ -84,6 +90,22 @@ void fake_device_free(HostIOMMUDeviceIOMMUFD *idev);
 
 /* The host's IOMMU group of a device: all of it is attached alike */
 void fake_group(HostIOMMUDeviceIOMMUFD *idev, uint32_t group);
+
+/* The IOAS that all parents are of */
+#define FAKE_PARENT_IOAS 1
+
+/*
+ * Where an IOAS leads, FAKE_NOWHERE if it does not. @write: for writes.
+ * Guest memory ends at FAKE_RAM; above half of it, it is read-only.
+ */
+#define FAKE_NOWHERE    UINT64_MAX
+#define FAKE_RAM        (128 * 4096ULL)
+uint64_t fake_ioas_lookup(uint32_t id, uint64_t iova, bool write);
+/* The IOAS of a HWPT */
+uint32_t fake_ioas_of(uint32_t hwpt);
+/* Forget all mappings, or those of one IOAS */
+void fake_ioas_reset(void);
+void fake_ioas_drop(uint32_t id);
 
 /* What is attached; 0: nothing */
 uint32_t fake_attached(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid);
