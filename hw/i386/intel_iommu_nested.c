@@ -89,6 +89,8 @@ static const IOMMUFDNestedOps vtd_nested_ops = {
     .label = vtd_nested_label,
     .page_group = vtd_nested_page_group,
     .blocked = vtd_nested_blocked,
+    .shadow_next = vtd_nested_ss_next,
+    .shadow_late = vtd_nested_shadow_late,
     .go_on = vtd_nested_inv_go_on,
 };
 
@@ -137,8 +139,8 @@ bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
     VTDNested *n;
 
     if (s->nested_mode == ON_OFF_AUTO_OFF) {
-        if (s->smpwc || s->svm || s->pasid_bits || s->max_hwpts) {
-            error_setg(errp, "smpwc, svm, pasid-bits and max-hwpts need "
+        if (s->smpwc || s->svm || s->ssts || s->pasid_bits || s->max_hwpts) {
+            error_setg(errp, "smpwc, svm, ssts, pasid-bits and max-hwpts need "
                        "nested=on or nested=auto");
             return false;
         }

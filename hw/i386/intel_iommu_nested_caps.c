@@ -49,10 +49,12 @@ VTD_NESTED_FIELD(pasid, s->pasid)
 VTD_NESTED_FIELD(smpwc, s->smpwc)
 VTD_NESTED_FIELD(device_iotlb, X86_IOMMU_DEVICE(s)->dt_supported)
 VTD_NESTED_FIELD(svm, s->svm)
+VTD_NESTED_FIELD(ssts, s->ssts)
 
 /*
  * caching-mode: the tables are read when the guest says that they changed, so
  * it has to say it for entries that become present as well.
+ * ssts: second-stage tables are mirrored, whatever the host has.
  * svm comes after device-iotlb, which it depends on.
  */
 static const VTDNestedFeature vtd_nested_features[] = {
@@ -76,6 +78,8 @@ static const VTDNestedFeature vtd_nested_features[] = {
       vtd_nested_field_device_iotlb, .ecap = VTD_ECAP_DT },
     { "svm", X86_IOMMU_GIVEN_SVM, vtd_nested_field_svm,
       .ecap = VTD_ECAP_PRS | VTD_ECAP_PDS },
+    { "ssts", X86_IOMMU_GIVEN_SSTS, vtd_nested_field_ssts, .emulated = true,
+      .ecap = VTD_ECAP_SLTS },
 };
 
 static bool vtd_nested_given(IntelIOMMUState *s, X86IOMMUGiven given)
@@ -215,7 +219,7 @@ bool vtd_nested_caps_realize(VTDNested *n, Error **errp)
         const VTDNestedFeature *f = &vtd_nested_features[i];
 
         if (!vtd_nested_given(s, f->given)) {
-            *f->field(s) = f->needed;
+            *f->field(s) = f->needed || f->emulated;
         }
     }
     s->aw_bits = VTD_HOST_AW_48BIT;
@@ -295,6 +299,9 @@ void vtd_nested_cap_init(IntelIOMMUState *s)
     if (s->svm) {
         s->ecap |= VTD_ECAP_PRS | VTD_ECAP_PDS;
     }
+    if (s->ssts) {
+        s->ecap |= VTD_ECAP_SLTS;
+    }
 }
 
 bool vtd_nested_caps_refuse(VTDNested *n, const char *name, const char *why,
@@ -344,7 +351,8 @@ bool vtd_nested_caps_check(VTDNested *n, const char *name,
         bool host = vtd_nested_host_has(f, cap, ecap);
         bool *field = f->field(s);
 
-        if (!vtd_nested_given(s, f->given) && !n->frozen && !f->needed) {
+        if (!vtd_nested_given(s, f->given) && !n->frozen && !f->needed &&
+            !f->emulated) {
             *field = host && (*field || !n->host_seen);
         } else if (*field && !host) {
             error_setg(errp, "property '%s' is on for the guest, but off for "

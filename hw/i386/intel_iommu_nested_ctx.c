@@ -30,6 +30,12 @@
  * reserved. NXE is ignored: Linux before 6.11 sets it, unasked.
  */
 #define VTD_SM_PE_FS_RSVD(aw)       (0xfd3ULL | ~VTD_HAW_MASK(aw))
+/*
+ * The same of the first one, for second-stage tables: SLEE and SLADE, which
+ * take capabilities as well
+ */
+#define VTD_SM_PE_SS_RSVD(aw)       (0xe20ULL | ~VTD_HAW_MASK(aw))
+#define VTD_SM_PE_AW(val)           (((val) >> 2) & VTD_SM_PASID_ENTRY_AW)
 #define VTD_SM_PE_PWSNP             (1ULL << 23)
 #define VTD_SM_PE_PGSNP             (1ULL << 24)
 #define VTD_SM_PE_FSPM(val)         (((val) >> 2) & VTD_SM_PASID_ENTRY_FLPM)
@@ -46,7 +52,7 @@ const char *vtd_nested_reason(uint8_t fault)
         { VTD_FR_ROOT_ENTRY_P, "root entry not present" },
         { VTD_FR_CONTEXT_ENTRY_P, "context entry not present" },
         { VTD_FR_CONTEXT_ENTRY_INV,
-          "context entry asks for second-stage tables or is invalid" },
+          "context entry asks for what is not offered, or is invalid" },
         { VTD_FR_ROOT_TABLE_INV, "root table not readable" },
         { VTD_FR_CONTEXT_TABLE_INV, "context table not readable" },
         { VTD_FR_ROOT_ENTRY_RSVD, "reserved bit in root entry" },
@@ -69,6 +75,7 @@ const char *vtd_nested_reason(uint8_t fault)
         { VTD_FR_SM_PASID_ENTRY_RSVD, "reserved bit in PASID entry" },
         { VTD_FR_PASID_TABLE_ENTRY_INV,
           "PASID entry asks for a translation type that is not offered" },
+        { VTD_FR_NESTED_LATE, "its tables are still being read" },
         { VTD_FR_NESTED_AMBIGUOUS, "requester id is not the device's alone" },
     };
 
@@ -92,14 +99,25 @@ static bool vtd_nested_read(dma_addr_t addr, uint64_t *val, size_t num)
     return true;
 }
 
-static void vtd_nested_fault(VTDNestedEntry *entry, uint8_t fault, bool present)
+void vtd_nested_fault(VTDNestedEntry *entry, uint8_t fault, bool present)
 {
     entry->state = IOMMUFD_NESTED_BLOCKED;
     entry->fault = fault;
     entry->present = present;
 }
 
-/* Context entry of legacy mode (9.3): all there is, is pass-through */
+static void vtd_nested_second_stage(IntelIOMMUState *s, uint64_t root,
+                                    unsigned aw, uint8_t fault,
+                                    VTDNestedEntry *entry)
+{
+    if (s->ssts && vtd_nested_ss(s, root, aw, &entry->ss)) {
+        entry->state = IOMMUFD_NESTED_SHADOW;
+    } else {
+        vtd_nested_fault(entry, fault, true);
+    }
+}
+
+/* Context entry of legacy mode (9.3) */
 static void vtd_nested_legacy_context(IntelIOMMUState *s, const uint64_t *ce,
                                       VTDNestedEntry *entry)
 {
@@ -112,12 +130,29 @@ static void vtd_nested_legacy_context(IntelIOMMUState *s, const uint64_t *ce,
     if (ce[0] & VTD_CONTEXT_ENTRY_RSVD_LO(s->aw_bits) ||
         ce[1] & VTD_CONTEXT_ENTRY_RSVD_HI) {
         vtd_nested_fault(entry, VTD_FR_CONTEXT_ENTRY_RSVD, true);
-    } else if ((ce[0] & VTD_CONTEXT_ENTRY_TT) != VTD_CONTEXT_TT_PASS_THROUGH ||
-               !(s->ecap & VTD_ECAP_PT)) {
-        vtd_nested_fault(entry, VTD_FR_CONTEXT_ENTRY_INV, true);
-    } else {
-        entry->state = IOMMUFD_NESTED_BYPASS;
+        return;
     }
+    switch (ce[0] & VTD_CONTEXT_ENTRY_TT) {
+    case VTD_CONTEXT_TT_PASS_THROUGH:
+        if (!(s->ecap & VTD_ECAP_PT)) {
+            break;
+        }
+        entry->state = IOMMUFD_NESTED_BYPASS;
+        return;
+    case VTD_CONTEXT_TT_DEV_IOTLB:
+        if (!(s->ecap & VTD_ECAP_DT)) {
+            break;
+        }
+        /* fall through */
+    case VTD_CONTEXT_TT_MULTI_LEVEL:
+        vtd_nested_second_stage(s, ce[0] & VTD_CONTEXT_ENTRY_SLPTPTR,
+                                ce[1] & VTD_CONTEXT_ENTRY_AW,
+                                VTD_FR_CONTEXT_ENTRY_INV, entry);
+        return;
+    default:
+        break;
+    }
+    vtd_nested_fault(entry, VTD_FR_CONTEXT_ENTRY_INV, true);
 }
 
 static void vtd_nested_scalable_context(IntelIOMMUState *s, const uint64_t *ce,
@@ -224,6 +259,19 @@ static void vtd_nested_decode_pasid(IntelIOMMUState *s, const uint64_t *pe,
         entry->s1.pgtbl_addr = pe[2] & VTD_SM_PASID_ENTRY_FLPTPTR;
         entry->s1.addr_width = VTD_FS_WIDTH;
         return;
+    case VTD_SM_PASID_ENTRY_SLT:
+        if (!s->ssts) {
+            break;
+        }
+        if (pe[0] & VTD_SM_PE_SS_RSVD(s->aw_bits) ||
+            pe[1] & vtd_nested_snoop_rsvd(s)) {
+            vtd_nested_fault(entry, VTD_FR_SM_PASID_ENTRY_RSVD, true);
+            return;
+        }
+        vtd_nested_second_stage(s, pe[0] & VTD_SM_PASID_ENTRY_SLPTPTR,
+                                VTD_SM_PE_AW(pe[0]),
+                                VTD_FR_PASID_TABLE_ENTRY_INV, entry);
+        return;
     case VTD_SM_PASID_ENTRY_PT:
         if (!(s->ecap & VTD_ECAP_PT)) {
             break;
@@ -231,7 +279,7 @@ static void vtd_nested_decode_pasid(IntelIOMMUState *s, const uint64_t *pe,
         entry->state = IOMMUFD_NESTED_BYPASS;
         return;
     default:
-        /* Second-stage and nested: ECAP tells the guest that there is none */
+        /* Nested: ECAP tells the guest that there is none */
         break;
     }
     vtd_nested_fault(entry, VTD_FR_PASID_TABLE_ENTRY_INV, true);

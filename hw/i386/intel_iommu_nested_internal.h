@@ -4,6 +4,7 @@
  *   intel_iommu_nested.c       vIOMMU and assigned devices: life, reset, save
  *   intel_iommu_nested_caps.c  properties against the host, then frozen
  *   intel_iommu_nested_ctx.c   root, context and PASID tables, read
+ *   intel_iommu_nested_ss.c    second-stage tables, read
  *   intel_iommu_nested_sync.c  tables to translations of the core
  *   intel_iommu_nested_inv.c   invalidation descriptors to entries
  *   intel_iommu_nested_pri.c   page requests and their responses
@@ -17,6 +18,7 @@
 #define HW_I386_INTEL_IOMMU_NESTED_INTERNAL_H
 
 #include "intel_iommu_nested.h"
+#include "hw/iommufd-shadow.h"
 #include "hw/iommufd-turn.h"
 #include "qemu/notify.h"
 
@@ -26,6 +28,7 @@
 #define VTD_ECAP_PSS_MASK           (0x1fULL << VTD_ECAP_PSS_SHIFT)
 #define VTD_ECAP_PDS                (1ULL << 42)
 #define VTD_INV_DESC_WAIT_PD        (1ULL << 7)
+#define VTD_ECAP_SSADS              (1ULL << 45)
 #define VTD_ECAP_SMPWC              (1ULL << 48)
 
 /* Fault reasons that the base has no name for (7.1.3) */
@@ -41,7 +44,9 @@ enum {
     VTD_FR_SM_CONTEXT_RID_PASID = 0x48,
     VTD_FR_SM_PASID_DIR_RSVD = 0x52,
     VTD_FR_SM_PASID_ENTRY_RSVD = 0x5a,
-    /* Not one that is ever recorded: two devices have one requester id */
+    /* Not ones that are ever recorded: a shadow is not ready yet, ... */
+    VTD_FR_NESTED_LATE = 0xfe,
+    /* ... two devices have one requester id */
     VTD_FR_NESTED_AMBIGUOUS = 0xff,
 };
 
@@ -57,6 +62,12 @@ typedef enum VTDNestedCommand {
     VTD_NESTED_CMD__MAX,
 } VTDNestedCommand;
 
+/* A second-stage table; compared as bytes, so no padding */
+typedef struct VTDNestedSecondStage {
+    uint64_t root;
+    uint64_t levels;
+} VTDNestedSecondStage;
+
 /* What a context or PASID-table entry makes of a request */
 typedef struct VTDNestedEntry {
     IOMMUFDNestedState state;
@@ -64,7 +75,8 @@ typedef struct VTDNestedEntry {
     bool present;               /* BLOCKED: there is an entry, but bad */
     bool fpd;                   /* its faults are not to be reported */
     uint16_t did;
-    struct iommu_hwpt_vtd_s1 s1;
+    struct iommu_hwpt_vtd_s1 s1;    /* STAGE1 */
+    VTDNestedSecondStage ss;        /* SHADOW */
 } VTDNestedEntry;
 
 /* A device's context entry */
@@ -106,6 +118,10 @@ typedef struct VTDNestedLook {
     uint32_t table;             /* first PASID of the table we are in */
     uint64_t present;           /* its entries that are to be looked at */
     uint32_t next_table;        /* where to look for the next one */
+    bool rid;                   /* is to be looked at, first */
+    bool found;                 /* @entry, of @pasid, is to be applied */
+    uint32_t pasid;
+    VTDNestedEntry entry;
 } VTDNestedLook;
 
 struct VTDNested {
@@ -171,6 +187,15 @@ uint32_t vtd_nested_next_table(IntelIOMMUState *s, const VTDNestedContext *ctx,
                                uint32_t from, uint32_t limit,
                                uint64_t *present);
 const char *vtd_nested_reason(uint8_t fault);
+/* Make @entry one that blocks; @present: there is an entry, but bad */
+void vtd_nested_fault(VTDNestedEntry *entry, uint8_t fault, bool present);
+
+/* intel_iommu_nested_ss.c */
+/* @aw: field of an entry. Return: false: there is no such width */
+bool vtd_nested_ss(IntelIOMMUState *s, uint64_t root, unsigned aw,
+                   VTDNestedSecondStage *ss);
+uint64_t vtd_nested_ss_last(const VTDNestedSecondStage *ss);
+IOMMUFDNestedShadowNext vtd_nested_ss_next;
 
 /*
  * intel_iommu_nested_sync.c: make the core's translations what the guest's
@@ -186,6 +211,8 @@ void vtd_nested_sync_claims(VTDNested *n, PCIBus *bus, int devfn);
 bool vtd_nested_sync_sid(VTDNested *n, uint16_t sid, uint16_t mask);
 /* The same, but at the next vtd_nested_look(): a device is looked at once */
 void vtd_nested_dirty_all(VTDNested *n);
+/* The same, for shadows that take longer than can be waited for */
+void vtd_nested_shadow_late(void *opaque);
 void vtd_nested_dirty_sid(VTDNested *n, uint16_t sid, uint16_t mask);
 /*
  * As much of that as a turn has room for; sets @n->bad if the host refused

@@ -7,9 +7,10 @@
  * wait) or at the end of the queue, however many descriptors asked for it; only
  * a PASID-selective one is carried out at once. Descriptors that concern
  * first-stage page tables are queued in the core and reach the host before a
- * wait descriptor completes, and at the end of the queue. The host flushes the
- * device TLBs of what it invalidates, so device-TLB descriptors for assigned
- * devices need nothing.
+ * wait descriptor completes, and at the end of the queue; then, too, shadows of
+ * second-stage tables are brought up to date where they were named. The host
+ * flushes the device TLBs of what it invalidates, so device-TLB descriptors for
+ * assigned devices need nothing.
  *
  * All of it goes in turns with the main loop, see iommufd_nested_turn(): the
  * head stands at the descriptor that is to be done next, or done further.
@@ -190,8 +191,8 @@ static bool vtd_nested_inv_look(VTDNested *n)
 /* And nothing is left behind; returns as above */
 static bool vtd_nested_inv_settle(VTDNested *n)
 {
-    return vtd_nested_look(n) && vtd_nested_inv_send(n) &&
-           vtd_nested_inv_good(n);
+    return vtd_nested_look(n) && iommufd_nested_shadow_sync(n->core, true) &&
+           vtd_nested_inv_send(n) && vtd_nested_inv_good(n);
 }
 
 bool vtd_nested_inv_flush(IntelIOMMUState *s)
@@ -294,21 +295,62 @@ static bool vtd_nested_pasid_cache_inv(VTDNested *n, const VTDInvDesc *desc)
     return true;
 }
 
+typedef enum VTDNestedIotlb {
+    VTD_NESTED_IOTLB_GLOBAL,
+    VTD_NESTED_IOTLB_DOMAIN,
+    VTD_NESTED_IOTLB_PAGE,
+} VTDNestedIotlb;
+
+static void vtd_nested_shadow_inv(VTDNested *n, VTDNestedIotlb what,
+                                  uint16_t did, uint64_t addr, unsigned am)
+{
+    uint64_t size = 1ULL << (MIN(am, VTD_MAMV) + VTD_PAGE_SHIFT);
+
+    switch (what) {
+    case VTD_NESTED_IOTLB_GLOBAL:
+        iommufd_nested_shadow_stale_all(n->core);
+        break;
+    case VTD_NESTED_IOTLB_DOMAIN:
+        iommufd_nested_shadow_stale_domain(n->core, did);
+        break;
+    case VTD_NESTED_IOTLB_PAGE:
+        addr = ROUND_DOWN(addr, size);
+        iommufd_nested_shadow_stale(n->core, did, addr, addr + size - 1);
+        break;
+    }
+}
+
 /*
  * The domain-id without a PASID: first-stage mappings are dropped whatever
  * the address is (6.5.2.3), the address being one of the second stage.
  */
-static bool vtd_nested_iotlb_inv(VTDNested *n, bool global, uint16_t did,
+static bool vtd_nested_iotlb_inv(VTDNested *n, VTDNestedIotlb what,
+                                 uint16_t did, uint64_t addr, unsigned am,
                                  IOMMUFDNestedInvError *fail, Error **errp)
 {
     uint64_t cookie = n->s->iq_head;
 
-    if (global) {
+    vtd_nested_shadow_inv(n, what, did, addr, am);
+    if (what == VTD_NESTED_IOTLB_GLOBAL) {
         return iommufd_nested_inv_all(n->core, &vtd_nested_everything, cookie,
                                       fail, errp);
     }
     return iommufd_nested_inv_domain(n->core, did, &vtd_nested_everything,
                                      cookie, fail, errp);
+}
+
+static bool vtd_nested_iotlb_desc(VTDNested *n, const VTDInvDesc *desc,
+                                  IOMMUFDNestedInvError *fail, Error **errp)
+{
+    uint64_t g = desc->lo & VTD_INV_DESC_IOTLB_G;
+    VTDNestedIotlb what = g == VTD_INV_DESC_IOTLB_GLOBAL ?
+                          VTD_NESTED_IOTLB_GLOBAL :
+                          g == VTD_INV_DESC_IOTLB_DOMAIN ?
+                          VTD_NESTED_IOTLB_DOMAIN : VTD_NESTED_IOTLB_PAGE;
+
+    return vtd_nested_iotlb_inv(n, what, VTD_INV_DESC_IOTLB_DID(desc->lo),
+                                VTD_INV_DESC_IOTLB_ADDR(desc->hi),
+                                VTD_INV_DESC_IOTLB_AM(desc->hi), fail, errp);
 }
 
 static bool vtd_nested_piotlb_inv(VTDNested *n, const VTDInvDesc *desc,
@@ -431,10 +473,7 @@ bool vtd_nested_inv_after(IntelIOMMUState *s, const VTDInvDesc *desc,
         return vtd_nested_pasid_cache_inv(n, desc);
     case VTD_INV_DESC_IOTLB:
         vtd_nested_count(n, VTD_NESTED_CMD_IOTLB);
-        ok = vtd_nested_iotlb_inv(n, (desc->lo & VTD_INV_DESC_IOTLB_G) ==
-                                     VTD_INV_DESC_IOTLB_GLOBAL,
-                                  VTD_INV_DESC_IOTLB_DID(desc->lo), &fail,
-                                  &err);
+        ok = vtd_nested_iotlb_desc(n, desc, &fail, &err);
         break;
     case VTD_INV_DESC_PIOTLB:
         vtd_nested_count(n, VTD_NESTED_CMD_PIOTLB);
@@ -473,6 +512,11 @@ void vtd_nested_ccmd(IntelIOMMUState *s, uint64_t ccmd)
 
 void vtd_nested_iotlb_reg(IntelIOMMUState *s, uint64_t iotlb)
 {
+    uint64_t g = iotlb & VTD_TLB_FLUSH_GRANU_MASK;
+    VTDNestedIotlb what = g == VTD_TLB_GLOBAL_FLUSH ? VTD_NESTED_IOTLB_GLOBAL :
+                          g == VTD_TLB_DSI_FLUSH ? VTD_NESTED_IOTLB_DOMAIN :
+                                                   VTD_NESTED_IOTLB_PAGE;
+    uint64_t iva = vtd_nested_reg64(s, DMAR_IVA_REG);
     VTDNested *n = s->nested;
     Error *err = NULL;
 
@@ -480,12 +524,12 @@ void vtd_nested_iotlb_reg(IntelIOMMUState *s, uint64_t iotlb)
         return;
     }
     vtd_nested_count(n, VTD_NESTED_CMD_IOTLB);
-    if (!vtd_nested_iotlb_inv(n, (iotlb & VTD_TLB_FLUSH_GRANU_MASK) ==
-                                 VTD_TLB_GLOBAL_FLUSH,
-                              VTD_TLB_DID(iotlb), NULL, &err) ||
+    if (!vtd_nested_iotlb_inv(n, what, VTD_TLB_DID(iotlb), VTD_IVA_ADDR(iva),
+                              VTD_IVA_AM(iva), NULL, &err) ||
         !iommufd_nested_inv_flush(n->core, NULL, &err)) {
         iommufd_nested_tell(&n->told_inv, err);
     }
+    iommufd_nested_shadow_sync(n->core, false);
 }
 
 /* TE or SRTP: no cache survives either (CAP.ESRTPS) */
@@ -498,6 +542,8 @@ void vtd_nested_root_changed(IntelIOMMUState *s)
         return;
     }
     vtd_nested_sync_all(n);
+    iommufd_nested_shadow_stale_all(n->core);
+    iommufd_nested_shadow_sync(n->core, false);
     if (!iommufd_nested_inv_all(n->core, &vtd_nested_everything, 0, NULL,
                                 &err) ||
         !iommufd_nested_inv_flush(n->core, NULL, &err)) {

@@ -71,8 +71,11 @@ static void vtd_nested_tell_kind(VTDNestedDevice *vdev, uint8_t fault)
     error_setg(&err, "%s: %s: its DMA is blocked",
                iommufd_nested_device_name(vdev->dev),
                vtd_nested_reason(fault));
-    error_append_hint(&err, "Only first-stage tables can be nested; Linux as "
-                      "guest has them with intel_iommu=on,sm_on\n");
+    if (!vdev->n->s->ssts) {
+        error_append_hint(&err, "With ssts=off there are first-stage tables "
+                          "only; Linux as guest has them with "
+                          "intel_iommu=on,sm_on\n");
+    }
     iommufd_nested_tell(&vdev->told_kind, err);
 }
 
@@ -93,15 +96,40 @@ static void vtd_nested_tell_bad_entry(VTDNestedDevice *vdev, uint32_t pasid,
     }
 }
 
+/*
+ * An HWPT that could be a parent has second-stage tables on the host: without
+ * a reason the kernel takes first-stage ones, which lack the upper half of what
+ * second-stage tables translate. Where a parent has no read-only mappings
+ * (erratum 772415), a log of dirty pages is a reason as well.
+ */
+static uint32_t vtd_nested_shadow_flags(const IOMMUFDNestedHostInfo *info)
+{
+    if (!(info->vendor.vtd.flags & IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17)) {
+        return IOMMU_HWPT_ALLOC_NEST_PARENT;
+    }
+    return info->vendor.vtd.ecap_reg & VTD_ECAP_SSADS ?
+           IOMMU_HWPT_ALLOC_DIRTY_TRACKING : 0;
+}
+
+static void vtd_nested_shadow(const VTDNestedDevice *vdev,
+                              const VTDNestedEntry *entry,
+                              IOMMUFDNestedTranslation *t)
+{
+    t->flags = vtd_nested_shadow_flags(&vdev->info);
+    t->data = &entry->ss;
+    t->data_len = sizeof(entry->ss);
+    t->last = vtd_nested_ss_last(&entry->ss);
+}
+
 static bool vtd_nested_apply(VTDNestedDevice *vdev, uint32_t pasid,
-                             uint32_t index_pasid, const VTDNestedContext *ctx,
+                             const VTDNestedContext *ctx,
                              const VTDNestedEntry *entry)
 {
     bool is_rid = pasid == IOMMUFD_NESTED_RID;
     IOMMUFDNestedTranslation t = {
         .state = entry->state,
         .domain = entry->did,
-        .index_pasid = index_pasid,
+        .index_pasid = is_rid ? ctx->rid_pasid : pasid,
     };
     Error *err = NULL;
 
@@ -119,13 +147,16 @@ static bool vtd_nested_apply(VTDNestedDevice *vdev, uint32_t pasid,
         t.page_requests = ctx->page_requests && ctx->device_tlb &&
                           vtd_nested_pri_enabled(vdev);
         break;
+    case IOMMUFD_NESTED_SHADOW:
+        vtd_nested_shadow(vdev, entry, &t);
+        break;
     default:
         break;
     }
 
     trace_vtd_nested_set(iommufd_nested_device_name(vdev->dev), vdev->sid,
                          pasid, entry->state, entry->did,
-                         entry->s1.pgtbl_addr, entry->fault);
+                         entry->s1.pgtbl_addr | entry->ss.root, entry->fault);
     /* A PASID without an entry is one the core need not remember */
     if (!iommufd_nested_set(vdev->dev, pasid,
                             !is_rid && entry->state == IOMMUFD_NESTED_BLOCKED &&
@@ -137,29 +168,62 @@ static bool vtd_nested_apply(VTDNestedDevice *vdev, uint32_t pasid,
     return true;
 }
 
-static bool vtd_nested_sync_rid(VTDNestedDevice *vdev,
-                                const VTDNestedContext *ctx)
+static void vtd_nested_dirty(VTDNestedDevice *vdev)
 {
-    VTDNestedEntry entry = ctx->entry;
-
-    iommufd_nested_count_read(vdev->n->core);
-    if (ctx->scalable) {
-        vtd_nested_read_rid(vdev->n->s, ctx, &entry);
+    if (!vdev->dirty) {
+        vdev->dirty = true;
+        QTAILQ_INSERT_TAIL(&vdev->n->dirty, vdev, dirty_next);
     }
-    return vtd_nested_apply(vdev, IOMMUFD_NESTED_RID, ctx->rid_pasid, ctx,
-                            &entry);
 }
 
-static bool vtd_nested_sync_pasid(VTDNestedDevice *vdev,
-                                  const VTDNestedContext *ctx, uint32_t pasid)
+static void vtd_nested_late(VTDNestedDevice *vdev)
 {
-    VTDNestedEntry entry = { .state = IOMMUFD_NESTED_BLOCKED };
+    vtd_nested_dirty(vdev);
+    iommufd_nested_put_off(vdev->n->core);
+}
+
+void vtd_nested_shadow_late(void *opaque)
+{
+    VTDNested *n = opaque;
+
+    vtd_nested_dirty_all(n);
+    iommufd_nested_put_off(n->core);
+}
+
+/* What the tables have for a PASID, or for the RID */
+static void vtd_nested_read(VTDNestedDevice *vdev, const VTDNestedContext *ctx,
+                            uint32_t pasid, VTDNestedEntry *entry)
+{
+    IntelIOMMUState *s = vdev->n->s;
 
     iommufd_nested_count_read(vdev->n->core);
-    if (ctx->scalable && ctx->pasid_enable && vtd_nested_pasid_enabled(vdev)) {
-        vtd_nested_read_pasid(vdev->n->s, ctx, pasid, &entry);
+    if (pasid == IOMMUFD_NESTED_RID) {
+        *entry = ctx->entry;
+        if (ctx->scalable) {
+            vtd_nested_read_rid(s, ctx, entry);
+        }
+    } else if (ctx->scalable && ctx->pasid_enable &&
+               vtd_nested_pasid_enabled(vdev)) {
+        vtd_nested_read_pasid(s, ctx, pasid, entry);
+    } else {
+        *entry = (VTDNestedEntry) { .state = IOMMUFD_NESTED_BLOCKED };
     }
-    return vtd_nested_apply(vdev, pasid, pasid, ctx, &entry);
+}
+
+/* Return: false: a shadow is not ready yet */
+static bool vtd_nested_prepare(VTDNestedDevice *vdev,
+                               const VTDNestedEntry *entry, bool in_turns)
+{
+    IOMMUFDNestedTranslation t = {
+        .state = entry->state,
+        .domain = entry->did,
+    };
+
+    if (entry->state != IOMMUFD_NESTED_SHADOW) {
+        return true;
+    }
+    vtd_nested_shadow(vdev, entry, &t);
+    return iommufd_nested_shadow_prepare(vdev->dev, &t, in_turns);
 }
 
 void vtd_nested_relabel(VTDNested *n)
@@ -212,7 +276,8 @@ static void vtd_nested_look_begin(VTDNestedLook *look, VTDNestedDevice *vdev)
         QTAILQ_REMOVE(&vdev->n->dirty, vdev, dirty_next);
     }
     vtd_nested_context(vdev, &look->ctx);
-    look->ok = vtd_nested_sync_rid(vdev, &look->ctx);
+    look->ok = true;
+    look->rid = true;
     iommufd_nested_foreach_pasid(vdev->dev, vtd_nested_look_known, look);
     if (!look->ctx.scalable || !look->ctx.pasid_enable ||
         !vtd_nested_pasid_enabled(vdev)) {
@@ -267,25 +332,52 @@ static bool vtd_nested_look_next(VTDNestedLook *look, uint32_t *pasid)
     return true;
 }
 
+/* The next entry, if this step finds one. Return: false: that was all */
+static bool vtd_nested_look_find(VTDNestedLook *look)
+{
+    if (look->rid) {
+        look->rid = false;
+        look->pasid = IOMMUFD_NESTED_RID;
+    } else if (!vtd_nested_look_next(look, &look->pasid)) {
+        return false;
+    } else if (look->pasid == IOMMUFD_NESTED_RID) {
+        return true;
+    }
+    vtd_nested_read(look->vdev, &look->ctx, look->pasid, &look->entry);
+    look->found = true;
+    return true;
+}
+
 /* Return: false: the turn is over */
 static bool vtd_nested_look_on(VTDNestedLook *look, bool in_turns)
 {
     VTDNestedDevice *vdev = look->vdev;
-    uint32_t pasid;
 
     for (;;) {
         if (in_turns && !iommufd_nested_turn(vdev->n->core)) {
             return false;
         }
-        if (!vtd_nested_look_next(look, &pasid)) {
+        if (!look->found && !vtd_nested_look_find(look)) {
             return true;
         }
-        if (pasid == IOMMUFD_NESTED_RID ||
-            vtd_nested_sync_pasid(vdev, &look->ctx, pasid)) {
+        if (!look->found) {
+            continue;
+        }
+        if (!vtd_nested_prepare(vdev, &look->entry, in_turns)) {
+            if (in_turns) {
+                return false;
+            }
+            /* Blocked until then */
+            vtd_nested_late(vdev);
+            vtd_nested_fault(&look->entry, VTD_FR_NESTED_LATE, false);
+        }
+        look->found = false;
+        if (vtd_nested_apply(vdev, look->pasid, &look->ctx, &look->entry)) {
             continue;
         }
         look->ok = false;
-        if (!vtd_nested_look_knew(look, pasid)) {
+        if (look->pasid != IOMMUFD_NESTED_RID &&
+            !vtd_nested_look_knew(look, look->pasid)) {
             /*
              * What is new and not reached stays without translation. The guest
              * is told, and a table full of entries cannot make us fail a
@@ -343,6 +435,20 @@ bool vtd_nested_sync_device(VTDNestedDevice *vdev)
     return look.ok;
 }
 
+/* A shadow can take long: it is made in turns, by a look at all */
+static bool vtd_nested_sync_one(VTDNestedDevice *vdev,
+                                const VTDNestedContext *ctx, uint32_t pasid)
+{
+    VTDNestedEntry entry;
+
+    vtd_nested_read(vdev, ctx, pasid, &entry);
+    if (entry.state == IOMMUFD_NESTED_SHADOW) {
+        vtd_nested_dirty(vdev);
+        return true;
+    }
+    return vtd_nested_apply(vdev, pasid, ctx, &entry);
+}
+
 /*
  * A PASID-table entry, in whichever devices' tables it is: the command that
  * leads here does not name the device. Those that are dirty come later.
@@ -362,10 +468,10 @@ bool vtd_nested_sync_pasid_value(VTDNested *n, uint32_t pasid)
         }
         vtd_nested_context(vdev, &ctx);
         if (ctx.scalable && ctx.rid_pasid == pasid) {
-            ok &= vtd_nested_sync_rid(vdev, &ctx);
+            ok &= vtd_nested_sync_one(vdev, &ctx, IOMMUFD_NESTED_RID);
         }
         if (pasid && pasid < 1u << n->pasid_bits) {
-            ok &= vtd_nested_sync_pasid(vdev, &ctx, pasid);
+            ok &= vtd_nested_sync_one(vdev, &ctx, pasid);
         }
     }
     return ok;
@@ -397,14 +503,6 @@ void vtd_nested_sync_claims(VTDNested *n, PCIBus *bus, int devfn)
             pci_bus_num(vdev->bus) == pci_bus_num(bus)) {
             vtd_nested_sync_device(vdev);
         }
-    }
-}
-
-static void vtd_nested_dirty(VTDNestedDevice *vdev)
-{
-    if (!vdev->dirty) {
-        vdev->dirty = true;
-        QTAILQ_INSERT_TAIL(&vdev->n->dirty, vdev, dirty_next);
     }
 }
 

@@ -9,6 +9,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "../libqos/vtd-second-stage.h"
 #include "vtd-migration-rig.h"
 
 #define IOVA        0x4000000000ULL
@@ -512,6 +513,196 @@ static void test_unplug(void)
     vtd_rig_stop(&r);
 }
 
+/* ------------------------------------------------------------- shadows */
+
+/* log2 of pages that are mapped, none beside its neighbour */
+#define SHADOW_ORDER    12
+#define SHADOW_PAGES    (1u << SHADOW_ORDER)
+
+static uint64_t copies(VtdRig *r)
+{
+    return iommufd_model_counter(r->m, "IOAS_COPY", "calls");
+}
+
+static uint64_t scattered(VtdRig *r, unsigned num)
+{
+    uint64_t ss = vtd_s2_new(&r->mem);
+
+    for (unsigned i = 0; i < num; i += 512) {
+        uint64_t leaf, entry[512];
+
+        vtd_s2_map(&r->mem, ss, 4, IOVA + i * 4096ULL, 0, 4096, 12, 0);
+        leaf = vtd_s2_entry(&r->mem, ss, 4, IOVA + i * 4096ULL, 1);
+        for (unsigned j = 0; j < 512; j++) {
+            entry[j] = cpu_to_le64((DATA + (j ^ 1) % 64 * 4096) | VTD_S2_RW);
+        }
+        qtest_bufwrite(r->qts, leaf, entry, sizeof(entry));
+    }
+    return ss;
+}
+
+static void start_legacy(VtdRig *r)
+{
+    vtd_rig_start_simple(r, 1);
+    vtd_tables_init(&r->t, &r->mem, false);
+    vtd_queue_init(&r->q, &r->mem, 2, false);
+    vtd_enable(&r->regs, &r->t, &r->q);
+    for (unsigned i = 0; i < 64; i++) {
+        vtd_rig_fill(r, i, i);
+    }
+}
+
+static void expect_scattered(VtdRig *r, unsigned page)
+{
+    iommufd_model_expect_data(r->m, HOST_DEV0, NULL, IOVA + page * 4096ULL,
+                              (page ^ 1) % 64, 16);
+}
+
+/* One turn, with the wait not done; then all of it */
+static void shadow_turns(VtdRig *r)
+{
+    uint64_t before = copies(r);
+    uint32_t ticket = vtd_queue_push_wait(&r->q);
+
+    stop(r);
+    vtd_queue_kick(&r->q, &r->regs);
+    g_assert_false(vtd_queue_done(&r->q, ticket));
+    g_assert_cmpuint(copies(r) - before, >, 0);
+    g_assert_cmpuint(copies(r) - before, <=, TURN / CALL);
+    cont(r);
+    wait_done(r, ticket);
+    g_assert_cmpuint(copies(r) - before, ==, SHADOW_PAGES);
+    g_assert_cmpuint(counter(r, "turns-put-off"), >=,
+                     SHADOW_PAGES * CALL / TURN);
+}
+
+/* A range of thousands of mappings, and a table that has them from the start */
+static void test_shadow(void)
+{
+    uint64_t ss, empty;
+    VtdRig r;
+
+    start_legacy(&r);
+    empty = vtd_s2_new(&r.mem);
+    vtd_context_legacy(&r.t, RID0, 0, empty, 4, DID);
+    vtd_rig_inv_context(&r, RID0);
+    ss = scattered(&r, SHADOW_PAGES);
+    iommu_mem_write64(&r.mem, empty, iommu_mem_read64(&r.mem, ss));
+    vtd_queue_push(&r.q, vtd_inv_iotlb(VTD_INV_NARROW, DID, IOVA, SHADOW_ORDER,
+                                       false));
+    shadow_turns(&r);
+    expect_scattered(&r, 0);
+    expect_scattered(&r, SHADOW_PAGES - 1);
+    vtd_rig_stop(&r);
+
+    start_legacy(&r);
+    ss = scattered(&r, SHADOW_PAGES);
+    vtd_context_legacy(&r.t, RID0, 0, ss, 4, DID);
+    vtd_queue_push(&r.q, vtd_inv_context(VTD_INV_NARROW, 0, RID0));
+    shadow_turns(&r);
+    expect_scattered(&r, 0);
+    expect_scattered(&r, SHADOW_PAGES - 1);
+    vtd_rig_stop(&r);
+}
+
+/*
+ * What a register asks for is done at once, up to a limit. Beyond it the device
+ * is blocked until its table has been read in turns.
+ */
+static void test_shadow_register(void)
+{
+    const unsigned num = 66 * TURN / CALL;
+    uint64_t before, ss;
+    VtdRig r;
+
+    start_legacy(&r);
+    ss = scattered(&r, SHADOW_PAGES);
+    vtd_context_legacy(&r.t, RID0, 0, ss, 4, DID);
+    stop(&r);
+    vtd_rig_translation(&r, false);
+    vtd_rig_translation(&r, true);
+    expect_scattered(&r, SHADOW_PAGES - 1);
+
+    vtd_rig_translation(&r, false);
+    ss = scattered(&r, num);
+    vtd_context_legacy(&r.t, RID0, 0, ss, 4, DID);
+    before = copies(&r);
+    vtd_rig_translation(&r, true);
+    g_assert_cmpuint(copies(&r) - before, <=, 65 * TURN / CALL);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
+                               "blocked");
+    cont(&r);
+    for (unsigned i = 0; copies(&r) - before < num; i++) {
+        g_assert_cmpuint(i, <, 60000);
+        g_usleep(1000);
+    }
+    vtd_rig_sync(&r);
+    expect_scattered(&r, num - 1);
+    g_assert_cmphex(vtd_rig_fsts(&r), ==, 0);
+
+    /* Stale as a whole, and told by a register: nobody uses it meanwhile */
+    iommu_mem_write64(&r.mem, vtd_s2_entry(&r.mem, ss, 4, IOVA, 1), 0);
+    stop(&r);
+    vtd_rig_translation(&r, false);
+    vtd_rig_translation(&r, true);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
+                               "blocked");
+    cont(&r);
+    vtd_rig_sync(&r);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 2,
+                               "not-present");
+    expect_scattered(&r, num - 1);
+    vtd_rig_stop(&r);
+}
+
+/*
+ * Tables that are all the same, and lead nowhere: reading them takes turns.
+ * Whatever comes between two of them ends it.
+ */
+static void test_shadow_sparse(gconstpointer arg)
+{
+    const char *what = arg;
+    uint64_t level[4], reads;
+    unsigned head;
+    VtdRig r;
+
+    start_legacy(&r);
+    for (unsigned i = 0; i < 4; i++) {
+        level[i] = vtd_s2_new(&r.mem);
+        for (unsigned j = 0; i && j < 512; j++) {
+            iommu_mem_write64(&r.mem, level[i] + j * 8,
+                              level[i - 1] | VTD_S2_RW);
+        }
+    }
+    reads = counter(&r, "entries-read");
+    vtd_context_legacy(&r.t, RID0, 0, level[3], 4, DID);
+    vtd_queue_push(&r.q, vtd_inv_context(VTD_INV_NARROW, 0, RID0));
+    vtd_queue_push_wait(&r.q);
+    stop(&r);
+    vtd_queue_kick(&r.q, &r.regs);
+    g_assert_cmpuint(counter(&r, "entries-read") - reads, <=, TURN + 16);
+    head = vtd_rig_head(&r);
+    cont(&r);
+    /* 2^27 tables: nobody waits for that; the monitor is answered */
+    for (unsigned i = 0; i < 50; i++) {
+        g_assert_cmpuint(vtd_rig_head(&r), ==, head);
+    }
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
+                               "blocked");
+    if (!strcmp(what, "reset")) {
+        qtest_system_reset(r.qts);
+        iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA, 0, 16);
+    } else if (!strcmp(what, "off")) {
+        vtd_rig_translation(&r, false);
+        iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA, 0, 16);
+        /* On again, which comes back, though not with the device */
+        vtd_rig_translation(&r, true);
+        iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
+                                   "blocked");
+    }
+    vtd_rig_stop(&r);
+}
+
 int main(int argc, char **argv)
 {
     VtdDesc global = vtd_inv_pasid_cache(VTD_PC_GLOBAL, 0, 0);
@@ -538,5 +729,13 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/bound/guest-error", test_guest_error);
     qtest_add_func("/vtd-nested/bound/switched-off", test_switched_off);
     qtest_add_func("/vtd-nested/bound/unplug", test_unplug);
+    qtest_add_func("/vtd-nested/bound/shadow", test_shadow);
+    qtest_add_func("/vtd-nested/bound/shadow-register", test_shadow_register);
+    qtest_add_data_func("/vtd-nested/bound/shadow-sparse/reset", "reset",
+                        test_shadow_sparse);
+    qtest_add_data_func("/vtd-nested/bound/shadow-sparse/off", "off",
+                        test_shadow_sparse);
+    qtest_add_data_func("/vtd-nested/bound/shadow-sparse/quit", "quit",
+                        test_shadow_sparse);
     return g_test_run();
 }

@@ -255,7 +255,6 @@ static void test_bad_entry(void)
         VtdPasidEntry pe;
         unsigned reason;
     } bad[] = {
-        { { .pgtt = VTD_PGTT_SECOND, .s2_levels = 4 }, FR_PASID_INVALID },
         { { .pgtt = VTD_PGTT_NESTED, .s1_levels = 4, .s2_levels = 4 },
           FR_PASID_INVALID },
         { { .pgtt = 6 }, FR_PASID_INVALID },
@@ -360,7 +359,7 @@ static void test_fpd(void)
         switch (what) {
         case BAD_TYPE:
             vtd_pasid_set(&r.t, RID0, 0, &(VtdPasidEntry) {
-                .pgtt = VTD_PGTT_SECOND, .s2_levels = 4, .fpd = fpd,
+                .pgtt = VTD_PGTT_NESTED, .s2_levels = 4, .fpd = fpd,
             });
             break;
         case BAD_PASID_ENTRY:
@@ -383,7 +382,7 @@ static void test_fpd(void)
         case BAD_TYPE_FPD_IN_DIRECTORY:
         case BAD_TYPE_FPD_IN_CONTEXT:
             vtd_pasid_set(&r.t, RID0, 0, &(VtdPasidEntry) {
-                .pgtt = VTD_PGTT_SECOND, .s2_levels = 4,
+                .pgtt = VTD_PGTT_NESTED, .s2_levels = 4,
             });
             set_bits(&r, what == BAD_TYPE_FPD_IN_CONTEXT ? context : dir, fpd);
             break;
@@ -398,7 +397,7 @@ static void test_fpd(void)
     vtd_rig_stop(&r);
 }
 
-/* Legacy root table: pass-through works, second-stage tables do not */
+/* Legacy root table: pass-through, and entries that are no good */
 static void test_legacy(void)
 {
     VtdRig r;
@@ -411,7 +410,7 @@ static void test_legacy(void)
     vtd_enable(&r.regs, &r.t, &r.q);
     iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA, 0x3c, 64);
 
-    vtd_context_legacy(&r.t, RID0, 0, vtd_s1_new(&r.mem), 4, 9);
+    vtd_context_legacy(&r.t, RID0, 3, vtd_s1_new(&r.mem), 4, 9);
     vtd_rig_inv_context(&r, RID0);
     g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, FR_CONTEXT_INVALID);
     expect_blocked(&r, HOST_DEV0);

@@ -1,0 +1,718 @@
+/*
+ * VT-d nesting: second-stage tables of the guest, beside first-stage ones
+ *
+ * They are mirrored into an IOAS of their own. What the mirror has is seen by
+ * DMA of the modelled device, and what it took by the calls that were made.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qobject/qdict.h"
+#include "qobject/qjson.h"
+#include "../libqos/vtd-second-stage.h"
+#include "vtd-rig.h"
+
+#define IOVA    0x40000000ULL
+#define PAGE    4096ULL
+#define DID     9
+
+/* Register-based invalidation (11.4.6) */
+#define REG_CCMD        0x28
+#define REG_IVA         0xf0
+#define REG_IOTLB       0xf8
+#define CCMD_GLOBAL     (1ULL << 63 | 1ULL << 61)
+#define IOTLB_GLOBAL    (1ULL << 63 | 1ULL << 60)
+#define IOTLB_DOMAIN    (1ULL << 63 | 2ULL << 60 | (uint64_t)DID << 32)
+#define IOTLB_PAGE      (1ULL << 63 | 3ULL << 60 | (uint64_t)DID << 32)
+
+/* Fault reasons (7.1.3) */
+#define FR_CONTEXT_INVALID      0x03
+#define FR_PASID_RSVD           0x5a
+#define FR_PASID_INVALID        0x5b
+
+typedef struct Calls {
+    uint64_t copy, unmap, attach;
+} Calls;
+
+static Calls calls(VtdRig *r)
+{
+    return (Calls) {
+        .copy = iommufd_model_counter(r->m, "IOAS_COPY", "calls"),
+        .unmap = iommufd_model_counter(r->m, "IOAS_UNMAP", "calls"),
+        .attach = iommufd_model_counter(r->m, "ATTACH_IOMMUFD_PT", "calls"),
+    };
+}
+
+static void expect_calls(VtdRig *r, const Calls *since, unsigned copy,
+                         unsigned unmap)
+{
+    Calls now = calls(r);
+
+    g_assert_cmpuint(now.copy - since->copy, ==, copy);
+    g_assert_cmpuint(now.unmap - since->unmap, ==, unmap);
+}
+
+static void expect_page(VtdRig *r, const char *dev, uint64_t iova,
+                        unsigned page)
+{
+    iommufd_model_expect_data(r->m, dev, NULL, iova, 0x10 + page, 64);
+}
+
+static void expect_nothing(VtdRig *r, const char *dev, uint64_t iova)
+{
+    iommufd_model_expect_fault(r->m, dev, NULL, iova, false, 2, "not-present");
+}
+
+static void fill(VtdRig *r, unsigned pages)
+{
+    for (unsigned i = 0; i < pages; i++) {
+        vtd_rig_fill(r, i, 0x10 + i);
+    }
+}
+
+/* @num pages at @iova to DATA + @page * 4096; @levels of the table */
+static void map(VtdRig *r, uint64_t ss, unsigned levels, uint64_t iova,
+                unsigned page, unsigned num, uint64_t flags)
+{
+    vtd_s2_map(&r->mem, ss, levels, iova, DATA + page * PAGE, num * PAGE, 12,
+               flags);
+}
+
+static void unmap(VtdRig *r, uint64_t ss, unsigned levels, uint64_t iova,
+                  uint64_t len)
+{
+    vtd_s2_map(&r->mem, ss, levels, iova, 0, len, 12, 0);
+}
+
+static void inv(VtdRig *r, unsigned what, uint64_t iova, unsigned order)
+{
+    vtd_queue_push(&r->q, vtd_inv_iotlb(what, DID, iova, order, false));
+    vtd_rig_sync(r);
+}
+
+static void enable_legacy(VtdRig *r)
+{
+    vtd_tables_init(&r->t, &r->mem, false);
+    vtd_queue_init(&r->q, &r->mem, 2, false);
+    vtd_enable(&r->regs, &r->t, &r->q);
+}
+
+static void second_stage(VtdRig *r, uint16_t rid, uint32_t pasid, uint16_t did,
+                         uint64_t ss)
+{
+    vtd_pasid_set(&r->t, rid, pasid, &(VtdPasidEntry) {
+        .pgtt = VTD_PGTT_SECOND, .did = did, .s2 = ss, .s2_levels = 4,
+    });
+    vtd_rig_inv_pasid(r, did, pasid);
+}
+
+static void legacy(VtdRig *r, uint16_t rid, uint64_t ss, unsigned levels)
+{
+    vtd_context_legacy(&r->t, rid, 0, ss, levels, DID);
+    vtd_rig_inv_context(r, rid);
+}
+
+static void fail_next(VtdRig *r, const char *call, const char *name)
+{
+    iommufd_model_do(r->m, "{\"cmd\":\"fault\",\"on\":\"%s:1:errno=%s\"}",
+                     call, name);
+}
+
+/* The life of a mapping, in tables of both widths */
+static void test_legacy(const void *arg)
+{
+    unsigned levels = GPOINTER_TO_UINT(arg);
+    uint64_t ss, ioas;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    fill(&r, 4);
+    ioas = iommufd_model_live(r.m, "ioas");
+    enable_legacy(&r);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
+                               "blocked");
+    ss = vtd_s2_new(&r.mem);
+    map(&r, ss, levels, IOVA, 1, 1, VTD_S2_RW);
+    legacy(&r, RID0, ss, levels);
+    expect_page(&r, HOST_DEV0, IOVA, 1);
+    expect_nothing(&r, HOST_DEV0, IOVA + PAGE);
+    /* Not guest-physical memory */
+    expect_nothing(&r, HOST_DEV0, DATA);
+    g_assert_cmpuint(iommufd_model_live(r.m, "ioas"), ==, ioas + 1);
+
+    /* Mapped, and told */
+    map(&r, ss, levels, IOVA + PAGE, 2, 1, VTD_S2_RW);
+    inv(&r, VTD_INV_NARROW, IOVA + PAGE, 0);
+    expect_page(&r, HOST_DEV0, IOVA + PAGE, 2);
+    /* Changed, and told: of the domain, of all */
+    map(&r, ss, levels, IOVA + PAGE, 3, 1, VTD_S2_RW);
+    inv(&r, VTD_INV_DOMAIN, 0, 0);
+    expect_page(&r, HOST_DEV0, IOVA + PAGE, 3);
+    expect_page(&r, HOST_DEV0, IOVA, 1);
+    map(&r, ss, levels, IOVA + PAGE, 2, 1, VTD_S2_RW);
+    inv(&r, VTD_INV_GLOBAL, 0, 0);
+    expect_page(&r, HOST_DEV0, IOVA + PAGE, 2);
+    /* Taken away; untold, it may stay */
+    unmap(&r, ss, levels, IOVA, PAGE);
+    expect_page(&r, HOST_DEV0, IOVA, 1);
+    inv(&r, VTD_INV_NARROW, IOVA, 0);
+    expect_nothing(&r, HOST_DEV0, IOVA);
+    expect_page(&r, HOST_DEV0, IOVA + PAGE, 2);
+
+    vtd_context_clear(&r.t, RID0);
+    vtd_rig_inv_context(&r, RID0);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA + PAGE, false, 0,
+                               "blocked");
+    g_assert_cmpuint(iommufd_model_live(r.m, "ioas"), ==, ioas);
+    g_assert_cmpuint(vtd_rig_take_fault(&r, NULL), ==, 0);
+    vtd_rig_stop(&r);
+}
+
+/* The last address, and what is beyond, of a table of 39 bits */
+static void test_ends(void)
+{
+    uint64_t last = (1ULL << 39) - PAGE, ss;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    fill(&r, 3);
+    enable_legacy(&r);
+    ss = vtd_s2_new(&r.mem);
+    map(&r, ss, 3, 0, 1, 1, VTD_S2_RW);
+    map(&r, ss, 3, last, 2, 1, VTD_S2_RW);
+    legacy(&r, RID0, ss, 3);
+    expect_page(&r, HOST_DEV0, 0, 1);
+    expect_page(&r, HOST_DEV0, last, 2);
+    expect_nothing(&r, HOST_DEV0, last + PAGE);
+    unmap(&r, ss, 3, last, PAGE);
+    inv(&r, VTD_INV_NARROW, last, 18);
+    expect_nothing(&r, HOST_DEV0, last);
+    inv(&r, VTD_INV_NARROW, ~0ULL << 12, 18);
+    expect_page(&r, HOST_DEV0, 0, 1);
+    vtd_rig_stop(&r);
+}
+
+/* Permissions are those of the page and of every table above it */
+static void test_permissions(void)
+{
+    uint64_t ss, slot;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    fill(&r, 3);
+    enable_legacy(&r);
+    ss = vtd_s2_new(&r.mem);
+    map(&r, ss, 4, IOVA, 0, 1, VTD_S2_R);
+    map(&r, ss, 4, IOVA + PAGE, 1, 1, VTD_S2_W);
+    map(&r, ss, 4, IOVA + 2 * PAGE, 2, 1, VTD_S2_RW);
+    legacy(&r, RID0, ss, 4);
+    expect_page(&r, HOST_DEV0, IOVA, 0);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, true, 2, NULL);
+    iommufd_model_dma_write(r.m, HOST_DEV0, NULL, IOVA + PAGE, "x", 1);
+    iommufd_model_dma_write(r.m, HOST_DEV0, NULL, IOVA + 2 * PAGE, "x", 1);
+    /* Neighbours in both address spaces, told as one */
+    map(&r, ss, 4, IOVA + PAGE, 1, 1, VTD_S2_R);
+    inv(&r, VTD_INV_NARROW, IOVA, 2);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA + PAGE, true, 2,
+                               NULL);
+    iommufd_model_dma_write(r.m, HOST_DEV0, NULL, IOVA + 2 * PAGE, "x", 1);
+    map(&r, ss, 4, IOVA + PAGE, 1, 1, VTD_S2_W);
+    slot = vtd_s2_entry(&r.mem, ss, 4, IOVA, 3);
+    iommu_mem_write64(&r.mem, slot, iommu_mem_read64(&r.mem, slot) & ~VTD_S2_W);
+    inv(&r, VTD_INV_DOMAIN, 0, 0);
+    expect_page(&r, HOST_DEV0, IOVA, 0);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA + PAGE, true, 2,
+                               NULL);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA + 2 * PAGE, true, 2,
+                               NULL);
+    vtd_rig_stop(&r);
+}
+
+/* As few calls as the ranges allow, and none for what stays */
+static void test_calls(void)
+{
+    uint64_t ss;
+    Calls since;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    fill(&r, 64);
+    enable_legacy(&r);
+    ss = vtd_s2_new(&r.mem);
+    legacy(&r, RID0, ss, 4);
+
+    /* A buffer of 128 KiB */
+    since = calls(&r);
+    map(&r, ss, 4, IOVA, 0, 32, VTD_S2_RW);
+    inv(&r, VTD_INV_NARROW, IOVA, 5);
+    expect_calls(&r, &since, 1, 0);
+    expect_page(&r, HOST_DEV0, IOVA + 31 * PAGE, 31);
+    /* The same again */
+    inv(&r, VTD_INV_NARROW, IOVA, 5);
+    inv(&r, VTD_INV_DOMAIN, 0, 0);
+    inv(&r, VTD_INV_GLOBAL, 0, 0);
+    expect_calls(&r, &since, 1, 0);
+    /* One beside it */
+    since = calls(&r);
+    map(&r, ss, 4, IOVA + 32 * PAGE, 32, 32, VTD_S2_RW);
+    inv(&r, VTD_INV_NARROW, IOVA, 6);
+    expect_calls(&r, &since, 1, 0);
+    /* Both go */
+    since = calls(&r);
+    unmap(&r, ss, 4, IOVA, 64 * PAGE);
+    inv(&r, VTD_INV_NARROW, IOVA, 6);
+    expect_calls(&r, &since, 0, 1);
+    expect_nothing(&r, HOST_DEV0, IOVA);
+    /* Pages that are no neighbours in memory are four mappings, one unmap */
+    since = calls(&r);
+    for (unsigned i = 0; i < 4; i++) {
+        map(&r, ss, 4, IOVA + i * PAGE, 10 - 2 * i, 1, VTD_S2_RW);
+    }
+    inv(&r, VTD_INV_NARROW, IOVA, 2);
+    expect_calls(&r, &since, 4, 0);
+    unmap(&r, ss, 4, IOVA, 4 * PAGE);
+    inv(&r, VTD_INV_NARROW, IOVA, 2);
+    expect_calls(&r, &since, 4, 1);
+    /* A large page */
+    since = calls(&r);
+    vtd_s2_map(&r.mem, ss, 4, IOVA, DATA, 2 * MiB, 21, VTD_S2_RW);
+    inv(&r, VTD_INV_NARROW, IOVA, 9);
+    expect_calls(&r, &since, 1, 0);
+    expect_page(&r, HOST_DEV0, IOVA + 7 * PAGE, 7);
+    vtd_rig_stop(&r);
+}
+
+/* Of a mapping that was made at once, a part goes */
+static void test_part(void)
+{
+    uint64_t ss;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    fill(&r, 16);
+    enable_legacy(&r);
+    ss = vtd_s2_new(&r.mem);
+    legacy(&r, RID0, ss, 4);
+    map(&r, ss, 4, IOVA, 0, 16, VTD_S2_RW);
+    inv(&r, VTD_INV_NARROW, IOVA, 4);
+    unmap(&r, ss, 4, IOVA + 5 * PAGE, PAGE);
+    map(&r, ss, 4, IOVA + 7 * PAGE, 1, 1, VTD_S2_RW);
+    inv(&r, VTD_INV_NARROW, IOVA + 4 * PAGE, 2);
+    for (unsigned i = 0; i < 16; i++) {
+        if (i == 5) {
+            expect_nothing(&r, HOST_DEV0, IOVA + i * PAGE);
+        } else {
+            expect_page(&r, HOST_DEV0, IOVA + i * PAGE, i == 7 ? 1 : i);
+        }
+    }
+    /* What has not been told of stays as it is */
+    vtd_rig_stop(&r);
+}
+
+/* A domain is one shadow, for requests with PASID and without */
+static void test_scalable(void)
+{
+    const IommufdDma pasid7 = { .with_pasid = true, .pasid = 7 };
+    uint64_t ss, ioas, hwpts;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 2);
+    fill(&r, 4);
+    vtd_rig_enable(&r);
+    vtd_rig_enable_sva(&r, RID0);
+    ioas = iommufd_model_live(r.m, "ioas");
+    hwpts = iommufd_model_live(r.m, "hwpt");
+    ss = vtd_s2_new(&r.mem);
+    map(&r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
+    for (unsigned i = 0; i < 2; i++) {
+        uint16_t rid = i ? RID1 : RID0;
+
+        vtd_context_scalable(&r.t, rid, 10, VTD_CTX_PASIDE, 0);
+        vtd_rig_inv_context(&r, rid);
+        second_stage(&r, rid, 0, DID, ss);
+    }
+    second_stage(&r, RID0, 7, DID, ss);
+    expect_page(&r, HOST_DEV0, IOVA, 1);
+    expect_page(&r, HOST_DEV1, IOVA, 1);
+    iommufd_model_expect_data(r.m, HOST_DEV0, &pasid7, IOVA, 0x11, 64);
+    g_assert_cmpuint(iommufd_model_live(r.m, "ioas"), ==, ioas + 1);
+    g_assert_cmpuint(iommufd_model_live(r.m, "hwpt"), ==, hwpts + 1);
+    map(&r, ss, 4, IOVA + PAGE, 2, 1, VTD_S2_RW);
+    inv(&r, VTD_INV_NARROW, IOVA + PAGE, 0);
+    expect_page(&r, HOST_DEV1, IOVA + PAGE, 2);
+    iommufd_model_expect_data(r.m, HOST_DEV0, &pasid7, IOVA + PAGE, 0x12, 64);
+
+    /* Another domain with the same table is another one */
+    second_stage(&r, RID1, 0, DID + 1, ss);
+    g_assert_cmpuint(iommufd_model_live(r.m, "ioas"), ==, ioas + 2);
+    unmap(&r, ss, 4, IOVA + PAGE, PAGE);
+    inv(&r, VTD_INV_NARROW, IOVA + PAGE, 0);
+    expect_nothing(&r, HOST_DEV0, IOVA + PAGE);
+    expect_page(&r, HOST_DEV1, IOVA + PAGE, 2);
+    vtd_rig_stop(&r);
+}
+
+/* First stage, second stage, pass-through and off, in any order */
+static void test_transitions(void)
+{
+    uint64_t ss, s1, detaches;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    fill(&r, 4);
+    vtd_rig_enable(&r);
+    ss = vtd_s2_new(&r.mem);
+    map(&r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
+    s1 = vtd_rig_s1(&r, IOVA, 2);
+    vtd_rig_first_stage(&r, RID0, 5, s1);
+    expect_page(&r, HOST_DEV0, IOVA, 2);
+    detaches = iommufd_model_counter(r.m, "DETACH_IOMMUFD_PT", "calls");
+    for (unsigned i = 0; i < 2; i++) {
+        second_stage(&r, RID0, 0, DID, ss);
+        expect_page(&r, HOST_DEV0, IOVA, 1);
+        vtd_rig_pass_through(&r, RID0, 6);
+        expect_page(&r, HOST_DEV0, DATA + 3 * PAGE, 3);
+        second_stage(&r, RID0, 0, DID, ss);
+        expect_page(&r, HOST_DEV0, IOVA, 1);
+        vtd_rig_first_stage(&r, RID0, 5, s1);
+        expect_page(&r, HOST_DEV0, IOVA, 2);
+        /* Off, and on again with a table that has changed meanwhile */
+        second_stage(&r, RID0, 0, DID, ss);
+        vtd_rig_translation(&r, false);
+        expect_page(&r, HOST_DEV0, DATA, 0);
+        map(&r, ss, 4, IOVA, 3 - 2 * i, 1, VTD_S2_RW);
+        vtd_rig_translation(&r, true);
+        expect_page(&r, HOST_DEV0, IOVA, 3 - 2 * i);
+        map(&r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
+        inv(&r, VTD_INV_DOMAIN, 0, 0);
+    }
+    g_assert_cmpuint(iommufd_model_counter(r.m, "DETACH_IOMMUFD_PT", "calls"),
+                     ==, detaches);
+    g_assert_cmpuint(vtd_rig_fsts(&r), ==, 0);
+    vtd_rig_stop(&r);
+}
+
+/* A new table for a domain, named by the same context entry */
+static void test_new_root(void)
+{
+    uint64_t ss, other, ioas;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    fill(&r, 3);
+    enable_legacy(&r);
+    ss = vtd_s2_new(&r.mem);
+    other = vtd_s2_new(&r.mem);
+    map(&r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
+    map(&r, other, 4, IOVA, 2, 1, VTD_S2_RW);
+    legacy(&r, RID0, ss, 4);
+    ioas = iommufd_model_live(r.m, "ioas");
+    expect_page(&r, HOST_DEV0, IOVA, 1);
+    legacy(&r, RID0, other, 4);
+    expect_page(&r, HOST_DEV0, IOVA, 2);
+    g_assert_cmpuint(iommufd_model_live(r.m, "ioas"), ==, ioas);
+    vtd_rig_stop(&r);
+}
+
+/* Firmware and Xen without a queue */
+static void test_registers(void)
+{
+    void (*write)(void *opaque, uint64_t offset, uint64_t value);
+    uint64_t ss;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    write = r.regs.write64;
+    fill(&r, 4);
+    vtd_tables_init(&r.t, &r.mem, false);
+    write(r.regs.opaque, VTD_REG_RTADDR, vtd_tables_rtaddr(&r.t));
+    r.regs.write32(r.regs.opaque, VTD_REG_GCMD, VTD_GCMD_SRTP);
+    ss = vtd_s2_new(&r.mem);
+    map(&r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
+    vtd_rig_translation(&r, true);
+    vtd_context_legacy(&r.t, RID0, 0, ss, 4, DID);
+    write(r.regs.opaque, REG_CCMD, CCMD_GLOBAL);
+    expect_page(&r, HOST_DEV0, IOVA, 1);
+    map(&r, ss, 4, IOVA, 2, 1, VTD_S2_RW);
+    write(r.regs.opaque, REG_IOTLB, IOTLB_GLOBAL);
+    expect_page(&r, HOST_DEV0, IOVA, 2);
+    map(&r, ss, 4, IOVA, 3, 1, VTD_S2_RW);
+    write(r.regs.opaque, REG_IOTLB, IOTLB_DOMAIN);
+    expect_page(&r, HOST_DEV0, IOVA, 3);
+    map(&r, ss, 4, IOVA + PAGE, 1, 1, VTD_S2_RW);
+    write(r.regs.opaque, REG_IVA, IOVA | 1);
+    write(r.regs.opaque, REG_IOTLB, IOTLB_PAGE);
+    expect_page(&r, HOST_DEV0, IOVA + PAGE, 1);
+    vtd_rig_stop(&r);
+}
+
+/* Where tables lead nowhere, devices do not get; nothing of it is an error */
+static void test_nowhere(void)
+{
+    uint64_t ss, slot;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    fill(&r, 3);
+    enable_legacy(&r);
+    ss = vtd_s2_new(&r.mem);
+    map(&r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
+    /* A hole of the memory map, a register block, beyond all */
+    vtd_s2_map(&r.mem, ss, 4, IOVA + PAGE, 0xa0000000, PAGE, 12, VTD_S2_RW);
+    vtd_s2_map(&r.mem, ss, 4, IOVA + 2 * PAGE, 0xfed90000, PAGE, 12, VTD_S2_RW);
+    vtd_s2_map(&r.mem, ss, 4, IOVA + 3 * PAGE, 1ULL << 40, PAGE, 12, VTD_S2_RW);
+    /* A page of 1 GiB, of which 128 MiB are memory */
+    vtd_s2_map(&r.mem, ss, 4, 16 * GiB, 0, 1 * GiB, 30, VTD_S2_RW);
+    /* A table that cannot be read, one that is its own, a reserved bit */
+    iommu_mem_write64(&r.mem, ss + 8 * 8, 0xa0000000 | VTD_S2_RW);
+    iommu_mem_write64(&r.mem, ss + 9 * 8, ss | VTD_S2_RW);
+    iommu_mem_write64(&r.mem, ss + 10 * 8,
+                      iommu_mem_read64(&r.mem, ss) | VTD_S2_PS);
+    map(&r, ss, 4, IOVA + 5 * PAGE, 2, 1, VTD_S2_RW);
+    slot = vtd_s2_entry(&r.mem, ss, 4, IOVA + 5 * PAGE, 1);
+    iommu_mem_write64(&r.mem, slot, iommu_mem_read64(&r.mem, slot) |
+                      1ULL << 50);
+    legacy(&r, RID0, ss, 4);
+    expect_page(&r, HOST_DEV0, IOVA, 1);
+    for (unsigned i = 1; i < 6; i++) {
+        expect_nothing(&r, HOST_DEV0, IOVA + i * PAGE);
+    }
+    expect_page(&r, HOST_DEV0, 16 * GiB + DATA, 0);
+    expect_nothing(&r, HOST_DEV0, 16 * GiB + 128 * MiB);
+    expect_nothing(&r, HOST_DEV0, 8ULL << 39);
+    expect_nothing(&r, HOST_DEV0, (10ULL << 39) + IOVA);
+    g_assert_cmpuint(vtd_rig_take_fault(&r, NULL), ==, 0);
+    vtd_rig_stop(&r);
+}
+
+/* What the host refuses, the device does not get, and the guest is told */
+static void test_refused(void)
+{
+    static const char *const refuse[] = {
+        "IOAS_ALLOC", "HWPT_ALLOC", "IOAS_COPY", "ATTACH_IOMMUFD_PT",
+    };
+    uint64_t ss;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    fill(&r, 3);
+    enable_legacy(&r);
+    ss = vtd_s2_new(&r.mem);
+    map(&r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
+    for (unsigned i = 0; i < ARRAY_SIZE(refuse); i++) {
+        uint64_t objects = iommufd_model_live(r.m, NULL);
+
+        fail_next(&r, refuse[i], "ENOMEM");
+        vtd_context_legacy(&r.t, RID0, 0, ss, 4, DID);
+        vtd_queue_push(&r.q, vtd_inv_context(VTD_INV_NARROW, 0, RID0));
+        vtd_queue_sync(&r.q, &r.regs);
+        g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, FR_CONTEXT_INVALID);
+        g_assert_cmpuint(iommufd_model_live(r.m, NULL), ==, objects);
+        iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
+                                   "blocked");
+        /* Once more */
+        r.regs.write32(r.regs.opaque, VTD_REG_FSTS, VTD_FSTS_IQE_BIT);
+        vtd_rig_sync(&r);
+        legacy(&r, RID0, ss, 4);
+        expect_page(&r, HOST_DEV0, IOVA, 1);
+        vtd_context_clear(&r.t, RID0);
+        vtd_rig_inv_context(&r, RID0);
+    }
+
+    legacy(&r, RID0, ss, 4);
+    map(&r, ss, 4, IOVA + PAGE, 2, 1, VTD_S2_RW);
+    fail_next(&r, "IOAS_COPY", "ENOMEM");
+    inv(&r, VTD_INV_NARROW, IOVA + PAGE, 0);
+    g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, FR_CONTEXT_INVALID);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
+                               "blocked");
+    legacy(&r, RID0, ss, 4);
+    expect_page(&r, HOST_DEV0, IOVA + PAGE, 2);
+    unmap(&r, ss, 4, IOVA + PAGE, PAGE);
+    fail_next(&r, "IOAS_UNMAP", "EBUSY");
+    inv(&r, VTD_INV_NARROW, IOVA + PAGE, 0);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
+                               "blocked");
+    legacy(&r, RID0, ss, 4);
+    expect_page(&r, HOST_DEV0, IOVA, 1);
+    expect_nothing(&r, HOST_DEV0, IOVA + PAGE);
+    vtd_rig_stop(&r);
+}
+
+/* ssts=off: first-stage tables only, and the guest is told so */
+static void test_off(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on,ssts=off", 1, "");
+    g_assert_cmphex(r.regs.read64(r.regs.opaque, VTD_REG_ECAP) &
+                    VTD_ECAP_SSTS_BIT, ==, 0);
+    vtd_rig_enable(&r);
+    vtd_context_scalable(&r.t, RID0, 10, 0, 0);
+    vtd_rig_inv_context(&r, RID0);
+    second_stage(&r, RID0, 0, DID, vtd_s2_new(&r.mem));
+    g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, FR_PASID_INVALID);
+    vtd_rig_stop(&r);
+
+    vtd_rig_start(&r, host, "nested=on,ssts=off", 1, "");
+    enable_legacy(&r);
+    legacy(&r, RID0, vtd_s2_new(&r.mem), 4);
+    g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, FR_CONTEXT_INVALID);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
+                               "blocked");
+    vtd_rig_stop(&r);
+}
+
+/* Widths and bits that are not offered */
+static void test_bad_entry(void)
+{
+    uint64_t entry;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    vtd_rig_enable(&r);
+    vtd_context_scalable(&r.t, RID0, 10, 0, 0);
+    vtd_rig_inv_context(&r, RID0);
+    vtd_pasid_set(&r.t, RID0, 0, &(VtdPasidEntry) {
+        .pgtt = VTD_PGTT_SECOND, .s2_levels = 5, .did = DID,
+    });
+    vtd_rig_inv_pasid(&r, DID, 0);
+    g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, FR_PASID_INVALID);
+    second_stage(&r, RID0, 0, DID, vtd_s2_new(&r.mem));
+    g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, 0);
+    entry = vtd_pasid_entry(&r.t, RID0, 0);
+    iommu_mem_write64(&r.mem, entry, iommu_mem_read64(&r.mem, entry) |
+                      1 << 9);
+    vtd_rig_inv_pasid(&r, DID, 0);
+    g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, FR_PASID_RSVD);
+
+    vtd_rig_stop(&r);
+
+    vtd_rig_start_simple(&r, 1);
+    enable_legacy(&r);
+    legacy(&r, RID0, vtd_s2_new(&r.mem), 5);
+    g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, FR_CONTEXT_INVALID);
+    vtd_context_legacy(&r.t, RID0, 3, vtd_s2_new(&r.mem), 4, DID);
+    vtd_rig_inv_context(&r, RID0);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
+                               "blocked");
+    vtd_rig_stop(&r);
+}
+
+/* Nothing is left of shadows after a reset, with and without devices */
+static void test_reset(void)
+{
+    uint64_t ss, objects;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 2);
+    fill(&r, 2);
+    objects = iommufd_model_live(r.m, NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        enable_legacy(&r);
+        ss = vtd_s2_new(&r.mem);
+        map(&r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
+        legacy(&r, RID0, ss, 4);
+        legacy(&r, RID1, ss, 4);
+        expect_page(&r, HOST_DEV1, IOVA, 1);
+        /* What was to be looked at is so no more */
+        vtd_queue_push(&r.q, vtd_inv_iotlb(VTD_INV_DOMAIN, DID, 0, 0, false));
+        vtd_queue_kick(&r.q, &r.regs);
+        qtest_system_reset(r.qts);
+        g_assert_cmpuint(iommufd_model_live(r.m, NULL), ==, objects);
+        expect_page(&r, HOST_DEV0, DATA, 0);
+        vtd_rig_open_config(&r);
+    }
+    vtd_rig_stop(&r);
+}
+
+/* Registers of ACPI memory hot-plug (docs/specs/acpi_mem_hotplug) */
+#define MEMHP           0xa00
+#define MEMHP_FLAGS     0x14
+#define MEMHP_EJECT     8
+
+/* Memory that comes, goes, and comes again, below a table that has it mapped */
+static void test_memory(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    uint64_t ss, dimm = 4 * GiB;
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on", 1, "-m 128M,slots=1,maxmem=512M");
+    fill(&r, 2);
+    enable_legacy(&r);
+    ss = vtd_s2_new(&r.mem);
+    map(&r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
+    vtd_s2_map(&r.mem, ss, 4, IOVA + PAGE, dimm, PAGE, 12, VTD_S2_RW);
+    legacy(&r, RID0, ss, 4);
+    for (unsigned i = 0; i < 2; i++) {
+        expect_nothing(&r, HOST_DEV0, IOVA + PAGE);
+        qtest_qmp_assert_success(r.qts, "{'execute': 'object-add',"
+            " 'arguments': {'qom-type': 'memory-backend-ram', 'id': 'ram1',"
+            " 'size': %u}}", (unsigned)(128 * MiB));
+        qtest_qmp_device_add(r.qts, "pc-dimm", "dimm1", "{'memdev': 'ram1'}");
+        qtest_memset(r.qts, dimm, 0x77, 64);
+        iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA + PAGE, 0x77, 64);
+
+        qtest_qmp_device_del_send(r.qts, "dimm1");
+        qtest_outl(r.qts, MEMHP, 0);
+        qtest_outb(r.qts, MEMHP + MEMHP_FLAGS, MEMHP_EJECT);
+        qtest_qmp_eventwait(r.qts, "DEVICE_DELETED");
+        expect_nothing(&r, HOST_DEV0, IOVA + PAGE);
+        qtest_qmp_assert_success(r.qts, "{'execute': 'object-del',"
+                                 " 'arguments': {'id': 'ram1'}}");
+        expect_page(&r, HOST_DEV0, IOVA, 1);
+    }
+    vtd_rig_stop(&r);
+}
+
+static bool migration_is_blocked(VtdRig *r)
+{
+    QDict *answer = qtest_qmp(r->qts, "{'execute': 'query-migrate'}");
+    g_autoptr(GString) text = qobject_to_json(QOBJECT(answer));
+
+    qobject_unref(answer);
+    return strstr(text->str, "second-stage tables of the guest");
+}
+
+/* The host keeps no log of what devices write through shadows */
+static void test_migration(void)
+{
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    enable_legacy(&r);
+    legacy(&r, RID0, vtd_s2_new(&r.mem), 4);
+    g_assert_true(migration_is_blocked(&r));
+    vtd_context_clear(&r.t, RID0);
+    vtd_rig_inv_context(&r, RID0);
+    g_assert_false(migration_is_blocked(&r));
+    vtd_rig_stop(&r);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qtest_add_data_func("/vtd-nested/shadow/legacy-39", GUINT_TO_POINTER(3),
+                        test_legacy);
+    qtest_add_data_func("/vtd-nested/shadow/legacy-48", GUINT_TO_POINTER(4),
+                        test_legacy);
+    qtest_add_func("/vtd-nested/shadow/ends", test_ends);
+    qtest_add_func("/vtd-nested/shadow/permissions", test_permissions);
+    qtest_add_func("/vtd-nested/shadow/calls", test_calls);
+    qtest_add_func("/vtd-nested/shadow/part", test_part);
+    qtest_add_func("/vtd-nested/shadow/scalable", test_scalable);
+    qtest_add_func("/vtd-nested/shadow/transitions", test_transitions);
+    qtest_add_func("/vtd-nested/shadow/new-root", test_new_root);
+    qtest_add_func("/vtd-nested/shadow/registers", test_registers);
+    qtest_add_func("/vtd-nested/shadow/nowhere", test_nowhere);
+    qtest_add_func("/vtd-nested/shadow/refused", test_refused);
+    qtest_add_func("/vtd-nested/shadow/off", test_off);
+    qtest_add_func("/vtd-nested/shadow/bad-entry", test_bad_entry);
+    qtest_add_func("/vtd-nested/shadow/reset", test_reset);
+    qtest_add_func("/vtd-nested/shadow/memory", test_memory);
+    qtest_add_func("/vtd-nested/shadow/migration", test_migration);
+    return g_test_run();
+}
