@@ -7,6 +7,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "../libqos/vtd-second-stage.h"
 #include "vtd-nested-oracle.h"
 
 const uint32_t vtd_oracle_pasids[ORACLE_KEYS] = {
@@ -108,6 +109,31 @@ static uint64_t walk(const VtdOracle *o, uint64_t s1, uint64_t iova,
     }
 }
 
+/* Second-stage translation (3.7, 9.8); the entries look alike */
+static uint64_t walk_second(const VtdOracle *o, uint64_t table, uint64_t iova,
+                            bool write)
+{
+    const uint64_t right = write ? VTD_S2_W : VTD_S2_R;
+
+    if (iova >> 48) {
+        return NESTED_FAULT;
+    }
+    for (unsigned shift = 39; ; shift -= 9) {
+        uint64_t slot = table + (iova >> shift & 0x1ff) * 8;
+        uint64_t entry = nested_mirror_word(&o->m, slot);
+
+        if (!(entry & right)) {
+            return NESTED_FAULT;
+        }
+        table = entry & VTD_S2_ADDR;
+        if (shift == 12 || (entry & VTD_S2_PS)) {
+            uint64_t gpa = table + (iova & ((1ULL << shift) - 1));
+
+            return gpa < o->ram ? gpa : NESTED_FAULT;
+        }
+    }
+}
+
 /* Scalable-mode PASID directory and PASID table (9.5, 9.6) */
 static VtdOracleEntry pasid_entry(const VtdOracle *o, uint64_t context,
                                   uint32_t pasid)
@@ -134,11 +160,43 @@ static VtdOracleEntry pasid_entry(const VtdOracle *o, uint64_t context,
         entry.kind = ORACLE_TABLES;
         entry.s1 = nested_mirror_word(&o->m, slot + 16) & VTD_S1_ADDR;
         break;
+    case VTD_PGTT_SECOND:
+        entry.kind = ORACLE_SECOND;
+        entry.s1 = first & VTD_S2_ADDR;
+        break;
     case VTD_PGTT_PASSTHROUGH:
         entry.kind = ORACLE_IDENTITY;
         break;
     default:
         break;
+    }
+    return entry;
+}
+
+/* Context entry of legacy mode (9.1, 9.3) */
+static VtdOracleEntry legacy_entry(const VtdOracle *o, unsigned dev)
+{
+    uint16_t rid = o->dev[dev].rid;
+    uint64_t root = nested_mirror_word(&o->m, (o->root & VTD_S1_ADDR) +
+                                              (rid >> 8) * 16);
+    VtdOracleEntry entry = { 0 };
+    uint64_t slot, word;
+
+    if (!(root & 1)) {
+        return entry;
+    }
+    slot = (root & VTD_S1_ADDR) + (rid & 0xff) * 16;
+    word = nested_mirror_word(&o->m, slot);
+    if (!(word & VTD_CTX_P)) {
+        return entry;
+    }
+    entry.present = true;
+    entry.did = nested_mirror_word(&o->m, slot + 8) >> 8;
+    if ((word >> 2 & 3) == 2) {
+        entry.kind = ORACLE_IDENTITY;
+    } else {
+        entry.kind = ORACLE_SECOND;
+        entry.s1 = word & VTD_S2_ADDR;
     }
     return entry;
 }
@@ -166,13 +224,23 @@ VtdOracleEntry vtd_oracle_entry(const VtdOracle *o, unsigned dev,
                                 unsigned key)
 {
     uint32_t rid_pasid;
-    uint64_t context = context_entry(o, dev, &rid_pasid);
+    uint64_t context;
 
+    if (!(o->root & VTD_RTADDR_SCALABLE)) {
+        return key == ORACLE_RID ? legacy_entry(o, dev) :
+                                   (VtdOracleEntry) { 0 };
+    }
+    context = context_entry(o, dev, &rid_pasid);
     if (!context || (key != ORACLE_RID && !(context & VTD_CTX_PASIDE))) {
         return (VtdOracleEntry) { 0 };
     }
     return pasid_entry(o, context, key == ORACLE_RID ? rid_pasid :
                                    vtd_oracle_pasids[key]);
+}
+
+static bool has_tables(const VtdOracleEntry *e)
+{
+    return e->kind == ORACLE_TABLES || e->kind == ORACLE_SECOND;
 }
 
 bool vtd_oracle_user(const VtdOracle *o, uint64_t s1, unsigned *from)
@@ -184,7 +252,7 @@ bool vtd_oracle_user(const VtdOracle *o, uint64_t s1, unsigned *from)
         VtdOracleEntry e = vtd_oracle_entry(o, user / ORACLE_KEYS,
                                             user % ORACLE_KEYS);
 
-        if (e.kind == ORACLE_TABLES && e.s1 == s1) {
+        if (has_tables(&e) && e.s1 == s1) {
             *from = user;
             return true;
         }
@@ -196,15 +264,19 @@ bool vtd_oracle_user(const VtdOracle *o, uint64_t s1, unsigned *from)
 
 static void add_tag(GArray *tags, const VtdOracleEntry *e)
 {
-    VtdOracleTag tag = { .did = e->did, .pasid = e->pasid };
+    bool second = e->kind == ORACLE_SECOND;
+    VtdOracleTag tag = {
+        .did = e->did, .pasid = second ? 0 : e->pasid, .second = second,
+    };
 
-    if (e->kind != ORACLE_TABLES) {
+    if (!has_tables(e)) {
         return;
     }
     for (guint i = 0; i < tags->len; i++) {
         const VtdOracleTag *t = &g_array_index(tags, VtdOracleTag, i);
 
-        if (t->did == tag.did && t->pasid == tag.pasid) {
+        if (t->did == tag.did && t->pasid == tag.pasid &&
+            t->second == second) {
             return;
         }
     }
@@ -234,14 +306,16 @@ static void add_tags_of(const VtdOracle *o, GArray *tags, uint64_t s1)
     }
 }
 
-VtdOracleEdit *vtd_oracle_edit(VtdOracle *o, uint64_t s1)
+VtdOracleEdit *vtd_oracle_edit(VtdOracle *o, uint64_t s1, bool second)
 {
     VtdOracleEdit *e = g_new0(VtdOracleEdit, 1);
 
     e->s1 = s1;
+    e->second = second;
     e->tags = g_array_new(false, false, sizeof(VtdOracleTag));
     for (unsigned i = 0; i < ORACLE_PROBES; i++) {
-        e->old[i] = walk(o, s1, vtd_oracle_probe(i), false);
+        e->old[i] = (second ? walk_second : walk)(o, s1, vtd_oracle_probe(i),
+                                                  false);
     }
     return e;
 }
@@ -307,31 +381,45 @@ void vtd_oracle_changed_pasid(VtdOracle *o, VtdOracleChange *change,
 void vtd_oracle_changed_context(VtdOracle *o, VtdOracleChange *change)
 {
     change->context = true;
+    /* Legacy mode has no PASID cache */
+    change->cache_told = !(o->root & VTD_RTADDR_SCALABLE);
     change->keys = (1u << ORACLE_KEYS) - 1;
     g_ptr_array_add(o->changes, change);
 }
 
 /* ------------------------------------------------------------ invalidations */
 
+static bool covers_range(const VtdOracleCommand *cmd, uint64_t first,
+                         uint64_t last, bool tables)
+{
+    uint64_t mask = (PAGE << cmd->order) - 1;
+
+    return first >= (cmd->addr & ~mask) && last <= (cmd->addr | mask) &&
+           !(tables && cmd->leaf);
+}
+
 static bool covers(const VtdOracleCommand *cmd, const VtdOracleTag *tag,
                    uint64_t first, uint64_t last, bool tables)
 {
-    uint64_t mask;
-
     switch (cmd->type) {
     case VTD_DESC_IOTLB:
-        /* Addresses are of the second stage: all of a domain (6.5.2.3) */
-        return cmd->granularity == VTD_INV_GLOBAL || cmd->did == tag->did;
+        if (cmd->granularity == VTD_INV_GLOBAL) {
+            return true;
+        }
+        if (cmd->did != tag->did) {
+            return false;
+        }
+        /* Addresses are of the second stage: else all of a domain (6.5.2.3) */
+        return cmd->granularity == VTD_INV_DOMAIN || !tag->second ||
+               covers_range(cmd, first, last, tables);
     case VTD_DESC_PIOTLB:
-        if (cmd->did != tag->did || cmd->pasid != tag->pasid) {
+        if (tag->second || cmd->did != tag->did || cmd->pasid != tag->pasid) {
             return false;
         }
         if (cmd->granularity == VTD_INV_DOMAIN) {
             return true;
         }
-        mask = (PAGE << cmd->order) - 1;
-        return first >= (cmd->addr & ~mask) && last <= (cmd->addr | mask) &&
-               !(tables && cmd->leaf);
+        return covers_range(cmd, first, last, tables);
     default:
         return false;
     }
@@ -445,7 +533,7 @@ static void may_be(Answer *a, uint64_t to)
 static bool concerns(const VtdOracleEdit *edit, const VtdOracleEntry *e,
                      uint64_t iova)
 {
-    return e->kind == ORACLE_TABLES && edit->s1 == e->s1 &&
+    return has_tables(e) && edit->s1 == e->s1 &&
            iova >= edit->first && iova <= edit->last;
 }
 
@@ -457,6 +545,8 @@ static uint64_t outcome(const VtdOracle *o, const VtdOracleEntry *e,
         return iova < o->ram ? iova : NESTED_FAULT;
     case ORACLE_TABLES:
         return walk(o, e->s1, iova, write);
+    case ORACLE_SECOND:
+        return walk_second(o, e->s1, iova, write);
     default:
         return NESTED_FAULT;
     }

@@ -30,7 +30,7 @@
 extern const uint32_t vtd_oracle_pasids[ORACLE_KEYS];
 
 typedef enum VtdOracleKind {
-    ORACLE_BLOCKED, ORACLE_IDENTITY, ORACLE_TABLES,
+    ORACLE_BLOCKED, ORACLE_IDENTITY, ORACLE_TABLES, ORACLE_SECOND,
 } VtdOracleKind;
 
 /* What the context and PASID entries make of a request */
@@ -39,18 +39,20 @@ typedef struct VtdOracleEntry {
     bool present;               /* there is a PASID entry */
     uint16_t did;
     uint32_t pasid;
-    uint64_t s1;
+    uint64_t s1;                /* or the second-stage table */
 } VtdOracleEntry;
 
 typedef struct VtdOracleTag {
     uint16_t did;
     uint32_t pasid;
+    bool second;                /* of second-stage tables: no PASID */
     bool told;
 } VtdOracleTag;
 
-/* An edit of stage-1 tables: one invalidation for each tag is due */
+/* An edit of page tables: one invalidation for each tag is due */
 typedef struct VtdOracleEdit {
     uint64_t s1;
+    bool second;
     uint64_t first, last;
     bool tables;                /* not only leaves have changed */
     uint64_t old[ORACLE_PROBES];
@@ -85,7 +87,7 @@ typedef struct VtdOracleCommand {
 typedef struct VtdOracle {
     NestedMirror m;
     /* The state that is no table */
-    uint64_t root;
+    uint64_t root;              /* value of RTADDR_REG */
     bool translation;
     struct {
         uint16_t rid;
@@ -115,8 +117,8 @@ VtdOracleEntry vtd_oracle_entry(const VtdOracle *o, unsigned dev,
 /* Device and key that use the tables @s1; tried from *@from on, all if full */
 bool vtd_oracle_user(const VtdOracle *o, uint64_t s1, unsigned *from);
 
-/* Around an edit of stage-1 tables; @first..@last is what may be cached */
-VtdOracleEdit *vtd_oracle_edit(VtdOracle *o, uint64_t s1);
+/* Around an edit of page tables; @first..@last is what may be cached */
+VtdOracleEdit *vtd_oracle_edit(VtdOracle *o, uint64_t s1, bool second);
 void vtd_oracle_edited(VtdOracle *o, VtdOracleEdit *edit, uint64_t first,
                        uint64_t last, bool tables);
 /* Nothing that was there before can be cached */

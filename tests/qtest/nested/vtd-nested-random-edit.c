@@ -107,6 +107,7 @@ void random_edit_tables(Random *t)
     unsigned space = random_upto(t, SPACES);
     unsigned probe = random_upto(t, ORACLE_PROBES);
     uint64_t s1 = t->space[space], iova = vtd_oracle_probe(probe);
+    bool second = random_is_second(space);
     unsigned want = levels[random_upto(t, ARRAY_SIZE(levels))], level;
     EditKind kind = kinds[random_upto(t, ARRAY_SIZE(kinds))];
     uint64_t slot, entry, mask;
@@ -129,7 +130,10 @@ void random_edit_tables(Random *t)
         kind = EDIT_MAP;
         want = MIN(want, 3);
     }
-    edit = vtd_oracle_edit(&t->o, s1);
+    if (second) {
+        iova &= (1ULL << 48) - 1;
+    }
+    edit = vtd_oracle_edit(&t->o, s1, second);
 
     if (was) {
         edit_present(t, kind, slot, entry, level, table);
@@ -141,8 +145,11 @@ void random_edit_tables(Random *t)
     if (kind == EDIT_MAP || (kind == EDIT_REPLACE && random_chance(t, 70))) {
         random_map(t, s1, iova, kind == EDIT_MAP ? want : 1);
     }
-    /* What was not present has not been cached (6.1) */
-    if (was) {
+    /*
+     * What was not present has not been cached, except of second-stage tables
+     * in caching mode (6.1)
+     */
+    if (was || second) {
         entry = iommu_mem_read64(&t->o.m.mem, slot);
         table |= (entry & VTD_S1_P) && level > 1 && !(entry & VTD_S1_PS);
         vtd_oracle_edited(&t->o, edit, iova & ~mask, iova | mask, table);
@@ -151,11 +158,16 @@ void random_edit_tables(Random *t)
     }
 }
 
+static uint16_t second_did(Random *t, unsigned space)
+{
+    return 30 + space + (random_chance(t, 30) ? SPACES : 0);
+}
+
 /* Domains have the same tables for a PASID on all devices */
 static VtdPasidEntry random_pasid_entry(Random *t, unsigned key,
                                         uint32_t pasid)
 {
-    unsigned how = random_upto(t, 100), space = random_upto(t, SPACES);
+    unsigned how = random_upto(t, 100), space = random_upto(t, FIRST_STAGES);
     VtdPasidEntry pe = { .pgtt = VTD_PGTT_FIRST, .s1_levels = 4 };
 
     pe.fpd = random_chance(t, 10);
@@ -163,14 +175,20 @@ static VtdPasidEntry random_pasid_entry(Random *t, unsigned key,
         pe.pgtt = VTD_PGTT_PASSTHROUGH;
         pe.did = 3;
     } else if (how < 15) {
-        pe.pgtt = VTD_PGTT_SECOND;
+        pe.pgtt = VTD_PGTT_NESTED;
         pe.s2_levels = 4;
         pe.did = 4;
-    } else if (pasid && how < 40) {
-        space = key % SPACES;
+    } else if (how < 40) {
+        space = FIRST_STAGES + random_upto(t, SECOND_STAGES);
+        pe.pgtt = VTD_PGTT_SECOND;
+        pe.s2_levels = 4;
+        pe.s2 = t->space[space];
+        pe.did = second_did(t, space);
+    } else if (pasid && how < 60) {
+        space = key % FIRST_STAGES;
         pe.did = 1;
     } else {
-        pe.did = 10 + space + (random_chance(t, 30) ? SPACES : 0);
+        pe.did = 10 + space + (random_chance(t, 30) ? FIRST_STAGES : 0);
     }
     pe.s1 = t->space[space];
     return pe;
@@ -210,7 +228,7 @@ void random_edit_pasid(Random *t)
     VtdOracleChange *change;
     uint64_t slot;
 
-    if (!(context_word(t, dev, &slot) & VTD_CTX_P) ||
+    if (!t->r.t.scalable || !(context_word(t, dev, &slot) & VTD_CTX_P) ||
         !context_settled(t, dev)) {
         return;
     }
@@ -227,6 +245,9 @@ static void free_pasid_tables(Random *t, uint64_t context)
 {
     uint64_t dir = context & VTD_S1_ADDR;
 
+    if (!t->r.t.scalable) {
+        return;
+    }
     for (unsigned i = 0; i < 512; i++) {
         uint64_t entry = iommu_mem_read64(&t->o.m.mem, dir + i * 8);
 
@@ -261,8 +282,25 @@ static uint32_t rid_pasid(Random *t)
     return random_chance(t, 25) ? 63 : 0;
 }
 
+static void new_legacy_context(Random *t, unsigned dev)
+{
+    unsigned how = random_upto(t, 100);
+    unsigned space = FIRST_STAGES + random_upto(t, SECOND_STAGES);
+
+    if (how < 15) {
+        vtd_context_legacy(&t->r.t, t->o.dev[dev].rid, 2, 0, 4, 3);
+    } else {
+        vtd_context_legacy(&t->r.t, t->o.dev[dev].rid, how & 1,
+                           t->space[space], 4, second_did(t, space));
+    }
+}
+
 void random_new_context(Random *t, unsigned dev)
 {
+    if (!t->r.t.scalable) {
+        new_legacy_context(t, dev);
+        return;
+    }
     vtd_context_scalable(&t->r.t, t->o.dev[dev].rid, 12, context_flags(t),
                          rid_pasid(t));
     for (unsigned key = 0; key < ORACLE_KEYS; key++) {
@@ -279,7 +317,7 @@ void random_edit_context(Random *t)
     uint64_t slot, old = context_word(t, dev, &slot);
 
     change = vtd_oracle_change(&t->o, dev);
-    if (how < 60 && (old & VTD_CTX_P)) {
+    if (how < 60 && (old & VTD_CTX_P) && t->r.t.scalable) {
         iommu_mem_write64(&t->o.m.mem, slot + 8, rid_pasid(t));
         iommu_mem_write64(&t->o.m.mem, slot, context_flags(t) |
                           (old & ~(VTD_CTX_PASIDE | VTD_CTX_DTE |

@@ -61,7 +61,7 @@ void random_tell_noise(Random *t)
     VtdOracleCommand cmd = kinds[random_upto(t, ARRAY_SIZE(kinds))];
     unsigned key = random_upto(t, ORACLE_KEYS);
 
-    cmd.did = random_chance(t, 20) ? 1 : 10 + random_upto(t, 2 * SPACES);
+    cmd.did = random_chance(t, 20) ? 1 : 10 + random_upto(t, 20 + 3 * SPACES);
     cmd.rid = t->o.dev[random_upto(t, ORACLE_DEVICES)].rid;
     cmd.pasid = vtd_oracle_pasids[key];
     cmd.addr = vtd_oracle_probe(random_upto(t, ORACLE_PROBES));
@@ -70,32 +70,44 @@ void random_tell_noise(Random *t)
     tell(t, cmd);
 }
 
-/* The stage-1 mappings of a tag, in one of the ways there are */
+/* A range, or all there is, of a domain or of one of its PASIDs */
+static void tell_range(Random *t, VtdOracleCommand *cmd, VtdDescType type,
+                       uint64_t first, uint64_t last, bool tables)
+{
+    unsigned order = ctz64(last - first + 1) - 12;
+
+    cmd->type = type;
+    if (random_chance(t, 15) || last - first >= PAGE << MAMV) {
+        cmd->granularity = VTD_INV_DOMAIN;
+        return;
+    }
+    cmd->granularity = VTD_INV_NARROW;
+    /* Any address in the range, and now and then a larger range */
+    order += random_chance(t, 20) ? random_upto(t, 4) : 0;
+    cmd->order = MIN(order, MAMV);
+    cmd->addr = random_chance(t, 50) ? first : last & ~(PAGE - 1);
+    cmd->leaf = !tables && random_chance(t, 60);
+}
+
+/* The mappings of a tag, in one of the ways there are */
 static void tell_tag(Random *t, const VtdOracleTag *tag, uint64_t first,
                      uint64_t last, bool tables)
 {
     VtdOracleCommand cmd = { .did = tag->did, .pasid = tag->pasid };
-    unsigned how = random_upto(t, 100), order = ctz64(last - first + 1) - 12;
+    unsigned how = random_upto(t, 100);
 
     if (how < 5) {
         cmd.type = VTD_DESC_IOTLB;
         cmd.granularity = VTD_INV_GLOBAL;
+    } else if (tag->second) {
+        tell_range(t, &cmd, VTD_DESC_IOTLB, first, last, tables);
     } else if (how < 15) {
         cmd.type = VTD_DESC_IOTLB;
         cmd.granularity = random_chance(t, 70) ? VTD_INV_DOMAIN :
                                                  VTD_INV_NARROW;
         cmd.addr = first;
-    } else if (how < 30 || last - first >= PAGE << MAMV) {
-        cmd.type = VTD_DESC_PIOTLB;
-        cmd.granularity = VTD_INV_DOMAIN;
     } else {
-        cmd.type = VTD_DESC_PIOTLB;
-        cmd.granularity = VTD_INV_NARROW;
-        /* Any address in the range, and now and then a larger range */
-        order += random_chance(t, 20) ? random_upto(t, 4) : 0;
-        cmd.order = MIN(order, MAMV);
-        cmd.addr = random_chance(t, 50) ? first : last & ~(PAGE - 1);
-        cmd.leaf = !tables && random_chance(t, 60);
+        tell_range(t, &cmd, VTD_DESC_PIOTLB, first, last, tables);
     }
     tell(t, cmd);
     if (random_chance(t, 20)) {
@@ -112,8 +124,9 @@ static void tell_nearly(Random *t, const VtdOracleTag *tag,
 {
     uint64_t span = e->last - e->first + 1;
     VtdOracleCommand cmd = {
-        .type = VTD_DESC_PIOTLB, .granularity = VTD_INV_NARROW,
-        .did = tag->did, .pasid = tag->pasid, .addr = e->first,
+        .type = tag->second ? VTD_DESC_IOTLB : VTD_DESC_PIOTLB,
+        .granularity = VTD_INV_NARROW, .did = tag->did, .pasid = tag->pasid,
+        .addr = e->first,
         .order = MIN(ctz64(span) - 12, MAMV), .leaf = random_chance(t, 50),
     };
 

@@ -97,6 +97,9 @@ static Access access_of(Random *t, uint64_t s1, unsigned probe)
 
     if (s1) {
         vtd_oracle_user(&t->o, s1, &user);
+    } else if (!t->r.t.scalable && random_chance(t, 80)) {
+        /* Nobody has a PASID in legacy mode */
+        user -= user % ORACLE_KEYS;
     }
     return (Access) {
         .dev = user / ORACLE_KEYS,
@@ -142,10 +145,12 @@ static void set_root(Random *t)
 {
     uint64_t old = t->r.t.root, root = iommu_mem_alloc(&t->o.m.mem, PAGE, PAGE);
 
+    bool other = random_chance(t, 30);
+
     for (unsigned dev = 0; dev < ORACLE_DEVICES; dev++) {
         uint64_t bus = (t->o.dev[dev].rid >> 8) * 16;
 
-        if (random_chance(t, 70)) {
+        if (!other && random_chance(t, 70)) {
             iommu_mem_write64(&t->o.m.mem, root + bus,
                               iommu_mem_read64(&t->o.m.mem, old + bus));
         } else {
@@ -154,11 +159,18 @@ static void set_root(Random *t)
     }
     random_free_later(t, old);
     t->r.t.root = root;
+    if (other) {
+        /* Of the other mode, with all that it leads to */
+        t->r.t.scalable ^= true;
+        for (unsigned dev = 0; dev < ORACLE_DEVICES; dev++) {
+            random_new_context(t, dev);
+        }
+    }
     t->r.regs.write64(t->r.regs.opaque, VTD_REG_RTADDR,
                       vtd_tables_rtaddr(&t->r.t));
     t->r.regs.write32(t->r.regs.opaque, VTD_REG_GCMD, VTD_GCMD_QIE |
                       VTD_GCMD_SRTP | (t->o.translation ? VTD_GCMD_TE : 0));
-    vtd_oracle_set_root(&t->o, root);
+    vtd_oracle_set_root(&t->o, vtd_tables_rtaddr(&t->r.t));
     random_release(t);
 }
 
@@ -199,8 +211,8 @@ static void boot(Random *t)
             random_map(t, t->space[i], vtd_oracle_probe(j), 1);
         }
     }
-    vtd_tables_init(&t->r.t, &t->o.m.mem, true);
-    vtd_oracle_set_root(&t->o, t->r.t.root);
+    vtd_tables_init(&t->r.t, &t->o.m.mem, random_chance(t, 70));
+    vtd_oracle_set_root(&t->o, vtd_tables_rtaddr(&t->r.t));
     for (unsigned dev = 0; dev < ORACLE_DEVICES; dev++) {
         random_new_context(t, dev);
     }

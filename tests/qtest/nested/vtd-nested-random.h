@@ -14,7 +14,9 @@
 #define DATA_PAGES      1536
 
 /* Address spaces: tables that entries of any device may point to */
-#define SPACES          6
+#define FIRST_STAGES    6
+#define SECOND_STAGES   3
+#define SPACES          (FIRST_STAGES + SECOND_STAGES)
 #define RECENT          8
 
 typedef struct Random {
@@ -34,6 +36,11 @@ typedef struct Random {
 static inline unsigned random_upto(Random *t, unsigned num)
 {
     return nested_random_upto(&t->n, num);
+}
+
+static inline bool random_is_second(unsigned space)
+{
+    return space >= FIRST_STAGES;
 }
 
 static inline bool random_chance(Random *t, unsigned percent)
