@@ -189,10 +189,30 @@ static bool smmuv3_nested_refuse_props(SMMUv3State *s, Error **errp)
     return !given;
 }
 
+/* Two names for one thing, and what cannot be together */
+static bool smmuv3_nested_check_props(const SMMUv3NestedProps *props,
+                                      Error **errp)
+{
+    if (props->accel != ON_OFF_AUTO_AUTO && props->mode != props->accel) {
+        error_setg(errp, "accel=%s and nested=%s are two names for one thing, "
+                   "and differ: give one of them",
+                   OnOffAuto_str(props->accel), OnOffAuto_str(props->mode));
+        return false;
+    }
+    if (props->cd2l == ON_OFF_AUTO_ON && !g_strcmp0(props->ssidsize, "0")) {
+        error_setg(errp, "cd2l=on needs substreams, but ssidsize=0");
+        return false;
+    }
+    return true;
+}
+
 bool smmuv3_nested_caps_realize(SMMUv3Nested *n, Error **errp)
 {
     SMMUv3State *s = n->s;
 
+    if (!smmuv3_nested_check_props(&s->nested_props, errp)) {
+        return false;
+    }
     if (s->nested_props.mode == ON_OFF_AUTO_OFF) {
         return smmuv3_nested_refuse_props(s, errp);
     }
@@ -245,24 +265,31 @@ static void smmuv3_nested_warn_alone(const SMMUv3Nested *n)
     }
 }
 
-void smmuv3_nested_caps_freeze(SMMUv3Nested *n)
+bool smmuv3_nested_caps_freeze(SMMUv3Nested *n, Error **errp)
 {
     if (n->frozen) {
-        return;
+        return true;
     }
     n->frozen = true;
     if (!n->decided) {
+        info_report("arm-smmuv3: nested=auto is off, because there is no "
+                    "assigned device to follow");
         n->decided = true;
         n->active = false;
     }
-    if (n->active) {
-        smmuv3_nested_warn_alone(n);
-        trace_smmuv3_nested_frozen(n->feature[SMMUV3_NESTED_ATS],
-                                   n->feature[SMMUV3_NESTED_RIL],
-                                   n->feature[SMMUV3_NESTED_SSIDSIZE],
-                                   n->host_seen);
-        smmuv3_nested_window_freeze(n);
+    if (!n->active) {
+        return true;
     }
+    if (!n->feature[SMMUV3_NESTED_SSIDSIZE]) {
+        /* There is one CD, and no table of two levels (6.3.1) */
+        n->feature[SMMUV3_NESTED_CD2L] = 0;
+    }
+    smmuv3_nested_warn_alone(n);
+    trace_smmuv3_nested_frozen(n->feature[SMMUV3_NESTED_ATS],
+                               n->feature[SMMUV3_NESTED_RIL],
+                               n->feature[SMMUV3_NESTED_SSIDSIZE],
+                               n->host_seen);
+    return smmuv3_nested_window_freeze(n, errp);
 }
 
 /*

@@ -5,6 +5,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qapi/error.h"
 #include "smmuv3-nested-fw.h"
 #include "smmuv3-nested-internal.h"
 
@@ -16,7 +17,7 @@ SMMUv3NestedFirmware smmuv3_nested_firmware(SMMUv3State *s)
     if (!n) {
         return fw;
     }
-    smmuv3_nested_caps_freeze(n);
+    smmuv3_nested_caps_freeze(n, &error_fatal);
     if (n->active) {
         fw.ats = n->feature[SMMUV3_NESTED_ATS];
         if (!range_is_empty(&n->window)) {

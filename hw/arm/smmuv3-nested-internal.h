@@ -132,7 +132,7 @@ SMMUv3NestedDevice *smmuv3_nested_device(SMMUv3Nested *n, PCIBus *bus,
 
 /* smmuv3-nested-caps.c */
 bool smmuv3_nested_caps_realize(SMMUv3Nested *n, Error **errp);
-void smmuv3_nested_caps_freeze(SMMUv3Nested *n);
+bool smmuv3_nested_caps_freeze(SMMUv3Nested *n, Error **errp);
 /* Amends the IDRs that the emulation has set up */
 void smmuv3_nested_caps_idr(SMMUv3Nested *n);
 /* A device that nothing is known about but that it cannot nest, and why */
@@ -169,7 +169,7 @@ bool smmuv3_nested_window_realize(SMMUv3Nested *n, Error **errp);
 /* Whether the host keeps the window for itself, as the guest will have to */
 bool smmuv3_nested_window_check(SMMUv3Nested *n, HostIOMMUDevice *hiod,
                                 Error **errp);
-void smmuv3_nested_window_freeze(SMMUv3Nested *n);
+bool smmuv3_nested_window_freeze(SMMUv3Nested *n, Error **errp);
 
 /* smmuv3-nested-cmdq.c */
 void smmuv3_nested_go_on(void *opaque);

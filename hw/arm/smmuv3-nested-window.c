@@ -159,20 +159,21 @@ static bool smmuv3_nested_window_in_ram(Range *window)
     return false;
 }
 
-void smmuv3_nested_window_freeze(SMMUv3Nested *n)
+bool smmuv3_nested_window_freeze(SMMUv3Nested *n, Error **errp)
 {
     n->window_chosen = true;
     if (range_is_empty(&n->window)) {
-        return;
+        return true;
     }
     if (smmuv3_nested_window_in_ram(&n->window)) {
         g_autofree char *window = smmuv3_nested_window_text(&n->window);
 
-        error_report("arm-smmuv3: property 'msi-window' is %s, but the guest "
-                     "has memory there", window);
-        exit(EXIT_FAILURE);
+        error_setg(errp, "arm-smmuv3: property 'msi-window' is %s, but the "
+                   "guest has memory there", window);
+        return false;
     }
     trace_smmuv3_nested_window(range_lob(&n->window), range_upb(&n->window));
+    return true;
 }
 
 static bool smmuv3_nested_window_needed(void *opaque)

@@ -98,7 +98,7 @@ static void smmuv3_nested_machine_done(Notifier *notifier, void *data)
     SMMUv3Nested *n = container_of(notifier, SMMUv3Nested, machine_done);
 
     iommufd_nested_check_order(TYPE_ARM_SMMUV3, &error_fatal);
-    smmuv3_nested_caps_freeze(n);
+    smmuv3_nested_caps_freeze(n, &error_fatal);
 }
 
 /* As for VT-d: before vfio lets a device go that was migrated */
@@ -121,6 +121,23 @@ static void smmuv3_nested_vm_state(void *opaque, bool running, RunState state)
     iommufd_nested_set_running(n->core, running);
 }
 
+static int smmuv3_nested_get_mode(Object *obj, Error **errp)
+{
+    return ARM_SMMUV3(obj)->nested_props.mode;
+}
+
+static void smmuv3_nested_set_mode(Object *obj, int value, Error **errp)
+{
+    SMMUv3NestedProps *props = &ARM_SMMUV3(obj)->nested_props;
+
+    if (DEVICE(obj)->realized) {
+        error_setg(errp, "nested cannot be changed after realize");
+        return;
+    }
+    props->mode = value;
+    props->mode_given = true;
+}
+
 static bool smmuv3_nested_get_accel(Object *obj, Error **errp)
 {
     return ARM_SMMUV3(obj)->nested_props.mode == ON_OFF_AUTO_ON;
@@ -128,12 +145,16 @@ static bool smmuv3_nested_get_accel(Object *obj, Error **errp)
 
 static void smmuv3_nested_set_accel(Object *obj, bool value, Error **errp)
 {
+    SMMUv3NestedProps *props = &ARM_SMMUV3(obj)->nested_props;
+
     if (DEVICE(obj)->realized) {
         error_setg(errp, "accel cannot be changed after realize");
         return;
     }
-    ARM_SMMUV3(obj)->nested_props.mode = value ? ON_OFF_AUTO_ON :
-                                                 ON_OFF_AUTO_OFF;
+    props->accel = value ? ON_OFF_AUTO_ON : ON_OFF_AUTO_OFF;
+    if (!props->mode_given) {
+        props->mode = props->accel;
+    }
 }
 
 static char *smmuv3_nested_get_bbml(Object *obj, Error **errp)
@@ -157,6 +178,12 @@ void smmuv3_nested_instance_init(Object *obj)
     object_property_add_str(obj, "bbml", smmuv3_nested_get_bbml,
                             smmuv3_nested_set_bbml);
     object_property_set_description(obj, "bbml", "level of IDR3.BBML, or auto");
+    ARM_SMMUV3(obj)->nested_props.mode = ON_OFF_AUTO_OFF;
+    object_property_add_enum(obj, "nested", "OnOffAuto", &OnOffAuto_lookup,
+                             smmuv3_nested_get_mode, smmuv3_nested_set_mode);
+    object_property_set_description(obj, "nested", "on, off (default) or auto:"
+                                    " the host walks the guest's tables for"
+                                    " assigned devices");
     /* The name that libvirt knows */
     object_property_add_bool(obj, "accel", smmuv3_nested_get_accel,
                              smmuv3_nested_set_accel);

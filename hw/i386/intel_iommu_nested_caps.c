@@ -236,6 +236,12 @@ bool vtd_nested_caps_realize(VTDNested *n, Error **errp)
                    VTD_PASID_BITS_MAX);
         return false;
     }
+    if (s->pasid_bits && !s->pasid &&
+        vtd_nested_given(s, X86_IOMMU_GIVEN_PASID_MODE)) {
+        error_setg(errp, "pasid-bits=%u needs x-pasid-mode=on or auto, not off",
+                   s->pasid_bits);
+        return false;
+    }
     n->pasid_bits = s->pasid_bits;
     return true;
 }
@@ -265,6 +271,8 @@ void vtd_nested_caps_freeze(VTDNested *n)
     IntelIOMMUState *s = n->s;
 
     if (!n->decided) {
+        info_report("intel-iommu: nested=auto is off, because there is no "
+                    "assigned device to follow");
         vtd_nested_fall_back(n);
         vtd_init(s);
     }

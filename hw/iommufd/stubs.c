@@ -33,6 +33,12 @@ int iommufd_nested_vfio_skip_readonly(hwaddr iova, uint64_t size)
     g_assert_not_reached();
 }
 
+void iommufd_nested_vfio_map_failed(const VFIOContainer *bcontainer,
+                                    hwaddr iova, hwaddr end, int ret,
+                                    Error **err)
+{
+}
+
 void iommufd_nested_vfio_reset(VFIODevice *vbasedev, bool begin)
 {
 }

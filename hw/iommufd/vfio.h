@@ -47,6 +47,18 @@ bool iommufd_nested_vfio_joins(VFIODevice *vbasedev, const VFIOIOASHwpt *hwpt);
 /* Leave [@iova, @iova + @size) unmapped. Return: 0, for the caller to return */
 int iommufd_nested_vfio_skip_readonly(hwaddr iova, uint64_t size);
 
+/**
+ * iommufd_nested_vfio_map_failed() - memory of the guest cannot be mapped
+ * @iova: guest-physical address of the first byte
+ * @end: of the last one
+ * @ret: negative errno of the map
+ * @err: replaced by one that names range, limit and remedy, where they are
+ *       known
+ */
+void iommufd_nested_vfio_map_failed(const VFIOContainer *bcontainer,
+                                    hwaddr iova, hwaddr end, int ret,
+                                    Error **err);
+
 /* vfio begins or ends a reset of @vbasedev */
 void iommufd_nested_vfio_reset(VFIODevice *vbasedev, bool begin);
 

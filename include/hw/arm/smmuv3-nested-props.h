@@ -11,7 +11,9 @@
 
 /* As given; what becomes of "auto" is in SMMUv3Nested */
 typedef struct SMMUv3NestedProps {
-    OnOffAuto mode;
+    OnOffAuto mode;             /* "nested", or what "accel" makes of it */
+    OnOffAuto accel;            /* auto: not given */
+    bool mode_given;
     OnOffAuto ats;
     OnOffAuto ril;
     OnOffAuto asid16;

@@ -345,6 +345,39 @@ static void test_idr(void)
 }
 
 /* IDR0.ATS is the SMMU's: a device without ATS is welcome behind it */
+/* Two names, and two values, in any order */
+static void test_contradiction(void)
+{
+    static const char *const props[] = {
+        "accel=on,nested=off", "nested=off,accel=on", "accel=off,nested=on",
+        "nested=on,accel=off", "accel=on,nested=auto",
+    };
+    g_autofree char *host = smmu_rig_host(1, "", "");
+    SmmuRig r;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(props); i++) {
+        smmu_rig_expect_refusal(host, props[i], 0, "two names for one thing");
+    }
+    smmu_rig_expect_refusal(host, "nested=on,ssidsize=0,cd2l=on", 0,
+                            "ssidsize=0");
+    smmu_rig_expect_refusal(host, "nested=auto "
+                            "-incoming file:/dev/null/none", 0,
+                            "nested=auto is off");
+    smmu_rig_start(&r, host, "accel=on,nested=on,ssidsize=0", 1, "");
+    g_assert_cmpuint(field(&r, SMMU_REG_IDR0, 0, 2), ==, 2);
+    g_assert_cmpuint(field(&r, SMMU_REG_IDR0, 19, 1), ==, 0);
+    smmu_rig_stop(&r);
+}
+
+/* What the host keeps for itself, in the middle of the guest's memory */
+static void test_reserved(void)
+{
+    g_autofree char *host = smmu_rig_host(1, "",
+        "reserved=0x42000000-0x420fffff,0x8000000-0x80fffff:msi\n");
+
+    smmu_rig_expect_refusal(host, "nested=on", 1, "0x42000000-0x420fffff");
+}
+
 static void test_idr_ats(void)
 {
     g_autofree char *device = smmu_rig_host(1, "", "ats=off\n");
@@ -455,6 +488,8 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/life/renumber", test_renumber);
     qtest_add_func("/smmu-nested/life/two-hosts", test_two_hosts);
     qtest_add_func("/smmu-nested/life/idr", test_idr);
+    qtest_add_func("/smmu-nested/life/contradiction", test_contradiction);
+    qtest_add_func("/smmu-nested/life/reserved", test_reserved);
     qtest_add_func("/smmu-nested/life/idr-ats", test_idr_ats);
     qtest_add_func("/smmu-nested/life/idr-oas", test_idr_oas);
     qtest_add_func("/smmu-nested/life/migration", test_migration);

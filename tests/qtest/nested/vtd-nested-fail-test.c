@@ -88,9 +88,7 @@ static void expect_message(const Outcome *o)
     unsigned errors = 0;
 
     for (unsigned i = 0; lines[i]; i++) {
-        /* The base warns when KVM is built in and not used */
-        if (strstr(lines[i], "-device vfio-pci") &&
-            !strstr(lines[i], "KVM VFIO device")) {
+        if (strstr(lines[i], "-device vfio-pci")) {
             g_assert_true(strstr(lines[i], HOST_DEV0) ||
                           strstr(lines[i], HOST_DEV1));
             errors++;
@@ -104,12 +102,17 @@ static void expect_message(const Outcome *o)
 typedef struct Call {
     const char *name;
     bool harmless;
-    /*
-     * Calls that count, 0: all. For the base's memory listener, failing to map
-     * what changes after a device has been set up is a hardware error.
-     */
-    unsigned num;
 } Call;
+
+/*
+ * Memory that changes after a device has been set up: there is no device to
+ * refuse, and QEMU cannot go on
+ */
+static bool expect_end(const Outcome *o)
+{
+    return strstr(o->err, "unable to continue") &&
+           strstr(o->err, "limit of locked memory");
+}
 
 static void test_start(gconstpointer opaque)
 {
@@ -117,7 +120,7 @@ static void test_start(gconstpointer opaque)
     unsigned nth, refused = 0;
     bool more = true;
 
-    for (nth = 1; more && (!call->num || nth <= call->num); nth++) {
+    for (nth = 1; more; nth++) {
         g_autofree char *order = g_strdup_printf("%s:%u:errno=ENOMEM\n",
                                                  call->name, nth);
         Outcome o = start(order);
@@ -128,16 +131,17 @@ static void test_start(gconstpointer opaque)
         if (o.status) {
             g_assert_true(more);
             g_assert_cmpint(o.status, ==, 1);
-            expect_message(&o);
+            if (!expect_end(&o)) {
+                expect_message(&o);
+            }
             refused++;
         } else {
             g_assert_cmpuint(devices_nested(&o), ==, 2);
         }
         outcome_free(&o);
     }
-    g_assert_true(more == (call->num > 0));
     g_assert_true(call->harmless == !refused);
-    g_assert_cmpuint(nth, >, 1 + !call->num);
+    g_assert_cmpuint(nth, >, 2);
 }
 
 int main(int argc, char **argv)
@@ -146,7 +150,7 @@ int main(int argc, char **argv)
         { "BIND_IOMMUFD" },
         { "GET_HW_INFO" },
         { "IOAS_ALLOC" },
-        { "IOAS_MAP", .num = 1 },
+        { "IOAS_MAP" },
         { "HWPT_ALLOC" },
         { "FAULT_QUEUE_ALLOC" },
         { "ATTACH_IOMMUFD_PT" },

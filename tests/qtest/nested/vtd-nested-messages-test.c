@@ -1,0 +1,111 @@
+/*
+ * VT-d nesting: what the user is told, and what can be done about it
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "vtd-migration-rig.h"
+
+#define DEVICE(bdf) "-device vfio-pci,host=" bdf ",iommufd=iommufd0 "
+#define IOMMUFD     "-object iommufd,id=iommufd0 "
+
+/* What the host keeps for itself, in the middle of the guest's memory */
+static void test_reserved(void)
+{
+    static const char *const viommu[] = {
+        "", "-device intel-iommu,nested=on ",
+    };
+    g_autofree char *host = vtd_rig_host(2, "",
+                                         "reserved=0x4000000-0x40fffff\n");
+
+    for (unsigned i = 0; i < ARRAY_SIZE(viommu); i++) {
+        g_autofree char *args = g_strdup_printf("-M q35 -m 128M -nodefaults %s"
+            IOMMUFD DEVICE(HOST_DEV0), viommu[i]);
+
+        nested_rig_expect_refusal(host, args, HOST_DEV0,
+                                  "0x4000000-0x40fffff", "max-ram-below-4g",
+                                  NULL);
+    }
+}
+
+/* More memory than the host's IOMMU has addresses for */
+static void test_width(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "aw=39\n", "");
+    const char *args = "-M q35,memory-backend=ram -m 600G -nodefaults "
+        "-object memory-backend-ram,id=ram,size=600G,reserve=off "
+        "-device intel-iommu,nested=on " IOMMUFD DEVICE(HOST_DEV0);
+
+    nested_rig_expect_refusal(host, args, HOST_DEV0,
+                              "addresses up to 0x7fffffffff", "-m, maxmem",
+                              NULL);
+}
+
+/* One that has no place for an IOMMU */
+static void test_machine(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+
+    nested_rig_expect_refusal(host, "-M pc -device intel-iommu,nested=on",
+                              "intel-iommu", "q35", NULL);
+}
+
+/* Properties that say opposite things, in any order */
+static void test_contradiction(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+
+    nested_rig_expect_refusal(host, "-M q35 -device intel-iommu,nested=on,"
+                              "pasid-bits=8,x-pasid-mode=off",
+                              "pasid-bits=8", "x-pasid-mode=on", NULL);
+    nested_rig_expect_refusal(host, "-M q35 -device intel-iommu,nested=on,"
+                              "x-pasid-mode=off,pasid-bits=8",
+                              "pasid-bits=8", "x-pasid-mode=on", NULL);
+}
+
+/* nested=auto and nothing to follow: QEMU says why it is off */
+static void test_auto_alone(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+
+    nested_rig_expect_refusal(host, "-M q35 -device intel-iommu,nested=auto "
+                              "-incoming file:/dev/null/none",
+                              "nested=auto is off", "no assigned device", NULL);
+}
+
+/* A device that goes, and one that does not come, say nothing about KVM */
+static void test_unplug(void)
+{
+    g_autofree char *host = vtd_rig_host(2, "", "");
+    g_autofree char *said = vtd_scratch_file("stderr");
+    g_autofree char *extra = g_strdup_printf(VTD_RIG_SLOTS "2>'%s'", said);
+    g_autofree char *text = NULL, *why = NULL;
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on", 1, extra);
+    vtd_rig_number_slot(&r, 0, 1);
+    vtd_rig_number_slot(&r, 1, 2);
+    vtd_rig_plug(&r, 0, "hot", HOST_DEV1);
+    vtd_rig_unplug(&r, 0, "hot");
+    iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":\"GET_HW_INFO:1:"
+                     "errno=EIO\"}");
+    why = nested_rig_plug_refusal(r.qts, 1, "hot", HOST_DEV1);
+    g_assert_nonnull(strstr(why, HOST_DEV1));
+    vtd_rig_stop(&r);
+    g_assert_true(g_file_get_contents(said, &text, NULL, NULL));
+    g_assert_null(strstr(text, "KVM"));
+    unlink(said);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qtest_add_func("/vtd-nested/messages/reserved", test_reserved);
+    qtest_add_func("/vtd-nested/messages/width", test_width);
+    qtest_add_func("/vtd-nested/messages/machine", test_machine);
+    qtest_add_func("/vtd-nested/messages/contradiction", test_contradiction);
+    qtest_add_func("/vtd-nested/messages/auto-alone", test_auto_alone);
+    qtest_add_func("/vtd-nested/messages/unplug", test_unplug);
+    return g_test_run();
+}
