@@ -368,7 +368,8 @@ bool smmuv3_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
     if (!n || !n->active) {
         return true;
     }
-    why = pci_nested_unfit(bus, devfn, NULL) ?: smmuv3_nested_caps_unfit(info);
+    why = pci_nested_unfit(bus, devfn, NULL, info) ?:
+          smmuv3_nested_caps_unfit(info);
     if (!why && !iommufd_nested_try(info, &trial, &tried, errp)) {
         return false;
     }
@@ -425,7 +426,7 @@ bool smmuv3_nested_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
     if (!n || !n->active) {
         return true;
     }
-    why = pci_nested_unfit(bus, devfn, hiod);
+    why = pci_nested_unfit(bus, devfn, hiod, NULL);
     if (why) {
         return smmuv3_nested_caps_refuse(n, hiod->name, why, errp);
     }

@@ -272,7 +272,7 @@ bool vtd_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
     if (!n || !n->active) {
         return true;
     }
-    why = pci_nested_unfit(bus, devfn, NULL);
+    why = pci_nested_unfit(bus, devfn, NULL, info);
     if (!why && info->type != IOMMU_HW_INFO_TYPE_INTEL_VTD) {
         why = "the host's IOMMU is not VT-d";
     }
@@ -284,7 +284,14 @@ bool vtd_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
         return false;
     }
     if (why || tried) {
-        return vtd_nested_caps_refuse(n, name, why ?: tried, errp);
+        if (!vtd_nested_caps_refuse(n, name, why ?: tried, errp)) {
+            return false;
+        }
+        if (info->mdev) {
+            /* There will be no set_iommu_device() */
+            vtd_nested_caps_shadow(n, NULL);
+        }
+        return true;
     }
     if (!vtd_nested_caps_check(n, name, info, errp) ||
         !iommufd_nested_try_attach(info, s->pasid ? info->max_pasid_log2 : 0,
@@ -340,7 +347,7 @@ bool vtd_nested_set_iommu_device(IntelIOMMUState *s, PCIBus *bus, int devfn,
     if (!n) {
         return true;
     }
-    why = n->active ? pci_nested_unfit(bus, devfn, hiod) : NULL;
+    why = n->active ? pci_nested_unfit(bus, devfn, hiod, NULL) : NULL;
     if (why && !vtd_nested_caps_refuse(n, hiod->name, why, errp)) {
         return false;
     }

@@ -147,13 +147,17 @@ static void vtd_nested_fall_back(VTDNested *n)
 /*
  * A device that is shadowed because nested=auto did not work out. That takes
  * caching mode, and the guest's width can be more than the host has for
- * shadowed mappings.
+ * shadowed mappings. @hiod: NULL: a mediated device, of which nothing is known
  */
 void vtd_nested_caps_shadow(VTDNested *n, HostIOMMUDevice *hiod)
 {
-    HostIOMMUDeviceClass *hiodc = HOST_IOMMU_DEVICE_GET_CLASS(hiod);
     IntelIOMMUState *s = n->s;
-    int aw = hiodc->get_cap(hiod, HOST_IOMMU_DEVICE_CAP_AW_BITS, NULL);
+    int aw = -1;
+
+    if (hiod) {
+        aw = HOST_IOMMU_DEVICE_GET_CLASS(hiod)->get_cap(
+            hiod, HOST_IOMMU_DEVICE_CAP_AW_BITS, NULL);
+    }
 
     if (n->frozen) {
         return;

@@ -13,6 +13,11 @@ bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
     return true;
 }
 
+bool iommufd_nested_vfio_check_mdev(VFIODevice *vbasedev, Error **errp)
+{
+    return true;
+}
+
 void iommufd_nested_vfio_release(VFIODevice *vbasedev)
 {
 }

@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include <linux/iommufd.h>
+#include "hw/pci/nested.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/pci_device.h"
 #include "migration/blocker.h"
@@ -154,6 +155,36 @@ bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
         return false;
     }
     return true;
+}
+
+bool iommufd_nested_vfio_check_mdev(VFIODevice *vbasedev, Error **errp)
+{
+    const IOMMUFDNestedHostInfo info = { .mdev = true };
+    IOMMUFDNestedParent parent = {};
+    PCIDevice *pdev;
+
+    if (!vbasedev->mdev || vbasedev->type != VFIO_DEVICE_TYPE_PCI) {
+        return true;
+    }
+    pdev = PCI_DEVICE(vbasedev->dev);
+    return !pci_device_can_nest(pdev) ||
+           pci_device_get_nesting(pdev, vbasedev->name, &info, &parent, errp);
+}
+
+const char *pci_nested_unfit(PCIBus *bus, int devfn, HostIOMMUDevice *hiod,
+                             const IOMMUFDNestedHostInfo *info)
+{
+    if (info && info->mdev) {
+        return "it is a mediated device, which has no page tables on the host";
+    }
+    if (hiod && !object_dynamic_cast(OBJECT(hiod),
+                                     TYPE_HOST_IOMMU_DEVICE_IOMMUFD)) {
+        return "it has no iommufd= property";
+    }
+    if (!pci_device_has_own_rid(bus->devices[devfn])) {
+        return "it is behind a bridge to conventional PCI";
+    }
+    return NULL;
 }
 
 /* A group has one parent, be it with PASIDs that not all of its devices have */

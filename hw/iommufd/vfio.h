@@ -22,6 +22,14 @@
 bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
                                  Error **errp);
 
+/**
+ * iommufd_nested_vfio_check_mdev() - a mediated device is not to be nested
+ * @vbasedev: any device that is being realized
+ *
+ * Return: false if it is one, and behind a vIOMMU that nests.
+ */
+bool iommufd_nested_vfio_check_mdev(VFIODevice *vbasedev, Error **errp);
+
 /* Undo it, and that alone, before @vbasedev leaves its iommufd */
 void iommufd_nested_vfio_release(VFIODevice *vbasedev);
 

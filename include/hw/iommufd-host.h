@@ -53,6 +53,7 @@ typedef enum IOMMUFDNestedLacks {
  * @lacks: enum IOMMUFDNestedLacks: what get_nesting() found out by trying; 0 in
  *         get_nesting()
  * @bound: in get_nesting(): for iommufd_nested_try(); NULL after that
+ * @mdev: it is a mediated device; nothing else is known of it
  */
 typedef struct IOMMUFDNestedHostInfo {
     uint32_t type;
@@ -62,6 +63,7 @@ typedef struct IOMMUFDNestedHostInfo {
     uint32_t parent_flags;
     uint32_t lacks;
     const IOMMUFDNestedBound *bound;
+    bool mdev;
 } IOMMUFDNestedHostInfo;
 
 /**

@@ -343,6 +343,7 @@ static bool key_device_flag(Parser *p, const char *key, const char *value)
         bool *flag;
     } flags[] = {
         { "pri", &dev->pri }, { "ats", &dev->ats }, { "vf", &dev->vf },
+        { "mdev", &dev->mdev },
         { "pf-pri", &dev->pf_pri }, { "reset", &dev->can_reset },
         { "migration", &dev->migration }, { "host-ats", &dev->host_ats },
         { "host-pri", &dev->host_pri }, { "pasid-attach", &dev->pasid_attach },

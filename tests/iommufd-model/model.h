@@ -196,7 +196,7 @@ struct MdlDevice {
     uint32_t class_code;                /* 24 bits */
     uint8_t revision;
     unsigned pasid_bits;
-    bool pri, ats, vf, pf_pri, can_reset, migration;
+    bool pri, ats, vf, pf_pri, can_reset, migration, mdev;
     bool atc_hang;                      /* does not answer ATC_INV */
     bool host_ats, host_pri;            /* the host's kernel uses them */
     bool pasid_attach;                  /* its vfio driver attaches PASIDs */

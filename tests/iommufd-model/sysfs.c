@@ -228,7 +228,11 @@ static void make_device(MdlDevice *dev)
     make_ids(dev, dir);
     make_config_space(dev, dir);
     make_resources(dev, dir);
-    make_link("../../../bus/pci", "%s/subsystem", dir);
+    if (dev->mdev) {
+        make_file("1\n", "/sys/bus/mdev/drivers_autoprobe");
+    }
+    make_link(dev->mdev ? "../../../bus/mdev" : "../../../bus/pci",
+              "%s/subsystem", dir);
     make_link("../../../bus/pci/drivers/vfio-pci", "%s/driver", dir);
     snprintf(text, sizeof(text), "../../../kernel/iommu_groups/%u",
              dev->group);

@@ -61,20 +61,11 @@ void pci_device_nested_changed(PCIDevice *dev);
  * pci_nested_unfit() - why a nested vIOMMU cannot take a device at all
  * @bus, @devfn: the device
  * @hiod: as handed to set_iommu_device(); NULL before that, in get_nesting()
+ * @info: of get_nesting(); NULL after that
  *
  * Return: a reason for messages, or NULL.
  */
-static inline const char *pci_nested_unfit(PCIBus *bus, int devfn,
-                                           HostIOMMUDevice *hiod)
-{
-    if (hiod && !object_dynamic_cast(OBJECT(hiod),
-                                     TYPE_HOST_IOMMU_DEVICE_IOMMUFD)) {
-        return "it has no iommufd= property";
-    }
-    if (!pci_device_has_own_rid(bus->devices[devfn])) {
-        return "it is behind a bridge to conventional PCI";
-    }
-    return NULL;
-}
+const char *pci_nested_unfit(PCIBus *bus, int devfn, HostIOMMUDevice *hiod,
+                             const struct IOMMUFDNestedHostInfo *info);
 
 #endif

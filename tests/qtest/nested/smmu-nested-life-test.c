@@ -369,6 +369,17 @@ static void test_contradiction(void)
     smmu_rig_stop(&r);
 }
 
+/* It has no page tables on the host */
+static void test_mdev(void)
+{
+    g_autofree char *host = smmu_rig_host(1, "", "mdev=on\n");
+
+    nested_rig_expect_refusal(host, "-M virt,gic-version=3 -cpu max "
+        "-nodefaults -device arm-smmuv3,primary-bus=pcie.0,nested=on "
+        "-device vfio-pci,sysfsdev=/sys/bus/pci/devices/" HOST_DEV0,
+        HOST_DEV0, "mediated device", "nested=on", NULL);
+}
+
 /* What the host keeps for itself, in the middle of the guest's memory */
 static void test_reserved(void)
 {
@@ -490,6 +501,7 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/life/idr", test_idr);
     qtest_add_func("/smmu-nested/life/contradiction", test_contradiction);
     qtest_add_func("/smmu-nested/life/reserved", test_reserved);
+    qtest_add_func("/smmu-nested/life/mdev", test_mdev);
     qtest_add_func("/smmu-nested/life/idr-ats", test_idr_ats);
     qtest_add_func("/smmu-nested/life/idr-oas", test_idr_oas);
     qtest_add_func("/smmu-nested/life/migration", test_migration);

@@ -8,6 +8,7 @@
 #include "vtd-migration-rig.h"
 
 #define DEVICE(bdf) "-device vfio-pci,host=" bdf ",iommufd=iommufd0 "
+#define MDEV(bdf)   "-device vfio-pci,sysfsdev=/sys/bus/pci/devices/" bdf
 #define IOMMUFD     "-object iommufd,id=iommufd0 "
 
 /* What the host keeps for itself, in the middle of the guest's memory */
@@ -74,6 +75,36 @@ static void test_auto_alone(void)
                               "nested=auto is off", "no assigned device", NULL);
 }
 
+/*
+ * A mediated device follows what a guest announces, and it announces nothing of
+ * first-stage tables: not behind a vIOMMU that nests, cold or hot, on an
+ * iommufd or not
+ */
+static void test_mdev(void)
+{
+    g_autofree char *host = vtd_rig_host(2, "", "mdev=on\n");
+    g_autofree char *why = NULL;
+    VtdRig r;
+
+    nested_rig_expect_refusal(host, "-M q35 -nodefaults "
+        "-device intel-iommu,nested=on " IOMMUFD MDEV(HOST_DEV0)
+        ",iommufd=iommufd0", HOST_DEV0, "mediated device", "nested=on", NULL);
+    nested_rig_expect_refusal(host, "-M q35 -nodefaults "
+        "-device intel-iommu,nested=on " MDEV(HOST_DEV0),
+        HOST_DEV0, "mediated device", "nested=on", NULL);
+    /* Without nesting it gets as far as the vIOMMU's caching mode */
+    nested_rig_expect_refusal(host, "-M q35 -nodefaults "
+        "-device intel-iommu,nested=auto " MDEV(HOST_DEV0),
+        "falls back", "mediated device", NULL);
+
+    vtd_rig_start(&r, host, "nested=on,svm=on,device-iotlb=on,x-pasid-mode=on",
+                  0, VTD_RIG_SLOTS);
+    vtd_rig_number_slot(&r, 0, 1);
+    why = nested_rig_plug_refusal(r.qts, 0, "hot", HOST_DEV1);
+    g_assert_nonnull(strstr(why, "mediated device"));
+    vtd_rig_stop(&r);
+}
+
 /* A device that goes, and one that does not come, say nothing about KVM */
 static void test_unplug(void)
 {
@@ -106,6 +137,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/messages/machine", test_machine);
     qtest_add_func("/vtd-nested/messages/contradiction", test_contradiction);
     qtest_add_func("/vtd-nested/messages/auto-alone", test_auto_alone);
+    qtest_add_func("/vtd-nested/messages/mdev", test_mdev);
     qtest_add_func("/vtd-nested/messages/unplug", test_unplug);
     return g_test_run();
 }
