@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "vtd-pri-rig.h"
+#include "../libqos/vtd-second-stage.h"
 #include "nested-group.h"
 
 #define IOVA    0x4000000000ULL
@@ -73,6 +74,41 @@ static void test_cold(void)
     nested_group_expect(r.m, NULL, DATA + 4096, 0x11);
     qtest_system_reset(r.qts);
     nested_group_expect(r.m, NULL, DATA + 4096, 0x11);
+    vtd_rig_stop(&r);
+}
+
+/* Second-stage tables: one shadow for both, or none */
+static void test_second_stage(void)
+{
+    uint64_t ss;
+    VtdRig r;
+
+    start(&r, 2, "nested=on", "");
+    vtd_tables_init(&r.t, &r.mem, false);
+    vtd_queue_init(&r.q, &r.mem, 2, false);
+    vtd_enable(&r.regs, &r.t, &r.q);
+    ss = vtd_s2_new(&r.mem);
+    vtd_s2_map(&r.mem, ss, 4, IOVA, DATA + 4096, 4096, 12, VTD_S2_RW);
+    vtd_context_legacy(&r.t, RID0, 0, ss, 4, DID);
+    vtd_rig_inv_context(&r, RID0);
+    expect(&r, -1);
+    vtd_context_legacy(&r.t, RID1, 0, ss, 4, DID);
+    vtd_rig_inv_context(&r, RID1);
+    expect(&r, 0x11);
+    vtd_s2_map(&r.mem, ss, 4, IOVA, DATA + 8192, 4096, 12, VTD_S2_RW);
+    vtd_queue_push(&r.q, vtd_inv_iotlb(VTD_INV_NARROW, DID, IOVA, 0, false));
+    vtd_rig_sync(&r);
+    expect(&r, 0x22);
+    /* Another domain for one of them, and pass-through */
+    vtd_context_legacy(&r.t, RID1, 0, ss, 4, DID + 1);
+    vtd_rig_inv_context(&r, RID1);
+    expect(&r, -1);
+    vtd_context_legacy(&r.t, RID1, 2, 0, 4, DID);
+    vtd_rig_inv_context(&r, RID1);
+    expect(&r, -1);
+    vtd_context_legacy(&r.t, RID1, 0, ss, 4, DID);
+    vtd_rig_inv_context(&r, RID1);
+    expect(&r, 0x22);
     vtd_rig_stop(&r);
 }
 
@@ -192,6 +228,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/vtd-nested/group/cold", test_cold);
+    qtest_add_func("/vtd-nested/group/second-stage", test_second_stage);
     qtest_add_func("/vtd-nested/group/hot", test_hot);
     qtest_add_func("/vtd-nested/group/pasid", test_pasid);
     qtest_add_func("/vtd-nested/group/functions", test_functions);

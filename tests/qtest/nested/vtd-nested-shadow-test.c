@@ -283,6 +283,67 @@ static void test_calls(void)
     vtd_rig_stop(&r);
 }
 
+typedef struct Cost {
+    uint64_t maps, unmaps;
+} Cost;
+
+/* What a guest's life with @num pages at a time costs */
+static Cost cost(const char *props, unsigned order, unsigned shift)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    uint64_t ss, size = PAGE << order;
+    Cost c;
+    VtdRig r;
+
+    vtd_rig_start(&r, host, props, 1, "");
+    fill(&r, 64);
+    enable_legacy(&r);
+    ss = vtd_s2_new(&r.mem);
+    /* The tables are there, and a mapping beside ours */
+    vtd_s2_map(&r.mem, ss, 3, IOVA + 64 * MiB, DATA, PAGE, 12, VTD_S2_RW);
+    vtd_s2_map(&r.mem, ss, 3, IOVA, DATA, PAGE, 12, 0);
+    legacy(&r, RID0, ss, 3);
+    inv(&r, VTD_INV_DOMAIN, 0, 0);
+    c.maps = iommufd_model_counter(r.m, "IOAS_MAP", "calls") +
+             iommufd_model_counter(r.m, "IOAS_COPY", "calls");
+    c.unmaps = iommufd_model_counter(r.m, "IOAS_UNMAP", "calls");
+    for (unsigned i = 0; i < 4; i++) {
+        vtd_s2_map(&r.mem, ss, 3, IOVA, DATA, size, shift, VTD_S2_RW);
+        inv(&r, VTD_INV_NARROW, IOVA, order);
+        expect_page(&r, HOST_DEV0, IOVA, 0);
+        vtd_s2_map(&r.mem, ss, 3, IOVA, 0, size, shift, 0);
+        inv(&r, VTD_INV_NARROW, IOVA, order);
+    }
+    c.maps = iommufd_model_counter(r.m, "IOAS_MAP", "calls") +
+             iommufd_model_counter(r.m, "IOAS_COPY", "calls") - c.maps;
+    c.unmaps = iommufd_model_counter(r.m, "IOAS_UNMAP", "calls") - c.unmaps;
+    vtd_rig_stop(&r);
+    g_test_message("%s: 4 times %u pages of 2^%u bytes: %" PRIu64 " maps, %"
+                   PRIu64 " unmaps", props, 1u << (order + 12 - shift), shift,
+                   c.maps, c.unmaps);
+    return c;
+}
+
+/* Not more than shadowing without nesting takes for the same */
+static void test_cost(void)
+{
+    static const struct {
+        unsigned order, shift;
+    } sizes[] = { { 0, 12 }, { 2, 12 }, { 5, 12 }, { 9, 21 }, { 10, 21 } };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+        Cost base = cost("caching-mode=on,aw-bits=39", sizes[i].order,
+                         sizes[i].shift);
+        Cost ours = cost("nested=on", sizes[i].order, sizes[i].shift);
+
+        g_assert_cmpuint(ours.maps, <=, base.maps);
+        g_assert_cmpuint(ours.unmaps, <=, base.unmaps);
+        /* One call for what the guest does at once */
+        g_assert_cmpuint(ours.maps, ==, 4);
+        g_assert_cmpuint(ours.unmaps, ==, 4);
+    }
+}
+
 /* Of a mapping that was made at once, a part goes */
 static void test_part(void)
 {
@@ -702,6 +763,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/shadow/ends", test_ends);
     qtest_add_func("/vtd-nested/shadow/permissions", test_permissions);
     qtest_add_func("/vtd-nested/shadow/calls", test_calls);
+    qtest_add_func("/vtd-nested/shadow/cost", test_cost);
     qtest_add_func("/vtd-nested/shadow/part", test_part);
     qtest_add_func("/vtd-nested/shadow/scalable", test_scalable);
     qtest_add_func("/vtd-nested/shadow/transitions", test_transitions);

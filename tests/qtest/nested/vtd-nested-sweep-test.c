@@ -11,12 +11,14 @@
 
 #include "qemu/osdep.h"
 #include "standard-headers/linux/pci_regs.h"
+#include "../libqos/vtd-second-stage.h"
 #include "nested-sweep.h"
 #include "vtd-pri-rig.h"
 
 #define IOVA        0x4000000000ULL
 #define IOVA_ASK    (IOVA + 0x100000)
 #define DID_RID     4
+#define DID_SECOND  6
 #define DID         PRI_DID
 #define PASID       PRI_PASID   /* of both devices, with the same table */
 #define PASID_OWN   9           /* of the first device alone */
@@ -48,7 +50,7 @@ typedef struct Sweep {
     NestedSweep s;
     PriRig p;
     IommuMem fresh;             /* no table in it yet */
-    uint64_t s1_rid, s1_pasid;
+    uint64_t s1_rid, s1_pasid, s2;
     unsigned batch_call;        /* HWPT_INVALIDATE of this number has BATCH */
     int unanswered;             /* group whose response was lost, or -1 */
 } Sweep;
@@ -427,6 +429,40 @@ static void pass_through(Sweep *s)
     settle(s);
 }
 
+static void map_second(Sweep *s, unsigned page, uint64_t flags)
+{
+    vtd_s2_map(&s->p.v.mem, s->s2, 4, IOVA, DATA + page * 4096, 4096, 12,
+               flags);
+    vtd_queue_push(&s->p.v.q, vtd_inv_iotlb(VTD_INV_NARROW, DID_SECOND, IOVA,
+                                            0, false));
+    for (unsigned i = 0; i < DEVS; i++) {
+        want(s, i, AT_RID, flags ? (int)page : -1);
+    }
+    settle(s);
+}
+
+/* A second-stage table for both: mapped, changed, unmapped, mapped again */
+static void second_stage(Sweep *s)
+{
+    VtdRig *r = &s->p.v;
+
+    s->s2 = vtd_s2_new(&r->mem);
+    for (unsigned i = 0; i < DEVS; i++) {
+        vtd_pasid_set(&r->t, BEHIND(i + 1), 0, &(VtdPasidEntry) {
+            .pgtt = VTD_PGTT_SECOND, .did = DID_SECOND, .s2 = s->s2,
+            .s2_levels = 4,
+        });
+        want(s, i, AT_RID, -1);
+        want(s, i, AT_PHYS, -1);
+    }
+    vtd_queue_push(&r->q, vtd_inv_pasid_cache(VTD_PC_GLOBAL, 0, 0));
+    settle(s);
+    map_second(s, PAGE_RID, VTD_S2_RW);
+    map_second(s, PAGE_RID2, VTD_S2_RW);
+    map_second(s, 0, 0);
+    map_second(s, PAGE_RID, VTD_S2_R);
+}
+
 static void off_and_on(Sweep *s)
 {
     int on[SWEEP_DEVS][SWEEP_AT];
@@ -474,6 +510,7 @@ static void run(Sweep *s)
     flr(s);
     unbind(s);
     pass_through(s);
+    second_stage(s);
     bind_pasids(s);
     off_and_on(s);
     reset(s);
@@ -533,7 +570,8 @@ static void stop(Sweep *s)
 static const SweepKind kinds[] = {
     { "bind", "BIND_IOMMUFD", { "ENODEV", "EINVAL" }, true },
     { "hw-info", "GET_HW_INFO", { "EOPNOTSUPP", "ENODEV" }, true },
-    { "ioas-alloc", "IOAS_ALLOC", { "ENOMEM" }, true },
+    { "ioas-alloc", "IOAS_ALLOC", { "ENOMEM" } },
+    { "ioas-copy", "IOAS_COPY", { "ENOMEM", "EINVAL", "EEXIST" } },
     { "ioas-map", "IOAS_MAP", { "ENOMEM", "EEXIST" }, true },
     { "ioas-unmap", "IOAS_UNMAP", { "ENOENT" }, true },
     { "hwpt-alloc", "HWPT_ALLOC", { "ENOMEM", "EINVAL", "EOPNOTSUPP" } },
