@@ -89,7 +89,9 @@ class Arm(X86):
         return ['-M', 'virt,virtualization=on,gic-version=3,iommu=smmuv3',
                 # Linux shares a process' tables with an SMMU that has all
                 # the address bits of the CPU: no "max"
-                '-cpu', 'cortex-a76',
+                # 48 address bits, like most servers
+                '-cpu', 'neoverse-n1',
+                '-global', 'arm-smmuv3.host-oas=48',
                 '-global', 'arm-smmuv3.stage=nested',
                 '-global', 'arm-smmuv3.host-fwb=on',
                 '-global', 'arm-smmuv3.host-ssidsize=16',

@@ -8,7 +8,7 @@ L2_QEMU=qemu-system-aarch64
 L2_MACHINE=virt,gic-version=3
 L2_CPU=host
 # Not "max": its page tables would have more address bits than the SMMU's
-L2_TCG_CPU=cortex-a76
+L2_TCG_CPU=neoverse-n1
 L2_IOMMU=arm-smmuv3,primary-bus=pcie.0,nested=on
 L2_WORDS=
 L2_PLATFORM=

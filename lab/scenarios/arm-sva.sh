@@ -17,5 +17,8 @@ l1() {
 # Memory is resident: Linux has no page requests with this SMMU
 l2() {
     booted_with ACPI
+    # As many as the CPU, or there is no SVA
+    dmesg | grep -q 'arm-smmu-v3 .* oas 48-bit' ||
+        fail "$(dmesg | grep 'oas .*-bit')"
     vsva
 }
