@@ -450,6 +450,29 @@ static void atc_timeout(void)
              vm.b.dev->bdf);
 }
 
+/* The order of the model for an error before any entry is looked at */
+static void early_error(void)
+{
+    SmmuVm vm;
+    uint32_t nr = 3;
+    Cmd cmds[3] = {
+        { { CMD_TLBI_NH_ALL, 0 } }, { { CMD_TLBI_NH_ALL, 0 } },
+        { { CMD_TLBI_NH_ALL, 0 } },
+    };
+
+    if (!smmu_vm_vdevice(&vm, CT_NEST)) {
+        return;
+    }
+    ct_model("{\"cmd\":\"fault\",\"on\":\"HWPT_INVALIDATE:1:"
+             "errno=ENOMEM\"}");
+    RET(-ENOMEM, run(&vm, cmds, &nr));
+    EQ(3, nr);
+    ct_model("{\"cmd\":\"fault\",\"on\":\"HWPT_INVALIDATE:1:"
+             "errno=ENOMEM:partial=0\"}");
+    RET(-ENOMEM, run(&vm, cmds, &nr));
+    EQ(0, nr);
+}
+
 static const CtScenario scenarios[] = {
     { "arguments", arguments, NEEDS },
     { "length of an entry", entry_length, NEEDS },
@@ -465,6 +488,7 @@ static const CtScenario scenarios[] = {
     { "an array that cannot be read to its end", unreadable, NEEDS },
     { "a device that does not answer ATC_INV", atc_timeout, NEEDS | CT_MODEL },
     { "an array too large to be copied", too_large, NEEDS | CT_MODEL },
+    { "an error before any entry", early_error, NEEDS | CT_MODEL },
 };
 
 CT_GROUP(ct_group_inval_smmu, "invalidate-smmuv3");

@@ -526,9 +526,9 @@ int mdl_ioctl(int fd, unsigned long req, void *arg)
             return -EBADF;
         }
     }
-    if (plan.err && req == IOMMU_HWPT_INVALIDATE) {
+    if (plan.err && plan.partial >= 0 && req == IOMMU_HWPT_INVALIDATE) {
         /* The kernel still says how many entries are done */
-        cmd.limit = plan.partial < 0 ? 0 : plan.partial;
+        cmd.limit = plan.partial;
         cmd.limit_err = plan.err;
         ret = execute(file, &cmd, req);
     } else if (plan.err) {
