@@ -49,6 +49,7 @@ enum {
     CT_VF_PRI   = 1 << 17,      /* a VF whose PF has page requests */
     CT_MIG      = 1 << 18,      /* a device that can be migrated */
     CT_NO_NEST  = 1 << 19,      /* NEST_PARENT cannot be allocated */
+    CT_FEW_IDS  = 1 << 20,      /* at most 256 domain ids or VMIDs */
 };
 
 typedef struct CtScenario {
@@ -68,11 +69,11 @@ typedef struct CtGroup {
 
 extern const CtGroup ct_group_abi, ct_group_ioas, ct_group_copy,
     ct_group_iova, ct_group_option, ct_group_file, ct_group_pagetable,
-    ct_group_hwinfo, ct_group_attachment, ct_group_pasid, ct_group_nest_vtd,
-    ct_group_nest_smmu, ct_group_inval_vtd, ct_group_inval_smmu,
-    ct_group_dirty, ct_group_fault, ct_group_pageresp, ct_group_viommu,
-    ct_group_veventq, ct_group_vfio, ct_group_irq, ct_group_reset,
-    ct_group_migration, ct_group_lifetime, ct_group_dma;
+    ct_group_hwinfo, ct_group_attachment, ct_group_pasid, ct_group_ids,
+    ct_group_nest_vtd, ct_group_nest_smmu, ct_group_inval_vtd,
+    ct_group_inval_smmu, ct_group_dirty, ct_group_fault, ct_group_pageresp,
+    ct_group_viommu, ct_group_veventq, ct_group_vfio, ct_group_irq,
+    ct_group_reset, ct_group_migration, ct_group_lifetime, ct_group_dma;
 
 /* What is known about a device before any scenario runs */
 typedef struct CtDevice {
@@ -200,6 +201,9 @@ typedef struct CtBound {
 
 /* VT-d: some device shows that the kernel was not booted with sm_off */
 bool ct_scalable_mode(void);
+
+/* Domain ids (VT-d) or VMIDs (SMMUv3) that the IOMMU of @dev has, 0 unknown */
+unsigned ct_domain_ids(const CtDevice *dev);
 
 /* First device that offers all of @needs (CT_PASID, CT_PRI, ...) */
 const CtDevice *ct_device(unsigned needs);

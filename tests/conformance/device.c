@@ -170,6 +170,18 @@ unsigned ct_pci_ext_cap(const CtBound *b, uint16_t id)
 
 /* -------------------------------------------------------------- choosing */
 
+unsigned ct_domain_ids(const CtDevice *dev)
+{
+    switch (dev->info_type) {
+    case IOMMU_HW_INFO_TYPE_INTEL_VTD:
+        return 1u << (4 + 2 * (dev->info.vtd.cap_reg & 7));     /* CAP.ND */
+    case IOMMU_HW_INFO_TYPE_ARM_SMMUV3:
+        return dev->info.smmu.idr[0] & 1u << 18 ? 65536 : 256;  /* VMID16 */
+    default:
+        return 0;
+    }
+}
+
 static bool device_has(const CtDevice *d, unsigned needs)
 {
     return (!(needs & CT_NEST) || d->nest) &&
@@ -183,6 +195,8 @@ static bool device_has(const CtDevice *d, unsigned needs)
            (!(needs & CT_DIRTY) || d->caps & IOMMU_HW_CAP_DIRTY_TRACKING) &&
            (!(needs & CT_RESET) || d->reset) &&
            (!(needs & CT_MSIX) || d->msix) &&
+           (!(needs & CT_FEW_IDS) || (ct_domain_ids(d) &&
+                                      ct_domain_ids(d) <= 256)) &&
            (!(needs & CT_MIG) || d->mig);
 }
 
@@ -407,7 +421,7 @@ static void find_combinations(void)
             }
         }
     }
-    for (unsigned need = CT_NEST; need <= CT_NO_NEST; need <<= 1) {
+    for (unsigned need = CT_NEST; need <= CT_FEW_IDS; need <<= 1) {
         if (need & (CT_MODEL | CT_RAWIO)) {
             continue;
         }

@@ -17,7 +17,7 @@
 static const CtGroup *const groups[] = {
     &ct_group_abi, &ct_group_ioas, &ct_group_copy, &ct_group_iova,
     &ct_group_option, &ct_group_file, &ct_group_pagetable, &ct_group_hwinfo,
-    &ct_group_attachment, &ct_group_pasid, &ct_group_nest_vtd,
+    &ct_group_attachment, &ct_group_pasid, &ct_group_ids, &ct_group_nest_vtd,
     &ct_group_nest_smmu, &ct_group_inval_vtd, &ct_group_inval_smmu,
     &ct_group_dirty, &ct_group_fault, &ct_group_pageresp, &ct_group_viommu,
     &ct_group_veventq, &ct_group_vfio, &ct_group_irq, &ct_group_reset,
@@ -49,6 +49,7 @@ static const struct {
     { CT_VF_PRI, "vf-pri", "no VF of a device with page requests" },
     { CT_MIG, "migration", "no device that can be migrated" },
     { CT_NO_NEST, "no-nest", "the host IOMMU can nest" },
+    { CT_FEW_IDS, "few-ids", "the host IOMMU has more ids than a test uses" },
 };
 
 static const char *missing(unsigned want)

@@ -16,6 +16,7 @@
 #define FIELD(v, lo, n) (((v) >> (lo)) & ((1ull << (n)) - 1))
 
 /* VT-d specification, 11.4.2 and 11.4.3 */
+#define CAP_NDOMS(c)    (1u << (4 + 2 * FIELD(c, 0, 3)))
 #define CAP_RWBF        BIT64(4)
 #define CAP_CM          BIT64(7)
 #define CAP_SAGAW(c)    FIELD(c, 8, 5)
@@ -386,6 +387,57 @@ static bool vtd_second_stage_fits(const MdlHwpt *hwpt, const MdlIommu *here)
            !(CAP_SLLPS(made->cap) & ~CAP_SLLPS(here->cap) & 3) &&
            (made->cap & (CAP_RWBF | CAP_CM) ||
             !(here->cap & (CAP_RWBF | CAP_CM)));
+}
+
+/* Attachments of @hwpt, or of any, behind @iommu but for the RID of @except */
+static unsigned attachments(const MdlIommu *iommu, const MdlHwpt *hwpt,
+                            const MdlDevice *except)
+{
+    unsigned i, n = 0;
+
+    for (i = 0; i < mdl_host.nr_devices; i++) {
+        const MdlDevice *dev = mdl_host.device[i];
+        const MdlPasidAttach *p;
+
+        if (dev->iommu != iommu) {
+            continue;
+        }
+        if (dev != except && dev->hwpt) {
+            n += !hwpt || dev->hwpt == hwpt;
+        }
+        for (p = dev->pasids; p; p = p->next) {
+            n += !hwpt || p->hwpt == hwpt;
+        }
+    }
+    return n;
+}
+
+/*
+ * domain_attach_iommu(): an id for each domain with attachments, from
+ * IDA_START_DID on. A RID is blocked first, which frees its id; a PASID keeps
+ * the old domain's until it has the new one's.
+ */
+int mdl_host_domain_id(const MdlHwpt *hwpt, const MdlDevice *dev,
+                       uint32_t pasid)
+{
+    const MdlDevice *except = pasid ? NULL : dev;
+    unsigned max = CAP_NDOMS(dev->iommu->cap) - 2, n = 0;
+    MdlCtx *ctx;
+    uint32_t id;
+
+    if (attachments(dev->iommu, NULL, except) < max ||
+        attachments(dev->iommu, hwpt, except)) {
+        return 0;
+    }
+    for (ctx = mdl_ctxs; ctx; ctx = ctx->next) {
+        for (id = 1; id < ctx->nr_objs; id++) {
+            const MdlHwpt *other = (MdlHwpt *)mdl_obj_get(ctx, id,
+                                                          MDL_OBJ_HWPT);
+
+            n += other && attachments(dev->iommu, other, except);
+        }
+    }
+    return n < max ? 0 : -ENOSPC;
 }
 
 /*

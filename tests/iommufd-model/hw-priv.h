@@ -25,6 +25,7 @@
 
 #define SMMU_IDR0_ATS           (1u << 10)
 #define SMMU_IDR0_ASID16        (1u << 12)
+#define SMMU_IDR0_VMID16        (1u << 18)
 #define SMMU_IDR0_CD2L          (1u << 19)
 #define SMMU_IDR0_TERM_MODEL    (1u << 26)
 #define SMMU_IDR3_HAD           (1u << 2)

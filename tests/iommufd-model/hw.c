@@ -101,11 +101,11 @@ void hw_iommu_fini(MdlIommu *iommu)
     }
 }
 
-static int hw_id_alloc(MdlHw *hw, uint32_t *id)
+static int hw_id_alloc(MdlHw *hw, unsigned nr, uint32_t *id)
 {
     unsigned i;
 
-    for (i = 0; i < HW_MAX_IDS / 64; i++) {
+    for (i = 0; i < nr / 64; i++) {
         if (~hw->ids[i]) {
             unsigned bit = __builtin_ctzll(~hw->ids[i]);
 
@@ -161,7 +161,8 @@ static int smmu_check_ste(MdlHwpt *hwpt)
 
 /*
  * A VT-d domain may serve several IOMMUs, where Linux gives it an id each;
- * one set of ids for all keeps it apart from other domains everywhere.
+ * one set of ids for all keeps it apart from other domains everywhere. How many
+ * an IOMMU really has counts at attach, mdl_host_domain_id().
  */
 static MdlHw *hw_id_space(const MdlHwpt *hwpt)
 {
@@ -176,6 +177,21 @@ static MdlHw *hw_id_space(const MdlHwpt *hwpt)
     return mdl_host.iommu[i].hw;
 }
 
+/* arm_smmu_domain_finalise(): an ASID for stage 1, which tags nothing here */
+static int hw_domain_id(MdlHwpt *hwpt)
+{
+    unsigned nr = HW_MAX_IDS;
+
+    if (hw_is_smmu()) {
+        if (hwpt->first_stage) {
+            hwpt->domain_id = 0;
+            return 0;
+        }
+        nr = hwpt->iommu->idr[0] & SMMU_IDR0_VMID16 ? 65536 : 256;
+    }
+    return hw_id_alloc(hw_id_space(hwpt), nr, &hwpt->domain_id);
+}
+
 int hw_hwpt_init(MdlHwpt *hwpt)
 {
     DirtyLog *log;
@@ -186,7 +202,7 @@ int hw_hwpt_init(MdlHwpt *hwpt)
         hwpt->domain_id = hw_s2_id(hwpt);
         return smmu_check_ste(hwpt);
     }
-    ret = hw_id_alloc(hw_id_space(hwpt), &hwpt->domain_id);
+    ret = hw_domain_id(hwpt);
     if (ret || hwpt->nested) {
         return ret;
     }
@@ -208,7 +224,7 @@ void hw_hwpt_fini(MdlHwpt *hwpt)
         free(log);
         hwpt->hw_priv = NULL;
     }
-    if (hwpt->nested && hw_is_smmu()) {
+    if (hw_is_smmu() && (hwpt->nested || hwpt->first_stage)) {
         return;
     }
     /* Both drivers leave nothing tagged with an id they give back */

@@ -437,6 +437,9 @@ static int vtd_check(const MdlHwpt *hwpt, const MdlDevice *dev,
         return -EOPNOTSUPP;
     }
     ret = mdl_host_compatible(hwpt, dev);
+    if (!ret) {
+        ret = mdl_host_domain_id(hwpt, dev, pasid);
+    }
     if (!ret && hwpt->fault && !mdl_host_pri(dev)) {
         ret = -ENODEV;
     }

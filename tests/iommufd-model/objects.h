@@ -232,6 +232,9 @@ uint32_t mdl_host_max_pasids(const MdlDevice *dev);
 void mdl_host_defaults(MdlIommu *iommu, bool cap_given);
 /* Is @hwpt, made for one IOMMU, good behind that of @dev?  0 or -EINVAL */
 int mdl_host_compatible(const MdlHwpt *hwpt, const MdlDevice *dev);
+/* VT-d: is there an id for @hwpt behind the IOMMU of @dev?  0 or -ENOSPC */
+int mdl_host_domain_id(const MdlHwpt *hwpt, const MdlDevice *dev,
+                       uint32_t pasid);
 void mdl_host_paging(MdlHwpt *hwpt, MdlIommu *iommu, uint32_t flags,
                      int *err);
 int mdl_cmd_hw_info(MdlCmd *cmd);
