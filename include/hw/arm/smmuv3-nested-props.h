@@ -29,6 +29,7 @@ typedef struct SMMUv3NestedProps {
     /* No properties: the IDRs and the window, as they are in saved state */
     uint32_t saved_idr[6];
     uint64_t saved_window[2];
+    bool events_lost;           /* of another thread; atomic */
 } SMMUv3NestedProps;
 
 #endif

@@ -58,11 +58,19 @@ static void drop_events(SmmuRig *r)
     }
 }
 
+/* With the SMMU off meanwhile, or it would be ignored */
+static void set_strtab(SmmuRig *r, uint64_t base, uint32_t cfg)
+{
+    smmu_rig_write(r, SMMU_REG_CR0, CR0_QUEUES);
+    write64(r, SMMU_REG_STRTAB_BASE, base);
+    smmu_rig_write(r, SMMU_REG_STRTAB_BASE_CFG, cfg);
+    smmu_rig_write(r, SMMU_REG_CR0, CR0_ALL);
+}
+
 /* The tables that are there, once more */
 static void sane(SmmuRig *r)
 {
-    write64(r, SMMU_REG_STRTAB_BASE, smmu_strtab_base(&r->t));
-    smmu_rig_write(r, SMMU_REG_STRTAB_BASE_CFG, smmu_strtab_base_cfg(&r->t));
+    set_strtab(r, smmu_strtab_base(&r->t), smmu_strtab_base_cfg(&r->t));
     smmu_queue_push(&r->cmdq, smmu_cfgi_ste_all());
     smmu_rig_sync(r);
     expect(r, IOVA, 0x11);
@@ -84,9 +92,8 @@ static void test_strtab(void)
         uint32_t split = splits[i / ARRAY_SIZE(sizes) % ARRAY_SIZE(splits)];
         uint32_t fmt = i / ARRAY_SIZE(sizes) / ARRAY_SIZE(splits);
 
-        write64(&r, SMMU_REG_STRTAB_BASE, nowhere[i % ARRAY_SIZE(nowhere)]);
-        smmu_rig_write(&r, SMMU_REG_STRTAB_BASE_CFG,
-                       size | split << 6 | fmt << 16);
+        set_strtab(&r, nowhere[i % ARRAY_SIZE(nowhere)],
+                   size | split << 6 | fmt << 16);
         smmu_queue_push(&r.cmdq, smmu_cfgi_ste(SID0, true));
         smmu_queue_push(&r.cmdq, smmu_cfgi_ste_all());
         smmu_rig_sync(&r);
@@ -134,9 +141,8 @@ static void test_level1(void)
 }
 
 /*
- * Another table while the SMMU is on, which the specification does not want
- * to see: what is attached stays until the guest asks to look again. A linear
- * table after one of two levels, and back, as firmware and system do.
+ * A linear table after one of two levels, and back, as firmware and system do;
+ * with commands between the two, and without
  */
 static void test_replaced(void)
 {
@@ -146,29 +152,69 @@ static void test_replaced(void)
     start(&r);
     first = r.t;
     for (unsigned i = 0; i < 4; i++) {
-        bool on = i < 2;
-
         if (i % 2 == 0) {
             smmu_tables_init(&linear, &r.mem, 9, 0);
             smmu_ste_set(&linear, SID0, &(SmmuSte) {
                 .cfg = SMMU_STE_BYPASS });
         }
-        if (!on) {
-            smmu_rig_write(&r, SMMU_REG_CR0, CR0_QUEUES);
-        }
         r.t = i % 2 ? first : linear;
+        smmu_rig_write(&r, SMMU_REG_CR0, CR0_QUEUES);
         write64(&r, SMMU_REG_STRTAB_BASE, smmu_strtab_base(&r.t));
         smmu_rig_write(&r, SMMU_REG_STRTAB_BASE_CFG,
                        smmu_strtab_base_cfg(&r.t));
-        if (on) {
-            expect(&r, i % 2 ? DATA + 4096 : IOVA, 0x11);
+        if (i < 2) {
+            smmu_queue_push(&r.cmdq, smmu_cfgi_ste_all());
+            smmu_rig_sync(&r);
         }
-        smmu_queue_push(&r.cmdq, smmu_cfgi_ste_all());
-        smmu_rig_sync(&r);
         smmu_rig_write(&r, SMMU_REG_CR0, CR0_ALL);
         expect(&r, IOVA, i % 2 ? 0x11 : -1);
         expect(&r, DATA + 4096, i % 2 ? -1 : 0x11);
     }
+    smmu_rig_stop(&r);
+}
+
+/* What is in use cannot be moved: such writes are ignored (6.3.23, ...) */
+static void test_guarded(void)
+{
+    static const struct {
+        unsigned reg, half;
+    } guarded[] = {
+        { SMMU_REG_STRTAB_BASE, 2 }, { SMMU_REG_STRTAB_BASE_CFG, 1 },
+        { SMMU_REG_CMDQ_BASE, 2 }, { SMMU_REG_EVENTQ_BASE, 2 },
+    };
+    SmmuRig r;
+
+    start(&r);
+    for (unsigned i = 0; i < ARRAY_SIZE(guarded); i++) {
+        unsigned reg = guarded[i].reg;
+
+        for (unsigned j = 0; j < guarded[i].half; j++) {
+            uint32_t was = smmu_rig_read(&r, reg + j * 4);
+
+            smmu_rig_write(&r, reg + j * 4, ~was);
+            g_assert_cmphex(smmu_rig_read(&r, reg + j * 4), ==, was);
+            if (guarded[i].half == 2) {
+                write64(&r, reg, ~0ULL);
+                g_assert_cmphex(smmu_rig_read(&r, reg + j * 4), ==, was);
+            }
+        }
+        smmu_queue_push(&r.cmdq, smmu_cfgi_ste_all());
+        smmu_rig_sync(&r);
+        expect(&r, IOVA, 0x11);
+    }
+    iommu_mem_write64(&r.mem, smmu_ste_entry(&r.t, SID1), 1 | 7 << 1);
+    smmu_queue_push(&r.cmdq, smmu_cfgi_ste(SID1, true));
+    smmu_rig_sync(&r);
+    g_assert_cmphex(smmu_rig_event(&r, NULL), ==, EVT_C_BAD_STE);
+    /* Each is guarded by its own bit */
+    smmu_rig_write(&r, SMMU_REG_CR0, CR0_QUEUES);
+    smmu_rig_write(&r, SMMU_REG_STRTAB_BASE_CFG, 7);
+    g_assert_cmphex(smmu_rig_read(&r, SMMU_REG_STRTAB_BASE_CFG), ==, 7);
+    smmu_rig_write(&r, SMMU_REG_CR0, 1);
+    write64(&r, SMMU_REG_CMDQ_BASE, RAM | 5);
+    g_assert_cmphex(smmu_rig_read(&r, SMMU_REG_CMDQ_BASE), ==, RAM | 5);
+    write64(&r, SMMU_REG_EVENTQ_BASE, RAM | 6);
+    g_assert_cmphex(smmu_rig_read(&r, SMMU_REG_EVENTQ_BASE), ==, RAM | 6);
     smmu_rig_stop(&r);
 }
 
@@ -259,7 +305,9 @@ static void test_cmdq(void)
 
     start(&r);
     for (unsigned i = 0; i < ARRAY_SIZE(nowhere); i++) {
+        smmu_rig_write(&r, SMMU_REG_CR0, 1);
         write64(&r, SMMU_REG_CMDQ_BASE, nowhere[i] | i * 9);
+        smmu_rig_write(&r, SMMU_REG_CR0, CR0_ALL);
         for (unsigned j = 0; j < ARRAY_SIZE(hostile); j++) {
             smmu_rig_write(&r, SMMU_REG_CMDQ_CONS, hostile[j]);
             smmu_rig_write(&r, SMMU_REG_CMDQ_PROD,
@@ -371,6 +419,7 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/hostile/strtab", test_strtab);
     qtest_add_func("/smmu-nested/hostile/level1", test_level1);
     qtest_add_func("/smmu-nested/hostile/replaced", test_replaced);
+    qtest_add_func("/smmu-nested/hostile/guarded", test_guarded);
     qtest_add_func("/smmu-nested/hostile/pointers", test_pointers);
     qtest_add_func("/smmu-nested/hostile/wrap", test_wrap);
     qtest_add_func("/smmu-nested/hostile/cmdq", test_cmdq);
