@@ -4,11 +4,16 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
+#include <endian.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include "conformance.h"
+#include "smmu.h"
 
 #define MSIX VFIO_PCI_MSIX_IRQ_INDEX
+
+/* The command register */
+#define MEMORY      (1u << 1)
+#define BUS_MASTER  (1u << 2)
 
 static int irq_info(const CtBound *b, uint32_t index,
                     struct vfio_irq_info *info)
@@ -244,12 +249,53 @@ static void request(void)
                           VFIO_IRQ_SET_ACTION_MASK, req, 0, 1, NULL, 0));
 }
 
+static uint64_t command_at(const CtBound *b)
+{
+    return ct_region_offset(b, VFIO_PCI_CONFIG_REGION_INDEX) + 4;
+}
+
+static void set_command(const CtBound *b, uint16_t command)
+{
+    command = htole16(command);
+    RET(2, ct_pwrite(b->fd, &command, 2, command_at(b)));
+}
+
+/* vfio_pci_core_enable(): pci_clear_master() */
+static void bus_master(void)
+{
+    CtBound b;
+    uint16_t command;
+
+    for (unsigned i = 0; i < 2; i++) {
+        if (!ct_bound_new(&b, CT_DEV)) {
+            return;
+        }
+        RET(2, ct_pread(b.fd, &command, 2, command_at(&b)));
+        EQ(0, le16toh(command) & BUS_MASTER);
+        set_command(&b, le16toh(command) | BUS_MASTER);
+        RET(2, ct_pread(b.fd, &command, 2, command_at(&b)));
+        EQ(BUS_MASTER, le16toh(command) & BUS_MASTER);
+        ct_close(b.fd);
+        ct_close(b.iommufd);
+    }
+}
+
+/* Vector 1 raised by the device: did it arrive? */
+static bool arrives(const CtBound *b, int fd)
+{
+    uint64_t n = 0;
+
+    OK(ct_json_true(ct_model("{\"cmd\":\"irq\",\"dev\":\"%s\",\"index\":%u,"
+                             "\"vector\":1}", b->dev->bdf, MSIX), "ok"));
+    return ct_poll(fd, POLLIN, 0) == POLLIN && ct_read(fd, &n, 8) == 8 &&
+           n == 1;
+}
+
 /* The interrupt of the device itself */
 static void device_irq(void)
 {
     CtBound b;
     int32_t fds[2];
-    uint64_t n = 0;
 
     if (!attached(&b)) {
         return;
@@ -257,12 +303,43 @@ static void device_irq(void)
     fds[0] = new_eventfd();
     fds[1] = new_eventfd();
     RET(0, set_irqs(&b, EVENTFD, MSIX, 0, 2, fds, 2));
-    OK(ct_json_true(ct_model("{\"cmd\":\"irq\",\"dev\":\"%s\",\"index\":%u,"
-                             "\"vector\":1}", b.dev->bdf, MSIX), "ok"));
-    EQ(POLLIN, ct_poll(fds[1], POLLIN, 1000));
+    OK(!arrives(&b, fds[1]));
+    set_command(&b, MEMORY | BUS_MASTER);
+    OK(arrives(&b, fds[1]));
     EQ(0, ct_poll(fds[0], POLLIN, 0));
-    RET(8, ct_read(fds[1], &n, 8));
-    EQ(1, n);
+    /* Only an SMMU translates it */
+    RET(0, ct_detach(&b));
+    EQ(!(ct.have & CT_SMMUV3), arrives(&b, fds[1]));
+}
+
+/* iommufd_sw_msi(): the doorbell is in the parent, behind the stage 1 */
+static void smmu_nested_irq(void)
+{
+    SmmuVm vm;
+    int32_t fds[2];
+    uint32_t s1;
+
+    if (!smmu_vm_vdevice(&vm, CT_NEST | CT_MSIX) ||
+        !RET(0, ct_attach(&vm.b, vm.parent))) {
+        return;
+    }
+    fds[0] = new_eventfd();
+    fds[1] = new_eventfd();
+    RET(0, set_irqs(&vm.b, EVENTFD, MSIX, 0, 2, fds, 2));
+    set_command(&vm.b, MEMORY | BUS_MASTER);
+    OK(arrives(&vm.b, fds[1]));
+    RET(0, ct_ste(vm.b.iommufd, vm.b.id, vm.viommu, STE0_BYPASS, 0, &s1));
+    RET(0, ct_attach(&vm.b, s1));
+    OK(arrives(&vm.b, fds[1]));
+    RET(0, ct_ste(vm.b.iommufd, vm.b.id, vm.viommu, STE0_ABORT, 0, &s1));
+    RET(0, ct_attach(&vm.b, s1));
+    OK(!arrives(&vm.b, fds[1]));
+    /* A stage 1 of nothing */
+    RET(0, ct_ste(vm.b.iommufd, vm.b.id, vm.viommu, STE0_S1, 0, &s1));
+    RET(0, ct_attach(&vm.b, s1));
+    OK(!arrives(&vm.b, fds[1]));
+    RET(0, ct_attach(&vm.b, vm.parent));
+    OK(arrives(&vm.b, fds[1]));
 }
 
 static const CtScenario scenarios[] = {
@@ -272,8 +349,11 @@ static const CtScenario scenarios[] = {
     { "set: arguments", set_arguments, CT_DEV | CT_MSIX },
     { "set: loopback", loopback, CT_DEV | CT_MSIX },
     { "set: device request", request, CT_DEV },
+    { "bus mastering is off at first", bus_master, CT_DEV },
     { "an interrupt of the device", device_irq,
       CT_DEV | CT_MSIX | CT_MODEL },
+    { "SMMUv3: a message goes through stage 1", smmu_nested_irq,
+      CT_DEV | CT_MSIX | CT_SMMUV3 | CT_VIOMMU | CT_MODEL },
 };
 
 CT_GROUP(ct_group_irq, "irq");

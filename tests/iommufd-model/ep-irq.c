@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/pci_regs.h>
 #include <linux/vfio.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -256,14 +257,71 @@ int ep_set_irqs(MdlDevice *dev, const struct vfio_irq_set *set,
     }
 }
 
+/* Where the host's doorbell is in every address space of @dev, or -1 */
+static uint64_t msi_doorbell(const MdlDevice *dev)
+{
+    const MdlResv *r;
+
+    for (r = dev->reserved; r; r = r->next) {
+        if (r->msi) {
+            return r->first;
+        }
+    }
+    return UINT64_MAX;
+}
+
+/*
+ * A message is a write of the device. VT-d and AMD take it out before
+ * translation; for an SMMU it is one like any other, to the page that
+ * iommufd_sw_msi() maps into the domain, the parent if that is nested: the
+ * guest's stage 1 has to lead there. What it leads to instead is written.
+ */
+static bool msi_arrives(MdlDevice *dev, uint32_t vector)
+{
+    const HwReq req = {
+        .dev = dev,
+        .pasid = MDL_NO_PASID,
+        .addr = msi_doorbell(dev),
+        .write = true,
+    };
+    HwFault fault = { 0 };
+    HwXlate x = { 0 };
+    bool arrives = false;
+
+    if (!(dev->ep->config[PCI_COMMAND] & PCI_COMMAND_MASTER)) {
+        fault.reason = HW_REASON_BUS_MASTER;
+    } else if (mdl_host.arch != MDL_ARCH_SMMUV3 || req.addr == UINT64_MAX) {
+        arrives = true;
+    } else if (hw_translate(&req, &x, &fault)) {
+        arrives = x.out == req.addr;
+        if (!arrives &&
+            mdl_ioas_rw(x.s2->ioas, x.out, &vector, sizeof(vector), true)) {
+            hw_s2_fault(&fault, &req, -EFAULT);
+        }
+    }
+    mdl_journal("msi", "\"dev\":\"%s\",\"vector\":%u,\"arrives\":%s,"
+                "\"reason\":\"%s\"", dev->bdf, vector,
+                arrives ? "true" : "false", hw_reason_name(fault.reason));
+    return arrives;
+}
+
+static int msix_trigger(MdlDevice *dev, unsigned vector)
+{
+    MdlEndpoint *ep = dev->ep;
+
+    if (vector >= ep->nr_irq_fd || ep->irq_fd[vector] < 0) {
+        return -ENOENT;
+    }
+    return msi_arrives(dev, vector) ? fd_signal(ep->irq_fd[vector]) : 0;
+}
+
 int ep_trigger(MdlDevice *dev, unsigned index, unsigned vector)
 {
     MdlEndpoint *ep = dev->ep;
 
     switch (index) {
     case VFIO_PCI_MSIX_IRQ_INDEX:
-        return vector < ep->nr_irq_fd ? fd_signal(ep->irq_fd[vector]) :
-                                        -ENOENT;
+        return msix_trigger(dev, vector);
     case VFIO_PCI_ERR_IRQ_INDEX:
         return fd_signal(ep->single_fd[0]);
     case VFIO_PCI_REQ_IRQ_INDEX:

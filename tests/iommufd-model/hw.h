@@ -35,6 +35,7 @@ typedef enum HwReason {
     HW_REASON_RESET,            /* the device was reset meanwhile */
     HW_REASON_BAD_REQUEST,      /* BAR0: nonsense in its registers */
     HW_REASON_STOPPED,          /* for migration */
+    HW_REASON_BUS_MASTER,       /* not enabled in the command register */
 } HwReason;
 
 const char *hw_reason_name(HwReason reason);

@@ -279,11 +279,17 @@ static void doorbell(SmmuRig *r, SmmuS1Fmt fmt, unsigned cdmax,
 
         smmu_s1_init(&s1, &r->mem, 12, 48);
         smmu_s1_map(&s1, iova, FRAME, 4096, 12, SMMU_PTE_USER_RW);
+        if (iova != WINDOW_BASE) {
+            smmu_s1_map(&s1, WINDOW_BASE, WINDOW_BASE, 4096, 12,
+                        SMMU_PTE_USER_RW);
+        }
         smmu_cdtab_init(&cds, &r->mem, fmt, cdmax);
         smmu_cd_set(&cds, 0, &s1, ASID + i);
         smmu_rig_ste(r, SID0, &(SmmuSte) {
             .cfg = SMMU_STE_S1, .cds = &cds, .s1dss = s1dss });
-        g_assert_true(rings(r, iova + DOORBELL, true));
+        /* The device's message finds nothing at what is not the host's */
+        g_assert_cmpint(rings(r, iova + DOORBELL, iova != WINDOW_BASE), ==,
+                        iova != WINDOW_BASE);
         /* It is the guest's stage 1 that decides */
         g_assert_false(rings(r, iova + 0x10000 + DOORBELL, false));
     }

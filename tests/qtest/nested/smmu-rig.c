@@ -112,6 +112,8 @@ SmmuS1 smmu_rig_s1(SmmuRig *r, uint64_t iova, unsigned page)
 
     smmu_s1_init(&s1, &r->mem, 12, 48);
     smmu_s1_map(&s1, iova, DATA + page * 4096, 4096, 12, SMMU_PTE_USER_RW);
+    smmu_s1_map(&s1, SMMU_RIG_WINDOW, SMMU_RIG_WINDOW, 4096, 12,
+                SMMU_PTE_USER_RW);
     return s1;
 }
 

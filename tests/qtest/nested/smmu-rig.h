@@ -22,6 +22,9 @@
 #define RAM         (1 * GiB)
 #define DATA        (RAM + 96 * MiB)
 
+/* The host's doorbell: what guests map one to one for assigned devices */
+#define SMMU_RIG_WINDOW 0x8000000
+
 #define CERROR_ILL  1
 
 /* HWPTs behind a host SMMU with nothing in stage 1: parent, and what blocks */
