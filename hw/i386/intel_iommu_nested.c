@@ -132,6 +132,7 @@ bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
         .inv_len = sizeof(struct iommu_hwpt_vtd_s1_invalidate),
         .inv_everything = &vtd_nested_everything,
         .max_hwpts = s->max_hwpts ? s->max_hwpts : HWPTS,
+        .max_hwpts_hint = "A guest that needs more takes a larger max-hwpts",
         .guard = &DEVICE(s)->mem_reentrancy_guard,
         .commands = vtd_nested_commands,
         .num_commands = VTD_NESTED_CMD__MAX,

@@ -113,6 +113,7 @@ static IOMMUFDHwpt *hwpt_get(IOMMUFDNestedDevice *dev,
                              const IOMMUFDNestedTranslation *shadow,
                              Error **errp)
 {
+    ERRP_GUARD();
     IOMMUFDHost *host = dev->host;
     IOMMUFDNested *n = dev->n;
     IOMMUFDHwpt *hwpt;
@@ -131,9 +132,12 @@ static IOMMUFDHwpt *hwpt_get(IOMMUFDNestedDevice *dev,
 
     if (n->num_hwpts >= n->config.max_hwpts) {
         n->count.errors[IOMMUFD_ERR_BOUND]++;
-        error_setg(errp, "%s: all %" PRIu32 " stage-1 HWPTs of %s are in use",
+        error_setg(errp, "%s: all %" PRIu32 " HWPTs of %s are in use",
                    iommufd_nested_device_name(dev), n->config.max_hwpts,
                    n->config.name);
+        if (n->config.max_hwpts_hint) {
+            error_append_hint(errp, "%s\n", n->config.max_hwpts_hint);
+        }
         return NULL;
     }
 

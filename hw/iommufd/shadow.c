@@ -119,8 +119,10 @@ static bool shadow_unmap(IOMMUFDHwpt *hwpt, uint64_t first, uint64_t last,
     n->count.shadow_unmaps++;
     trace_iommufd_nested_shadow_unmap(hwpt->id, from, to - from + 1, ret);
     if (ret) {
-        error_setg_errno(errp, -ret, "cannot unmap 0x%" PRIx64 " to 0x%" PRIx64
-                         " of IOAS %" PRIu32, from, to, hwpt->shadow->ioas_id);
+        error_setg_errno(errp, -ret, "%s: domain %" PRIu32 ": cannot unmap 0x%"
+                         PRIx64 " to 0x%" PRIx64 " of IOAS %" PRIu32,
+                         n->config.name, hwpt->key.domain, from, to,
+                         hwpt->shadow->ioas_id);
         return false;
     }
     while ((area = area_first(hwpt, from, to))) {
@@ -146,8 +148,9 @@ static bool shadow_copy(IOMMUFDHwpt *hwpt, const IOMMUFDNestedRun *run,
 
     if (n->num_areas >= n->config.max_areas) {
         n->count.errors[IOMMUFD_ERR_BOUND]++;
-        error_setg(errp, "all %" PRIu32 " shadowed mappings of %s are in use",
-                   n->config.max_areas, n->config.name);
+        error_setg(errp, "%s: domain %" PRIu32 ": all %" PRIu32
+                   " shadowed mappings are in use", n->config.name,
+                   hwpt->key.domain, n->config.max_areas);
         return false;
     }
     ret = iommufd_sys_ioas_copy(iommufd_host_fd(host), hwpt->shadow->ioas_id,
@@ -160,9 +163,10 @@ static bool shadow_copy(IOMMUFDHwpt *hwpt, const IOMMUFDNestedRun *run,
         return true;
     }
     if (ret) {
-        error_setg_errno(errp, -ret, "cannot map 0x%" PRIx64 " bytes of the "
-                         "guest's memory at 0x%" PRIx64 " to address 0x%"
-                         PRIx64 " of IOAS %" PRIu32, run->size, run->gpa,
+        error_setg_errno(errp, -ret, "%s: domain %" PRIu32 ": cannot map 0x%"
+                         PRIx64 " bytes of the guest's memory at 0x%" PRIx64
+                         " to address 0x%" PRIx64 " of IOAS %" PRIu32,
+                         n->config.name, hwpt->key.domain, run->size, run->gpa,
                          run->iova, hwpt->shadow->ioas_id);
         return false;
     }
@@ -303,7 +307,9 @@ bool iommufd_shadow_settle(IOMMUFDHwpt *hwpt, Error **errp)
         shadow_stale_whole(hwpt);
     }
     if (!shadow_fill(hwpt, false, errp)) {
-        error_setg(errp, "the tables are too large to be read at once");
+        error_setg(errp, "%s: domain %" PRIu32 ": its tables are too large to "
+                   "be read at once", hwpt->host->n->config.name,
+                   hwpt->key.domain);
         return false;
     }
     return !hwpt->shadow->failed;

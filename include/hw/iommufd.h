@@ -243,6 +243,7 @@ typedef struct IOMMUFDNestedOps {
  * @abort_len: bytes of @abort_data
  * @event_len: bytes of a vEVENT after its header
  * @max_hwpts: bound; 0: IOMMUFD_NESTED_HWPTS
+ * @max_hwpts_hint: what a user can do about it; static; NULL: nothing
  * @max_pasids: bound; 0: IOMMUFD_NESTED_PASIDS
  * @max_batch: bound; 0: IOMMUFD_NESTED_BATCH
  * @max_areas: bound; 0: IOMMUFD_NESTED_AREAS
@@ -268,6 +269,7 @@ typedef struct IOMMUFDNestedConfig {
     uint32_t abort_len;
     uint32_t event_len;
     uint32_t max_hwpts;
+    const char *max_hwpts_hint;
     uint32_t max_pasids;
     uint32_t max_batch;
     uint32_t max_areas;

@@ -683,7 +683,7 @@ static void test_bounds(void)
     stage1(t.dev[0], RID, 0x1000);
     stage1(t.dev[0], 1, 0x2000);
     g_assert_false(stage1_of(t.dev[0], 2, 0x3000, false, &err));
-    g_assert_nonnull(strstr(error_get_pretty(err), "all 2 stage-1 HWPTs"));
+    g_assert_nonnull(strstr(error_get_pretty(err), "all 2 HWPTs"));
     error_free(err);
     err = NULL;
     g_assert_cmpuint(fake_attached(t.idev[0], 2), ==, 0);
