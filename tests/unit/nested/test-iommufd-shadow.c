@@ -145,6 +145,7 @@ static void teardown(Test *t)
     fake.fail_at = 0;
     for (unsigned i = 0; i < ARRAY_SIZE(t->dev); i++) {
         iommufd_nested_device_remove(t->dev[i]);
+        fake_device_free(t->idev[i]);
     }
     g_assert_cmpuint(fake_objects(), ==, 0);
     iommufd_nested_free(t->n);
