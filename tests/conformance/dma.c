@@ -507,6 +507,48 @@ static void smmu_partial(void)
     EQ(0x1001, dma_read(&s.vm.b, FS_IOVA + 0x1000));
 }
 
+/* The model's endpoint, see its manual: four zeroes to @addr; its status */
+static uint32_t engine_writes(const CtBound *b, uint64_t addr)
+{
+    const uint64_t bar = ct_region_offset(b, VFIO_PCI_BAR0_REGION_INDEX);
+    const uint32_t len = htole32(4), start = htole32(1 | 1 << 1);
+    uint32_t status = 0;
+
+    addr = htole64(addr);
+    RET(8, ct_pwrite(b->fd, &addr, 8, bar + 0x8));
+    RET(4, ct_pwrite(b->fd, &len, 4, bar + 0x10));
+    RET(4, ct_pwrite(b->fd, &start, 4, bar + 0x4));
+    RET(4, ct_pread(b->fd, &status, 4, bar + 0x18));
+    return le32toh(status);
+}
+
+/*
+ * vfio_pci_core_enable(), vfio_pci_core_disable(): pci_clear_master(). Resets
+ * keep the command register, pci_restore_state().
+ */
+static void bus_master(void)
+{
+    const uint16_t command = htole16(1u << 1 | 1u << 2);
+    uint32_t ioas, *mem = ct_mem(ct_page());
+    CtBound b;
+
+    if (!ct_bound_new(&b, CT_RESET)) {
+        return;
+    }
+    ioas = ct_ioas(b.iommufd);
+    RET(0, ct_map(b.iommufd, ioas, mem, ct_page(), GIB, CT_RW));
+    RET(0, ct_attach(&b, ioas));
+    *mem = 1;
+    EQ(3, engine_writes(&b, GIB));
+    EQ(1, *mem);
+    RET(2, ct_pwrite(b.fd, &command, 2,
+                     ct_region_offset(&b, VFIO_PCI_CONFIG_REGION_INDEX) + 4));
+    EQ(2, engine_writes(&b, GIB));
+    EQ(0, *mem);
+    RET(0, ct_ioctl(b.fd, VFIO_DEVICE_RESET, NULL));
+    EQ(2, engine_writes(&b, GIB));
+}
+
 #define VTD (CT_DEV | CT_VTD | CT_NEST | CT_MODEL)
 #define SMMU (CT_DEV | CT_SMMUV3 | CT_VIOMMU | CT_MODEL)
 
@@ -515,6 +557,7 @@ static const CtScenario scenarios[] = {
     { "rights", rights, CT_DEV | CT_MODEL },
     { "replace", replaced, CT_DEV | CT_MODEL },
     { "PASIDs", pasids, CT_DEV | CT_PASID | CT_MODEL },
+    { "bus mastering", bus_master, CT_DEV | CT_RESET | CT_MODEL },
     { "VT-d: stage 1 and its invalidation", vtd_nested, VTD },
     { "VT-d: partial invalidation", vtd_partial, VTD },
     { "VT-d: the LEAF hint", vtd_leaf_hint, VTD },

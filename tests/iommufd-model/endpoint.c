@@ -261,6 +261,13 @@ static void ep_engine_start(MdlDevice *dev)
         ep_engine_done(dev, op);
         return;
     }
+    if (!(ep->config[PCI_COMMAND] & PCI_COMMAND_MASTER)) {
+        op->state = DMA_FAULT;
+        op->fault.reason = HW_REASON_BUS_MASTER;
+        op->fault.addr = op->addr;
+        ep_engine_done(dev, op);
+        return;
+    }
     if (op->write) {
         memcpy(op->data, ep->buf, len);
     }
