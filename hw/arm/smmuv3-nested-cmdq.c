@@ -171,6 +171,47 @@ static SMMUCmdError smmuv3_nested_to_stream(SMMUv3Nested *n,
     return SMMU_CERROR_NONE;
 }
 
+/*
+ * A command for CDs. Those of a group of the host may all have them from the
+ * table of one, and then the host has cached them for each.
+ */
+static SMMUCmdError smmuv3_nested_to_group(SMMUv3NestedDevice *ndev,
+                                           const Cmd *cmd)
+{
+    SMMUCmdError error = smmuv3_nested_to_stream(ndev->n, ndev, cmd);
+    SMMUv3NestedDevice *o;
+
+    for (o = smmuv3_nested_mate(ndev, NULL); o && !error;
+         o = smmuv3_nested_mate(ndev, o)) {
+        Cmd theirs = *cmd;
+
+        theirs.word[1] = o->sid;
+        error = smmuv3_nested_to_stream(ndev->n, o, &theirs);
+    }
+    return error;
+}
+
+static SMMUCmdError smmuv3_nested_cfgi_cd(SMMUv3Nested *n, const Cmd *cmd)
+{
+    SMMUv3NestedDevice *ndev = smmuv3_nested_find(n, CMD_SID(cmd));
+    SMMUCmdError error;
+
+    if (!ndev) {
+        return SMMU_CERROR_NONE;
+    }
+    if (smmuv3_nested_mate(ndev, NULL)) {
+        /* As for an STE: it may become an attach */
+        error = smmuv3_nested_send(n);
+        if (error) {
+            return error;
+        }
+        if (!smmuv3_nested_sync_cds(ndev)) {
+            return SMMU_CERROR_ILL;
+        }
+    }
+    return smmuv3_nested_to_group(ndev, cmd);
+}
+
 /* A command for page tables, whoever uses them: they are known by ASID */
 static SMMUCmdError smmuv3_nested_to_all(SMMUv3Nested *n, const Cmd *cmd)
 {
@@ -194,8 +235,7 @@ static SMMUCmdError smmuv3_nested_forget_cds(SMMUv3NestedDevice *ndev)
 {
     const Cmd cmd = { .word = { SMMU_CMD_CFGI_CD_ALL, ndev->sid } };
 
-    return ndev->same ? smmuv3_nested_to_stream(ndev->n, ndev, &cmd) :
-                        SMMU_CERROR_NONE;
+    return ndev->same ? smmuv3_nested_to_group(ndev, &cmd) : SMMU_CERROR_NONE;
 }
 
 static SMMUCmdError smmuv3_nested_cfgi_ste(SMMUv3Nested *n, uint32_t sid)
@@ -326,8 +366,7 @@ SMMUCmdError smmuv3_nested_command(SMMUv3State *s, const Cmd *cmd)
             return SMMU_CERROR_ILL;
         }
         smmuv3_nested_count(n, SMMUV3_NESTED_CMD_CFGI_CD);
-        return smmuv3_nested_to_stream(n, smmuv3_nested_find(n, CMD_SID(cmd)),
-                                       cmd);
+        return smmuv3_nested_cfgi_cd(n, cmd);
     case SMMU_CMD_TLBI_NH_ALL:
     case SMMU_CMD_TLBI_NH_ASID:
     case SMMU_CMD_TLBI_NH_VA:

@@ -112,9 +112,12 @@ typedef struct SMMUv3NestedDevice {
     IOMMUFDNestedHostInfo info;
     uint16_t sid;               /* StreamID that its STE was read under */
     bool ats;                   /* the STE in force has ATS on */
+    bool stage1;                /* the STE that was last read has stage 1 */
+    struct iommu_hwpt_arm_smmuv3 own;   /* that STE, for the host */
     /*
-     * The STE that was last read with stage 1, as the host has it if that is
-     * what the core says; and whether it was in force before it was read
+     * What the core was given for it: the same, or the STE of one in its group
+     * that means the same. The host has it if that is what the core says.
+     * And whether it was in force before the STE was read.
      */
     struct iommu_hwpt_arm_smmuv3 s1;
     bool same;
@@ -153,6 +156,16 @@ bool smmuv3_nested_host_stalls(const IOMMUFDNestedHostInfo *info);
  */
 bool smmuv3_nested_sync_device(SMMUv3NestedDevice *ndev);
 bool smmuv3_nested_sync_all(SMMUv3Nested *n);
+/*
+ * CDs of the device may have changed: does its group of the host still agree?
+ * Return: as above.
+ */
+bool smmuv3_nested_sync_cds(SMMUv3NestedDevice *ndev);
+/* The device goes: its group does without its CDs */
+void smmuv3_nested_part(SMMUv3NestedDevice *ndev);
+/* The next in the device's group of the host; NULL: there is none */
+SMMUv3NestedDevice *smmuv3_nested_mate(const SMMUv3NestedDevice *ndev,
+                                       const SMMUv3NestedDevice *after);
 /* The device behind a StreamID; NULL: not one of ours */
 SMMUv3NestedDevice *smmuv3_nested_find(SMMUv3Nested *n, uint32_t sid);
 /* Tell the core what numbers devices have, and leave translations alone */

@@ -4,7 +4,9 @@
  * The tables in guest memory are the truth; what the core has for a device is
  * made to match whenever the guest says that something may have changed. The
  * core makes no host call for what did not change. Context descriptors are
- * the host's to read: the STE is handed over with its pointer to them.
+ * the host's to read: the STE is handed over with its pointer to them. They
+ * are read here only where devices of one IOMMU group of the host have a table
+ * each, see smmuv3_nested_group().
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -21,6 +23,7 @@
 
 /* STE.S1Fmt and STE.S1DSS (5.2) */
 #define S1FMT_LINEAR        0
+#define S1FMT_4K_L2         1
 #define S1FMT_RESERVED      3
 #define S1DSS_TERMINATE     0
 #define S1DSS_BYPASS        1
@@ -39,9 +42,22 @@
 #define STE1_ALWAYS         0x00000000000000fcULL
 /* And, besides S1Fmt and S1DSS, those of streams with substreams */
 #define STE0_S1FMT_SHIFT    4
+#define STE0_S1CTXPTR       0x000fffffffffffc0ULL
 #define STE0_S1CDMAX        0xf800000000000000ULL
 #define STE1_S1STALLD       (1ULL << 27)
 #define STE1_EATS_FULL      (1ULL << 28)
+
+/* CDs of a table that are compared: with others in it, it is like no other */
+#define GROUP_CDS_LOG2      10
+#define CD_WORD0_V          (1u << 31)
+
+/* One of a group, with stage 1 */
+typedef struct SMMUv3NestedMember {
+    SMMUv3NestedDevice *ndev;
+    struct iommu_hwpt_arm_smmuv3 s1;    /* the STE that it is to have */
+    GBytes *cds;                /* see smmuv3_nested_cds() */
+    bool read;
+} SMMUv3NestedMember;
 
 /* What an STE makes of a device */
 typedef struct SMMUv3NestedEntry {
@@ -209,15 +225,251 @@ static bool smmuv3_nested_same(const SMMUv3NestedDevice *ndev,
            !memcmp(&ndev->s1, &entry->s1, sizeof(ndev->s1));
 }
 
-bool smmuv3_nested_sync_device(SMMUv3NestedDevice *ndev)
+SMMUv3NestedDevice *smmuv3_nested_mate(const SMMUv3NestedDevice *ndev,
+                                       const SMMUv3NestedDevice *after)
 {
-    SMMUv3NestedEntry entry;
-    IOMMUFDNestedTranslation t = {
-        .data_type = IOMMU_HWPT_DATA_ARM_SMMUV3,
-        .data = &entry.s1,
-        .data_len = sizeof(entry.s1),
+    IOMMUFDNestedDevice *o;
+
+    o = iommufd_nested_group_other(ndev->dev, after ? after->dev : NULL);
+    return o ? iommufd_nested_device_opaque(o) : NULL;
+}
+
+/*
+ * Where the CDs of SSID 0 and up are, and how many (log2). Those of SSIDs that
+ * are not in the first leaf of a table of two levels must not be valid.
+ * Return: false: too many, or not readable. *@addr is 0 if there is no leaf.
+ */
+static bool smmuv3_nested_cds_at(uint64_t ste0, dma_addr_t *addr,
+                                 unsigned *bits)
+{
+    unsigned fmt = extract64(ste0, STE0_S1FMT_SHIFT, 2);
+    unsigned leaf = fmt == S1FMT_4K_L2 ? 6 : 10;
+    g_autofree uint64_t *l1 = NULL;
+    size_t num;
+
+    *addr = ste0 & STE0_S1CTXPTR;
+    *bits = ste0 >> 59;
+    if (!*bits || fmt == S1FMT_LINEAR) {
+        return *bits <= GROUP_CDS_LOG2;
+    }
+    num = (size_t)1 << (*bits > leaf ? *bits - leaf : 0);
+    *bits = MIN(*bits, leaf);
+    l1 = g_new(uint64_t, num);
+    if (dma_memory_read(&address_space_memory, *addr, l1, num * sizeof(*l1),
+                        MEMTXATTRS_UNSPECIFIED) != MEMTX_OK) {
+        return false;
+    }
+    for (size_t i = 1; i < num; i++) {
+        if (le64_to_cpu(l1[i]) & L1CD_VALID) {
+            return false;
+        }
+    }
+    *addr = le64_to_cpu(l1[0]) & L1CD_VALID ?
+            le64_to_cpu(l1[0]) & L1CD_L2PTR : 0;
+    return true;
+}
+
+/* What the CDs say, as bytes; NULL: not known */
+static GBytes *smmuv3_nested_cds(const SMMUv3NestedDevice *ndev)
+{
+    g_autofree CD *cds = NULL;
+    dma_addr_t addr;
+    unsigned bits;
+    size_t num;
+
+    if (!smmuv3_nested_cds_at(le64_to_cpu(ndev->own.ste[0]), &addr, &bits)) {
+        return NULL;
+    }
+    num = (size_t)1 << bits;
+    cds = g_new0(CD, num);
+    if (addr && dma_memory_read(&address_space_memory, addr, cds,
+                                num * sizeof(*cds),
+                                MEMTXATTRS_UNSPECIFIED) != MEMTX_OK) {
+        return NULL;
+    }
+    for (size_t i = 0; i < num; i++) {
+        if (!(le32_to_cpu(cds[i].word[0]) & CD_WORD0_V)) {
+            memset(&cds[i], 0, sizeof(cds[i]));
+        }
+    }
+    return g_bytes_new_take(g_steal_pointer(&cds), num * sizeof(*cds));
+}
+
+static GBytes *smmuv3_nested_member_cds(SMMUv3NestedMember *m)
+{
+    if (!m->read) {
+        m->cds = smmuv3_nested_cds(m->ndev);
+        m->read = true;
+    }
+    return m->cds;
+}
+
+static uint64_t smmuv3_nested_ctxptr(const struct iommu_hwpt_arm_smmuv3 *s1)
+{
+    return le64_to_cpu(s1->ste[0]) & STE0_S1CTXPTR;
+}
+
+/* Whether the STEs, from different tables of CDs, say the same */
+static bool smmuv3_nested_alike(SMMUv3NestedMember *a, SMMUv3NestedMember *b)
+{
+    const struct iommu_hwpt_arm_smmuv3 *x = &a->ndev->own, *y = &b->ndev->own;
+
+    return x->ste[1] == y->ste[1] &&
+           !(le64_to_cpu(x->ste[0] ^ y->ste[0]) & ~STE0_S1CTXPTR) &&
+           smmuv3_nested_member_cds(a) && smmuv3_nested_member_cds(b) &&
+           g_bytes_equal(a->cds, b->cds);
+}
+
+static void smmuv3_nested_member_clear(void *opaque)
+{
+    SMMUv3NestedMember *m = opaque;
+
+    g_clear_pointer(&m->cds, g_bytes_unref);
+}
+
+static void smmuv3_nested_join(GArray *group, SMMUv3NestedDevice *ndev)
+{
+    const SMMUv3NestedMember m = { .ndev = ndev, .s1 = ndev->own };
+
+    if (ndev->stage1) {
+        g_array_append_val(group, m);
+    }
+}
+
+/*
+ * The host has one translation for its IOMMU group, and drivers make a table
+ * of CDs for each device. So of those that say the same all get the STE with
+ * the lowest table: which that is does not depend on who comes first.
+ */
+static GArray *smmuv3_nested_group(SMMUv3NestedDevice *ndev)
+{
+    GArray *group = g_array_new(false, false, sizeof(SMMUv3NestedMember));
+    SMMUv3NestedDevice *o;
+
+    g_array_set_clear_func(group, smmuv3_nested_member_clear);
+    smmuv3_nested_join(group, ndev);
+    for (o = smmuv3_nested_mate(ndev, NULL); o;
+         o = smmuv3_nested_mate(ndev, o)) {
+        smmuv3_nested_join(group, o);
+    }
+    for (guint i = 0; i < group->len; i++) {
+        SMMUv3NestedMember *m = &g_array_index(group, SMMUv3NestedMember, i);
+
+        for (guint j = 0; j < group->len; j++) {
+            SMMUv3NestedMember *with = &g_array_index(group,
+                                                      SMMUv3NestedMember, j);
+
+            if (smmuv3_nested_ctxptr(&with->ndev->own) <
+                smmuv3_nested_ctxptr(&m->s1) && smmuv3_nested_alike(m, with)) {
+                m->s1 = with->ndev->own;
+            }
+        }
+    }
+    return group;
+}
+
+/* Blocked, so that it agrees with nobody before it has its new translation */
+static void smmuv3_nested_hold(SMMUv3NestedDevice *ndev, const char *why)
+{
+    const IOMMUFDNestedTranslation t = {
+        .state = IOMMUFD_NESTED_BLOCKED,
+        .reason = why,
     };
     Error *err = NULL;
+
+    ndev->ats = false;
+    if (!iommufd_nested_set(ndev->dev, IOMMUFD_NESTED_RID, &t, &err)) {
+        iommufd_nested_tell(&ndev->told, err);
+    }
+}
+
+static bool smmuv3_nested_put(SMMUv3NestedDevice *ndev,
+                              SMMUv3NestedEntry *entry)
+{
+    const IOMMUFDNestedTranslation t = {
+        .state = entry->state,
+        .reason = entry->why,
+        .data_type = IOMMU_HWPT_DATA_ARM_SMMUV3,
+        .data = &entry->s1,
+        .data_len = sizeof(entry->s1),
+    };
+    Error *err = NULL;
+
+    ndev->s1 = entry->s1;
+    trace_smmuv3_nested_set(iommufd_nested_device_name(ndev->dev), ndev->sid,
+                            entry->state, le64_to_cpu(entry->s1.ste[0]),
+                            le64_to_cpu(entry->s1.ste[1]),
+                            entry->why ? entry->why : "");
+    if (iommufd_nested_set(ndev->dev, IOMMUFD_NESTED_RID, &t, &err)) {
+        ndev->ats = entry->ats;
+        return true;
+    }
+    iommufd_nested_tell(&ndev->told, err);
+    ndev->ats = false;
+    ndev->n->blocked = true;
+    entry->event.type = SMMU_EVT_C_BAD_STE;
+    smmuv3_record_event(ndev->n->s, &entry->event);
+    return false;
+}
+
+/* What others of @group get is another table now; @but is not looked at */
+static void smmuv3_nested_hold_changed(GArray *group,
+                                       const SMMUv3NestedDevice *but)
+{
+    for (guint i = 0; i < group->len; i++) {
+        SMMUv3NestedMember *m = &g_array_index(group, SMMUv3NestedMember, i);
+
+        if (m->ndev != but &&
+            memcmp(&m->s1, &m->ndev->s1, sizeof(m->s1))) {
+            smmuv3_nested_hold(m->ndev, "its IOMMU group changes its STE");
+        }
+    }
+}
+
+static bool smmuv3_nested_put_changed(GArray *group,
+                                      const SMMUv3NestedDevice *but)
+{
+    bool ok = true;
+
+    for (guint i = 0; i < group->len; i++) {
+        SMMUv3NestedMember *m = &g_array_index(group, SMMUv3NestedMember, i);
+        SMMUv3NestedEntry entry = {
+            .state = IOMMUFD_NESTED_STAGE1,
+            .event.sid = m->ndev->sid,
+            .event.inval_ste_allowed = true,
+            .ats = le64_to_cpu(m->s1.ste[1]) & STE1_EATS_FULL,
+            .s1 = m->s1,
+        };
+
+        if (m->ndev != but &&
+            memcmp(&m->s1, &m->ndev->s1, sizeof(m->s1))) {
+            ok &= smmuv3_nested_put(m->ndev, &entry);
+        }
+    }
+    return ok;
+}
+
+bool smmuv3_nested_sync_cds(SMMUv3NestedDevice *ndev)
+{
+    g_autoptr(GArray) group = smmuv3_nested_group(ndev);
+
+    smmuv3_nested_hold_changed(group, NULL);
+    return smmuv3_nested_put_changed(group, NULL);
+}
+
+void smmuv3_nested_part(SMMUv3NestedDevice *ndev)
+{
+    if (ndev->stage1) {
+        ndev->stage1 = false;
+        smmuv3_nested_sync_cds(ndev);
+    }
+}
+
+bool smmuv3_nested_sync_device(SMMUv3NestedDevice *ndev)
+{
+    g_autoptr(GArray) group = NULL;
+    SMMUv3NestedEntry entry;
+    bool ok;
 
     ndev->sid = smmuv3_nested_sid(ndev);
     iommufd_nested_count_read(ndev->n->core);
@@ -225,24 +477,16 @@ bool smmuv3_nested_sync_device(SMMUv3NestedDevice *ndev)
     if (entry.state == IOMMUFD_NESTED_BLOCKED) {
         smmuv3_nested_record(ndev, &entry);
     }
-    ndev->same = smmuv3_nested_same(ndev, &entry);
-    ndev->s1 = entry.s1;
-    t.state = entry.state;
-    t.reason = entry.why;
-    trace_smmuv3_nested_set(iommufd_nested_device_name(ndev->dev), ndev->sid,
-                            entry.state, le64_to_cpu(entry.s1.ste[0]),
-                            le64_to_cpu(entry.s1.ste[1]),
-                            entry.why ? entry.why : "");
-    if (iommufd_nested_set(ndev->dev, IOMMUFD_NESTED_RID, &t, &err)) {
-        ndev->ats = entry.ats;
-        return true;
+    ndev->stage1 = entry.state == IOMMUFD_NESTED_STAGE1;
+    ndev->own = entry.s1;
+    group = smmuv3_nested_group(ndev);
+    if (ndev->stage1) {
+        entry.s1 = g_array_index(group, SMMUv3NestedMember, 0).s1;
     }
-    iommufd_nested_tell(&ndev->told, err);
-    ndev->ats = false;
-    ndev->n->blocked = true;
-    entry.event.type = SMMU_EVT_C_BAD_STE;
-    smmuv3_record_event(ndev->n->s, &entry.event);
-    return false;
+    ndev->same = smmuv3_nested_same(ndev, &entry);
+    smmuv3_nested_hold_changed(group, ndev);
+    ok = smmuv3_nested_put(ndev, &entry);
+    return smmuv3_nested_put_changed(group, ndev) && ok;
 }
 
 void smmuv3_nested_relabel(SMMUv3Nested *n)
@@ -284,16 +528,8 @@ static GHashTable *smmuv3_nested_owners(SMMUv3Nested *n)
  */
 static void smmuv3_nested_leave(SMMUv3NestedDevice *ndev)
 {
-    const IOMMUFDNestedTranslation t = {
-        .state = IOMMUFD_NESTED_BLOCKED,
-        .reason = "StreamID has changed",
-    };
-    Error *err = NULL;
-
-    ndev->ats = false;
-    if (!iommufd_nested_set(ndev->dev, IOMMUFD_NESTED_RID, &t, &err)) {
-        iommufd_nested_tell(&ndev->told, err);
-    }
+    ndev->stage1 = false;
+    smmuv3_nested_hold(ndev, "StreamID has changed");
 }
 
 static bool smmuv3_nested_at_parent(const SMMUv3NestedDevice *ndev)

@@ -265,6 +265,7 @@ void smmuv3_nested_reset(SMMUv3State *s)
     while (g_hash_table_iter_next(&iter, NULL, (void **)&ndev)) {
         ndev->told = ndev->told_atc = (IOMMUFDNestedTold) {};
         ndev->ats = false;
+        ndev->stage1 = false;
     }
     iommufd_nested_reset(n->core);
     smmuv3_nested_relabel(n);
@@ -443,6 +444,7 @@ void smmuv3_nested_unset_iommu_device(PCIBus *bus, void *opaque, int devfn)
 
     if (ndev) {
         g_hash_table_remove(n->devices, ndev);
+        smmuv3_nested_part(ndev);
         iommufd_nested_device_remove(ndev->dev);
         g_free(ndev);
         smmuv3_nested_renumbered(n);

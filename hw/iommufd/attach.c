@@ -227,8 +227,8 @@ static void att_part_others(const IOMMUFDAtt *att)
 {
     IOMMUFDNestedDevice *dev = att->dev, *o;
 
-    for (o = iommufd_group_other(dev, NULL); o;
-         o = iommufd_group_other(dev, o)) {
+    for (o = iommufd_nested_group_other(dev, NULL); o;
+         o = iommufd_nested_group_other(dev, o)) {
         IOMMUFDAtt *theirs = iommufd_att_find(o, att->pasid);
         Error *err = NULL;
 
@@ -357,8 +357,8 @@ static void att_join_others(const IOMMUFDAtt *att)
     IOMMUFDNestedDevice *dev = att->dev, *o;
     uint32_t pasid = att->pasid;
 
-    for (o = iommufd_group_other(dev, NULL); o;
-         o = iommufd_group_other(dev, o)) {
+    for (o = iommufd_nested_group_other(dev, NULL); o;
+         o = iommufd_nested_group_other(dev, o)) {
         IOMMUFDAtt *theirs = iommufd_att_find(o, pasid);
 
         if (theirs && theirs->parted) {

@@ -355,9 +355,6 @@ void iommufd_device_foreach_att(IOMMUFDNestedDevice *dev,
 /* group.c */
 void iommufd_group_join(IOMMUFDNestedDevice *dev);
 void iommufd_group_leave(IOMMUFDNestedDevice *dev);
-/* The next after @after (first: NULL) of @dev's group that is not @dev */
-IOMMUFDNestedDevice *iommufd_group_other(const IOMMUFDNestedDevice *dev,
-                                         const IOMMUFDNestedDevice *after);
 /* Whether all others of @dev's group are where vfio attaches a device to */
 bool iommufd_group_on_parent(const IOMMUFDNestedDevice *dev);
 /*

@@ -114,7 +114,7 @@ static void device_clear_pasid(IOMMUFDNestedDevice *dev, uint32_t pasid,
 
 static void device_leave_group(IOMMUFDNestedDevice *dev)
 {
-    IOMMUFDNestedDevice *other = iommufd_group_other(dev, NULL);
+    IOMMUFDNestedDevice *other = iommufd_nested_group_other(dev, NULL);
 
     iommufd_group_leave(dev);
     while (other) {
@@ -131,7 +131,7 @@ void iommufd_nested_device_remove(IOMMUFDNestedDevice *dev)
     trace_iommufd_nested_device_remove(n->config.name,
                                        iommufd_nested_device_name(dev),
                                        dev->label);
-    dev->leaving = iommufd_group_other(dev, NULL);
+    dev->leaving = iommufd_nested_group_other(dev, NULL);
     iommufd_nested_foreach_pasid(dev, device_clear_pasid, NULL);
     iommufd_att_clear(&dev->rid);
     iommufd_shadow_unprepare(n);

@@ -106,8 +106,9 @@ static bool same_state(IOMMUFDNestedState a, IOMMUFDNestedState b)
     return a == b || (on_parent(a) && on_parent(b));
 }
 
-IOMMUFDNestedDevice *iommufd_group_other(const IOMMUFDNestedDevice *dev,
-                                         const IOMMUFDNestedDevice *after)
+IOMMUFDNestedDevice *
+iommufd_nested_group_other(const IOMMUFDNestedDevice *dev,
+                           const IOMMUFDNestedDevice *after)
 {
     IOMMUFDNestedDevice *other;
 
@@ -123,8 +124,8 @@ bool iommufd_group_on_parent(const IOMMUFDNestedDevice *dev)
 {
     IOMMUFDNestedDevice *o;
 
-    for (o = iommufd_group_other(dev, NULL); o;
-         o = iommufd_group_other(dev, o)) {
+    for (o = iommufd_nested_group_other(dev, NULL); o;
+         o = iommufd_nested_group_other(dev, o)) {
         if (o->rid.attached != IOMMUFD_ATTACHED_PARENT) {
             return false;
         }
@@ -138,8 +139,8 @@ IOMMUFDNestedDevice *iommufd_group_dissent(const IOMMUFDAtt *att,
 {
     IOMMUFDNestedDevice *o;
 
-    for (o = iommufd_group_other(att->dev, NULL); o;
-         o = iommufd_group_other(att->dev, o)) {
+    for (o = iommufd_nested_group_other(att->dev, NULL); o;
+         o = iommufd_nested_group_other(att->dev, o)) {
         const IOMMUFDAtt *theirs = iommufd_att_find(o, att->pasid);
         IOMMUFDNestedState wish = IOMMUFD_NESTED_BLOCKED;
         IOMMUFDHwpt *wished = NULL;

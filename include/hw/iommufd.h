@@ -414,6 +414,19 @@ iommufd_nested_device_host(const IOMMUFDNestedDevice *dev);
 const char *iommufd_nested_device_name(const IOMMUFDNestedDevice *dev);
 
 /**
+ * iommufd_nested_group_other() - those in one IOMMU group of the host with @dev
+ * @after: the one before, NULL: none
+ *
+ * A group is blocked until all of it has the same data (compared as bytes):
+ * a front end that knows different data to mean the same gives all the same.
+ *
+ * Return: the next one, never @dev itself; NULL: there is no other.
+ */
+IOMMUFDNestedDevice *
+iommufd_nested_group_other(const IOMMUFDNestedDevice *dev,
+                           const IOMMUFDNestedDevice *after);
+
+/**
  * iommufd_nested_relabel() - the guest may have renumbered its buses
  * @n: all its devices are asked for their label (IOMMUFDNestedOps.label)
  * @errp: the first failure; the other devices are done all the same

@@ -109,6 +109,179 @@ static void test_hot(void)
     smmu_rig_stop(&r);
 }
 
+/* A CD table for each of them, as Linux makes them */
+static SmmuS1 two_tables(SmmuRig *r, SmmuCdTable *cds, SmmuS1Fmt fmt,
+                         unsigned bits)
+{
+    SmmuS1 s1 = smmu_rig_s1(r, IOVA, 1);
+
+    for (int i = 0; i < 2; i++) {
+        smmu_cdtab_init(&cds[i], &r->mem, fmt, bits);
+        smmu_cd_set(&cds[i], 0, &s1, ASID);
+    }
+    return s1;
+}
+
+static void push(SmmuRig *r, SmmuCmd cmd)
+{
+    smmu_queue_push(&r->cmdq, cmd);
+}
+
+/* Either of them may have the table that is in use: change both first */
+static void change_in_turn(SmmuRig *r, SmmuCdTable *cds, const SmmuS1 *s1,
+                           uint16_t asid, int first, int value)
+{
+    const uint32_t sid[] = { SID0, SID1 };
+
+    smmu_cd_set(&cds[first], 0, s1, asid);
+    push(r, smmu_cfgi_cd(sid[first], 0, true));
+    smmu_rig_sync(r);
+    expect(r, IOVA, -1);
+    nested_group_expect_reason(r->qts, HOST_DEV0, true);
+    nested_group_expect_reason(r->qts, HOST_DEV1, true);
+    smmu_cd_set(&cds[!first], 0, s1, asid);
+    push(r, smmu_cfgi_cd_all(sid[!first]));
+    smmu_rig_sync(r);
+    expect(r, IOVA, value);
+    nested_group_expect_reason(r->qts, HOST_DEV0, false);
+    nested_group_expect_reason(r->qts, HOST_DEV1, false);
+}
+
+static void test_own_tables(void)
+{
+    SmmuS1 one, two;
+    SmmuCdTable cds[2];
+    SmmuRig r;
+
+    start(&r, 2, "");
+    smmu_rig_enable(&r, 4);
+    one = two_tables(&r, cds, SMMU_S1FMT_LINEAR, 0);
+    two = smmu_rig_s1(&r, IOVA, 2);
+    stage1(&r, SID0, &cds[0]);
+    expect(&r, IOVA, -1);
+    stage1(&r, SID1, &cds[1]);
+    expect(&r, IOVA, 0x11);
+    change_in_turn(&r, cds, &two, ASID + 1, 0, 0x22);
+    change_in_turn(&r, cds, &one, ASID, 1, 0x11);
+    /* Without an invalid CD between, by one CMD_SYNC, in either order */
+    for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < 2; j++) {
+            smmu_cd_set(&cds[j], 0, i & 1 ? &one : &two, ASID);
+        }
+        push(&r, smmu_cfgi_cd(i < 2 ? SID0 : SID1, 0, true));
+        push(&r, smmu_cfgi_cd(i < 2 ? SID1 : SID0, 0, true));
+        push(&r, smmu_tlbi_asid(ASID));
+        smmu_rig_sync(&r);
+        expect(&r, IOVA, i & 1 ? 0x11 : 0x22);
+    }
+    /* The other one has cached what was in the table that both have */
+    push(&r, smmu_cfgi_cd(SID1, 0, true));
+    smmu_rig_sync(&r);
+    smmu_cd_set(&cds[0], 0, &two, ASID + 1);
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV1, NULL, IOVA), ==, 0x22);
+    smmu_cd_set(&cds[0], 0, &one, ASID);
+    push(&r, smmu_cfgi_cd(SID0, 0, true));
+    smmu_rig_sync(&r);
+    expect(&r, IOVA, 0x11);
+    /* One that only CFGI_STE tells of */
+    smmu_cd_set(&cds[1], 0, &two, ASID + 1);
+    stage1(&r, SID1, &cds[1]);
+    expect(&r, IOVA, -1);
+    smmu_cd_set(&cds[0], 0, &two, ASID + 1);
+    stage1(&r, SID0, &cds[0]);
+    expect(&r, IOVA, 0x22);
+    smmu_cd_clear(&cds[0], 0);
+    push(&r, smmu_cfgi_cd(SID0, 0, true));
+    smmu_rig_sync(&r);
+    expect(&r, IOVA, -1);
+    qtest_system_reset(r.qts);
+    expect(&r, DATA + 4096, 0x11);
+    smmu_rig_stop(&r);
+}
+
+/* With substreams all of their CDs count, as far as they are looked at */
+static void test_own_tables_substreams(void)
+{
+    static const struct {
+        SmmuS1Fmt fmt;
+        unsigned bits;
+        uint32_t far;           /* an SSID that has no like; 0: there is none */
+    } tables[] = {
+        { SMMU_S1FMT_LINEAR, 4, 0 },
+        { SMMU_S1FMT_LINEAR, 10, 0 },
+        { SMMU_S1FMT_4K_L2, 4, 0 },
+        { SMMU_S1FMT_4K_L2, 12, 64 },
+        { SMMU_S1FMT_64K_L2, 12, 1024 },
+    };
+    g_autofree char *host = nested_group_host("smmuv3", "");
+    SmmuRig r;
+
+    smmu_rig_start(&r, host, "nested=on,ssidsize=12,cd2l=on", 2, "");
+    smmu_rig_fill(&r, 1, 0x11);
+    smmu_rig_enable(&r, 4);
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+        SmmuCdTable cds[2];
+        SmmuS1 one = two_tables(&r, cds, tables[i].fmt, tables[i].bits);
+        SmmuSte ste[2];
+
+        for (int j = 0; j < 2; j++) {
+            ste[j] = (SmmuSte) { .cfg = SMMU_STE_S1, .cds = &cds[j],
+                                 .s1dss = SMMU_S1DSS_SSID0 };
+            smmu_rig_ste(&r, j ? SID1 : SID0, &ste[j]);
+        }
+        expect(&r, IOVA, 0x11);
+        smmu_cd_set(&cds[0], 3, &one, ASID);
+        push(&r, smmu_cfgi_cd(SID0, 3, true));
+        smmu_rig_sync(&r);
+        expect(&r, IOVA, -1);
+        smmu_cd_set(&cds[1], 3, &one, ASID);
+        push(&r, smmu_cfgi_cd(SID1, 3, true));
+        smmu_rig_sync(&r);
+        expect(&r, IOVA, 0x11);
+        if (tables[i].far) {
+            smmu_cd_set(&cds[0], tables[i].far, &one, ASID);
+            smmu_cd_set(&cds[1], tables[i].far, &one, ASID);
+            push(&r, smmu_cfgi_cd(SID0, tables[i].far, false));
+            push(&r, smmu_cfgi_cd(SID1, tables[i].far, false));
+            smmu_rig_sync(&r);
+            expect(&r, IOVA, -1);
+        }
+        ste[1].s1dss = SMMU_S1DSS_TERMINATE;
+        smmu_rig_ste(&r, SID1, &ste[1]);
+        expect(&r, IOVA, -1);
+        smmu_rig_ste(&r, SID0, NULL);
+        smmu_rig_ste(&r, SID1, NULL);
+    }
+    smmu_rig_stop(&r);
+}
+
+/* The one whose table is in use goes, and its table is somebody else's */
+static void test_own_tables_hot(void)
+{
+    SmmuS1 one, two;
+    SmmuCdTable cds[2];
+    SmmuRig r;
+
+    start(&r, 1, "-device pcie-root-port,id=rp0,chassis=1,addr=0x10 ");
+    smmu_rig_number(&r, 0x10, 1);
+    smmu_rig_enable(&r, 4);
+    one = two_tables(&r, cds, SMMU_S1FMT_LINEAR, 0);
+    two = smmu_rig_s1(&r, IOVA, 2);
+    for (int i = 0; i < 2; i++) {
+        smmu_rig_plug(&r, 0, 0x10, "dev1", HOST_DEV1);
+        stage1(&r, SID0, &cds[i]);
+        stage1(&r, 0x100, &cds[!i]);
+        expect(&r, IOVA, 0x11);
+        smmu_rig_unplug(&r, 0x10, "dev1");
+        smmu_cd_set(&cds[!i], 0, &two, ASID + 1);
+        smmu_rig_ste(&r, 0x100, NULL);
+        g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x11);
+        g_assert_cmpuint(iommufd_model_live(r.m, "hwpt"), ==, IDLE_HWPTS + 1);
+        smmu_cd_set(&cds[!i], 0, &one, ASID);
+    }
+    smmu_rig_stop(&r);
+}
+
 static void test_refused(void)
 {
     g_autofree char *host = nested_group_host("smmuv3", "");
@@ -133,6 +306,10 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/smmu-nested/group/cold", test_cold);
     qtest_add_func("/smmu-nested/group/hot", test_hot);
+    qtest_add_func("/smmu-nested/group/own-tables", test_own_tables);
+    qtest_add_func("/smmu-nested/group/own-tables-substreams",
+                   test_own_tables_substreams);
+    qtest_add_func("/smmu-nested/group/own-tables-hot", test_own_tables_hot);
     qtest_add_func("/smmu-nested/group/refused", test_refused);
     return g_test_run();
 }
