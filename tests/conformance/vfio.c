@@ -86,6 +86,40 @@ static void bind_twice(void)
     RET(0, ct_bind(second, other, &id));
 }
 
+/*
+ * Linux shows these only with other hardware, or to who takes devices from
+ * drivers: iommufd_bind_iommu(), drivers/iommu/iommufd/device.c:249, and
+ * iommu_device_claim_dma_owner(), drivers/iommu/iommu.c:3466.
+ */
+static void bind_not_safe(void)
+{
+    const CtDevice *d = ct_device(CT_DEV);
+    int fd = ct_open_cdev(d), iommufd = ct_open_iommufd();
+    uint32_t id;
+
+    ct_model("{\"cmd\":\"isolated-msi\",\"on\":false}");
+    RET(-EPERM, ct_bind(fd, iommufd, &id));
+    ct_model("{\"cmd\":\"isolated-msi\",\"on\":true}");
+    ct_model("{\"cmd\":\"viable\",\"dev\":\"%s\",\"on\":false}", d->bdf);
+    RET(-EPERM, ct_bind(fd, iommufd, &id));
+    ct_model("{\"cmd\":\"viable\",\"dev\":\"%s\",\"on\":true}", d->bdf);
+    RET(0, ct_bind(fd, iommufd, &id));
+}
+
+/* Of a group that a driver has a device of, no other can be bound */
+static void bind_not_viable(void)
+{
+    const CtDevice *d = ct_device(CT_MATE);
+    const CtDevice *mate = ct_device_other(d, CT_MATE);
+    int fd = ct_open_cdev(d), iommufd = ct_open_iommufd();
+    uint32_t id;
+
+    ct_model("{\"cmd\":\"viable\",\"dev\":\"%s\",\"on\":false}", mate->bdf);
+    RET(-EPERM, ct_bind(fd, iommufd, &id));
+    ct_model("{\"cmd\":\"viable\",\"dev\":\"%s\",\"on\":true}", mate->bdf);
+    RET(0, ct_bind(fd, iommufd, &id));
+}
+
 /* vfio_device_fops_unl_ioctl(): access_granted */
 static void unbound(void)
 {
@@ -371,6 +405,10 @@ static const CtScenario scenarios[] = {
     { "bind: arguments", bind_arguments, CT_DEV },
     { "bind: the structure before the token", bind_first_version, CT_DEV },
     { "bind: once", bind_twice, CT_DEV },
+    { "bind: interrupts that are not isolated", bind_not_safe,
+      CT_DEV | CT_MODEL },
+    { "bind: a driver in the group", bind_not_viable,
+      CT_DEV | CT_MATE | CT_MODEL },
     { "nothing works before bind", unbound, CT_DEV },
     { "unknown ioctls", unknown_ioctl, CT_DEV },
     { "device info", device_info, CT_DEV },

@@ -98,11 +98,30 @@ bool mdl_is_attached(MdlDevice *dev, uint32_t pasid)
 
 /* ----------------------------------------------------------------- binding */
 
+/*
+ * iommufd_bind_iommu(): not without iommu_group_has_isolated_msi(), nor while
+ * another context owns the group, or the DMA API of a driver,
+ * iommu_device_claim_dma_owner().
+ */
+static bool may_bind(const MdlCtx *ctx, const MdlDevice *dev)
+{
+    const Group *g = find_group(dev->group);
+    const MdlDevice *other;
+    unsigned i = 0;
+
+    while ((other = next_in_group(dev->group, &i))) {
+        if (!other->viable) {
+            return false;
+        }
+    }
+    return mdl_host.isolated_msi && (!g || g->ctx == ctx);
+}
+
 int mdl_bind(MdlCtx *ctx, MdlDevice *dev)
 {
     Group *g = find_group(dev->group);
 
-    if (g && g->ctx != ctx) {
+    if (!may_bind(ctx, dev)) {
         return -EPERM;
     }
     if (!g) {

@@ -46,7 +46,8 @@ typedef struct DeviceExtra {
 
 MdlConfig mdl_config;
 MdlHost mdl_host = {
-    .scalable_mode = true, .max_kmalloc = KMALLOC_MAX_SIZE,
+    .scalable_mode = true, .isolated_msi = true,
+    .max_kmalloc = KMALLOC_MAX_SIZE,
 };
 
 static DeviceExtra extra[MDL_MAX_DEVICES];
@@ -201,6 +202,8 @@ static void key_host(Parser *p, const char *key, const char *value)
         kernel_features(p, key, value);
     } else if (!strcmp(key, "scalable-mode")) {
         mdl_host.scalable_mode = on_off(p, key, value);
+    } else if (!strcmp(key, "isolated-msi")) {
+        mdl_host.isolated_msi = on_off(p, key, value);
     } else if (!strcmp(key, "max-kmalloc")) {
         mdl_host.max_kmalloc = number(p, key, value, MDL_PAGE_SIZE,
                                       KMALLOC_MAX_SIZE);
@@ -348,7 +351,7 @@ static bool key_device_flag(Parser *p, const char *key, const char *value)
         { "migration", &dev->migration }, { "host-ats", &dev->host_ats },
         { "host-pri", &dev->host_pri }, { "pasid-attach", &dev->pasid_attach },
         { "af", &dev->af }, { "pm", &dev->pm },
-        { "no-soft-reset", &dev->no_soft_reset },
+        { "no-soft-reset", &dev->no_soft_reset }, { "viable", &dev->viable },
     };
     size_t i;
 
@@ -469,6 +472,7 @@ static MdlDevice *add_device(const Parser *p, const char *bdf)
     dev->host_ats = true;
     dev->host_pri = true;
     dev->pasid_attach = true;
+    dev->viable = true;
     dev->streams = 1;
     dev->bar0_size = 4096;
     dev->msix_vectors = 4;

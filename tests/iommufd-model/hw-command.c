@@ -97,6 +97,21 @@ static int atc_hang_command(const MdlJson *req, char *reply, size_t reply_len)
     return 0;
 }
 
+static int viable_command(const MdlJson *req, char *reply, size_t reply_len)
+{
+    hw_command_device(req)->viable = json_bool(req, "on", true);
+    *reply = '\0';
+    return 0;
+}
+
+static int isolated_msi_command(const MdlJson *req, char *reply,
+                                size_t reply_len)
+{
+    mdl_host.isolated_msi = json_bool(req, "on", true);
+    *reply = '\0';
+    return 0;
+}
+
 /* ------------------------------------------------------------------ caches */
 
 typedef struct CacheDump {
@@ -207,6 +222,8 @@ int hw_command(const char *cmd, const MdlJson *req, char *reply,
         { "event-lost", smmu_command_event_lost, false },
         { "irq", irq_command, true },
         { "atc-hang", atc_hang_command, true },
+        { "viable", viable_command, true },
+        { "isolated-msi", isolated_msi_command, false },
         { "caches", caches_command, true },
     };
     size_t i;

@@ -65,6 +65,7 @@ typedef struct MdlHost {
     uint32_t absent;
     bool amd_nested;                    /* newer than 7.3, see config.c */
     bool scalable_mode;                 /* VT-d: not booted with sm_off */
+    bool isolated_msi;                  /* devices cannot forge interrupts */
     bool refetch;                       /* caches fill again by themselves */
     uint64_t max_kmalloc;               /* bytes it can allocate in one piece */
     MdlIommu iommu[MDL_MAX_IOMMUS];
@@ -200,6 +201,7 @@ struct MdlDevice {
     bool atc_hang;                      /* does not answer ATC_INV */
     bool host_ats, host_pri;            /* the host's kernel uses them */
     bool pasid_attach;                  /* its vfio driver attaches PASIDs */
+    bool viable;                        /* no host driver in its group */
     unsigned streams;                   /* SMMUv3: StreamIDs it has */
     bool af, pm, no_soft_reset;
     uint64_t bar0_size;

@@ -57,6 +57,17 @@ static void test_no_parent(gconstpointer words)
     vtd_scratch_remove(said);
 }
 
+/* Neither a host without interrupt remapping nor a group with a driver */
+static void test_not_safe(gconstpointer words)
+{
+    g_autofree char *host = g_strdup_printf("[host]\narch=vtd\n%s",
+                                            (const char *)words);
+    g_autofree char *args = vtd_rig_args("nested=on", 1, "");
+
+    nested_rig_expect_refusal(host, args, HOST_DEV0, "error bind device",
+                              "Operation not permitted", NULL);
+}
+
 /* What was tried is gone again, whether it is a first device or a later one */
 static void test_leaves_nothing(void)
 {
@@ -374,5 +385,11 @@ int main(int argc, char **argv)
     qtest_add_data_func("/vtd-nested/probe/late/pasid",
                         "ATTACH_IOMMUFD_PT:2:errno=ENODEV", test_late);
     qtest_add_func("/vtd-nested/probe/late/refused", test_refused);
+    qtest_add_data_func("/vtd-nested/probe/not-safe/interrupts",
+                        "isolated-msi=off\n[iommu 0]\n[device " HOST_DEV0
+                        "]\n", test_not_safe);
+    qtest_add_data_func("/vtd-nested/probe/not-safe/group",
+                        "[iommu 0]\n[device " HOST_DEV0 "]\nviable=off\n",
+                        test_not_safe);
     return g_test_run();
 }
