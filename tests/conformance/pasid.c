@@ -232,6 +232,41 @@ static void device_without(void)
     RET(0, ct_destroy(b.iommufd, hwpt));
 }
 
+/*
+ * iommufd_hw_pagetable_attach(), iommufd_device_do_replace(): a group has one
+ * table for each PASID, as for its RIDs
+ */
+static void group_mates(void)
+{
+    CtBound b, c;
+    uint32_t ioas, one, two;
+
+    if (!open_pasid(&b, CT_PASID | CT_MATE, &ioas, &one) ||
+        !ct_bound(&c, b.iommufd,
+                  ct_device_other(b.dev, CT_PASID | CT_MATE))) {
+        return;
+    }
+    RET(0, ct_hwpt(b.iommufd, b.id, ioas, PASID, &two));
+    RET(0, ct_attach_pasid(&b, one, 7));
+    RET(-EINVAL, ct_attach_pasid(&c, two, 7));
+    RET(0, ct_attach_pasid(&c, one, 7));
+    /* Another PASID is another attachment, and so is the RID */
+    RET(0, ct_attach_pasid(&c, two, 8));
+    RET(-EINVAL, ct_attach_pasid(&b, one, 8));
+    RET(0, ct_detach_pasid(&c, 8));
+    RET(0, ct_attach_pasid(&b, two, 7));
+    RET(0, ct_destroy(b.iommufd, one));
+    RET(0, ct_detach_pasid(&b, 7));
+    RET(-EBUSY, ct_destroy(b.iommufd, two));
+    /* What is not attached follows those that are */
+    RET(0, ct_attach_pasid(&b, two, 7));
+    RET(0, ct_detach_pasid(&c, 7));
+    RET(0, ct_detach_pasid(&c, 7));
+    RET(-EBUSY, ct_destroy(b.iommufd, two));
+    RET(0, ct_detach_pasid(&b, 7));
+    RET(0, ct_destroy(b.iommufd, two));
+}
+
 /* Two devices share a table, each under PASIDs of its own */
 static void shared_table(void)
 {
@@ -298,6 +333,7 @@ static const CtScenario scenarios[] = {
     { "a device without PASIDs", device_without, CT_DEV | CT_NO_PASID },
     { "a device without page requests", no_pri,
       CT_DEV | CT_VTD | CT_PASID | CT_NO_PRI },
+    { "devices of one group", group_mates, CT_DEV | CT_MATE | CT_PASID },
     { "one table, two devices", shared_table, CT_DEV | CT_DEV2 | CT_PASID },
 };
 
