@@ -370,9 +370,23 @@ static void att_join_others(const IOMMUFDAtt *att)
 static void att_error(const IOMMUFDAtt *att, const IOMMUFDHwpt *hwpt, int ret,
                       Error **errp)
 {
-    g_autofree char *name = att_name(att);
+    g_autofree char *name = att_name(att), *stranger = NULL;
+    IOMMUFDNested *n = att->dev->n;
 
-    att->dev->n->count.errors[IOMMUFD_ERR_ATTACH]++;
+    n->count.errors[IOMMUFD_ERR_ATTACH]++;
+    /* arm_smmu_attach_prepare_vmaster(), for each device of a group */
+    if (ret == -ENOENT && hwpt && n->config.vdevice) {
+        stranger = iommufd_group_stranger(att->dev);
+    }
+    if (stranger) {
+        error_setg(errp, "%s: cannot be attached to stage-1 HWPT %" PRIu32
+                   ": the host wants a vDEVICE of all devices of its IOMMU "
+                   "group %" PRIu32 " first, and %s is of that group, but "
+                   "not behind %s: give it to the VM, in the same place",
+                   name, hwpt->id, att->dev->group->id, stranger,
+                   n->config.name);
+        return;
+    }
     error_setg_errno(errp, -ret, "%s: cannot be attached to %s %" PRIu32, name,
                      hwpt ? "stage-1 HWPT" : "parent HWPT",
                      hwpt ? hwpt->id : att->dev->host->parent_id);

@@ -364,6 +364,8 @@ bool iommufd_group_on_parent(const IOMMUFDNestedDevice *dev);
 IOMMUFDNestedDevice *iommufd_group_dissent(const IOMMUFDAtt *att,
                                            IOMMUFDNestedState state,
                                            IOMMUFDHwpt **hwpt);
+/* Who is in @dev's group, but no device of ours; NULL: nobody, or not known */
+char *iommufd_group_stranger(const IOMMUFDNestedDevice *dev);
 /* @dev's group is blocked for that: the user is told if it stays so */
 void iommufd_group_differs(IOMMUFDNestedDevice *dev);
 

@@ -164,6 +164,33 @@ IOMMUFDNestedDevice *iommufd_group_dissent(const IOMMUFDAtt *att,
     return NULL;
 }
 
+static bool group_has(const IOMMUFDHostGroup *group, const char *address)
+{
+    IOMMUFDNestedDevice *dev;
+
+    QLIST_FOREACH(dev, &group->members, group_next) {
+        g_autofree char *own = iommufd_sys_address(dev->idev);
+
+        if (!g_strcmp0(own, address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+char *iommufd_group_stranger(const IOMMUFDNestedDevice *dev)
+{
+    g_auto(GStrv) all = dev->group ?
+                        iommufd_sys_group_devices(dev->group->id) : NULL;
+
+    for (char **name = all; name && *name; name++) {
+        if (!group_has(dev->group, *name)) {
+            return g_strdup(*name);
+        }
+    }
+    return NULL;
+}
+
 void iommufd_group_differs(IOMMUFDNestedDevice *dev)
 {
     IOMMUFDHostGroup *group = dev->group;

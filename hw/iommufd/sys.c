@@ -90,6 +90,42 @@ int64_t iommufd_sys_group(HostIOMMUDeviceIOMMUFD *idev)
     return iommufd_sys_fd_group(sys_vfio_fd(idev));
 }
 
+char **iommufd_sys_group_devices(uint32_t group)
+{
+    g_autofree char *path = NULL;
+    GPtrArray *names;
+    const char *name;
+    GDir *dir;
+
+    path = g_strdup_printf("/sys/kernel/iommu_groups/%" PRIu32 "/devices",
+                           group);
+    dir = g_dir_open(path, 0, NULL);
+    if (!dir) {
+        return NULL;
+    }
+    names = g_ptr_array_new();
+    while ((name = g_dir_read_name(dir))) {
+        g_ptr_array_add(names, g_strdup(name));
+    }
+    g_dir_close(dir);
+    g_ptr_array_add(names, NULL);
+    return (char **)g_ptr_array_free(names, false);
+}
+
+char *iommufd_sys_address(HostIOMMUDeviceIOMMUFD *idev)
+{
+    g_autofree char *path = NULL, *link = NULL;
+    struct stat st;
+
+    if (fstat(sys_vfio_fd(idev), &st) || !S_ISCHR(st.st_mode)) {
+        return NULL;
+    }
+    path = g_strdup_printf("/sys/dev/char/%u:%u/device", major(st.st_rdev),
+                           minor(st.st_rdev));
+    link = g_file_read_link(path, NULL);
+    return link ? g_path_get_basename(link) : NULL;
+}
+
 int iommufd_sys_ioas_alloc(int iommufd, uint32_t *id)
 {
     struct iommu_ioas_alloc arg = {

@@ -33,6 +33,9 @@ uint32_t iommufd_sys_lacks(HostIOMMUDeviceIOMMUFD *idev);
  */
 int64_t iommufd_sys_fd_group(int device_fd);
 int64_t iommufd_sys_group(HostIOMMUDeviceIOMMUFD *idev);
+/* Bus addresses of all that is in a group, and of a device; NULL: not known */
+char **iommufd_sys_group_devices(uint32_t group);
+char *iommufd_sys_address(HostIOMMUDeviceIOMMUFD *idev);
 
 /* The IOAS that the HWPT which vfio made for the device is of */
 uint32_t iommufd_sys_parent_ioas(HostIOMMUDeviceIOMMUFD *idev);

@@ -282,6 +282,65 @@ static void test_own_tables_hot(void)
     smmu_rig_stop(&r);
 }
 
+/* A mate by its descriptor is one as well */
+static void test_fd(void)
+{
+    SmmuCdTable cds[2];
+    SmmuS1 two;
+    SmmuRig r;
+    int fd;
+
+    start(&r, 1, "-device pcie-root-port,id=rp0,chassis=1,addr=0x10 ");
+    smmu_rig_number(&r, 0x10, 1);
+    smmu_rig_enable(&r, 4);
+    two_tables(&r, cds, SMMU_S1FMT_LINEAR, 0);
+    two = smmu_rig_s1(&r, IOVA, 2);
+    fd = iommufd_model_open(r.m, "/dev/vfio/devices/vfio1");
+    qtest_qmp_fds_assert_success(r.qts, &fd, 1, "{ 'execute': 'getfd', "
+                                 "'arguments': { 'fdname': 'dev' } }");
+    close(fd);
+    qtest_qmp_assert_success(r.qts, "{ 'execute': 'device_add', 'arguments': "
+        "{ 'driver': 'vfio-pci', 'id': 'dev1', 'fd': 'dev', 'bus': 'rp0', "
+        "'iommufd': 'iommufd0' } }");
+    smmu_rig_power(&r, 0x10);
+    stage1(&r, SID0, &cds[0]);
+    expect(&r, IOVA, -1);
+    stage1(&r, 0x100, &cds[1]);
+    expect(&r, IOVA, 0x11);
+    smmu_cd_set(&cds[1], 0, &two, ASID + 1);
+    push(&r, smmu_cfgi_cd(0x100, 0, true));
+    smmu_rig_sync(&r);
+    expect(&r, IOVA, -1);
+    smmu_rig_unplug(&r, 0x10, "dev1");
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, 0x11);
+    smmu_rig_stop(&r);
+}
+
+/* One that the VM does not have: the host wants a vDEVICE of it, too */
+static void test_stranger(void)
+{
+    g_autofree char *said = g_strdup_printf("%s/smmu-group-%d",
+                                            g_get_tmp_dir(), getpid());
+    g_autofree char *extra = g_strdup_printf("2>'%s'", said);
+    g_autofree char *text = NULL;
+    SmmuCdTable cds;
+    SmmuRig r;
+
+    start(&r, 1, extra);
+    smmu_rig_enable(&r, 4);
+    cds = table(&r, ASID, 1);
+    smmu_ste_set(&r.t, SID0, &(SmmuSte) { .cfg = SMMU_STE_S1, .cds = &cds });
+    push(&r, smmu_cfgi_ste(SID0, true));
+    g_assert_cmpint(smmu_cmdq_sync(&r.cmdq, &r.regs), !=, 0);
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, NULL, IOVA), ==, -1);
+    smmu_rig_stop(&r);
+    g_assert_true(g_file_get_contents(said, &text, NULL, NULL));
+    g_assert_nonnull(strstr(text, HOST_DEV0));
+    g_assert_nonnull(strstr(text, "IOMMU group 7"));
+    g_assert_nonnull(strstr(text, HOST_DEV1 " is of that group"));
+    unlink(said);
+}
+
 static void test_refused(void)
 {
     g_autofree char *host = nested_group_host("smmuv3", "");
@@ -310,6 +369,8 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/group/own-tables-substreams",
                    test_own_tables_substreams);
     qtest_add_func("/smmu-nested/group/own-tables-hot", test_own_tables_hot);
+    qtest_add_func("/smmu-nested/group/fd", test_fd);
+    qtest_add_func("/smmu-nested/group/stranger", test_stranger);
     qtest_add_func("/smmu-nested/group/refused", test_refused);
     return g_test_run();
 }

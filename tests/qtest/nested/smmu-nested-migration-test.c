@@ -32,10 +32,12 @@ static const char *const devs[] = {
     HOST_DEV0, HOST_DEV1, HOST_DEV2, HOST_DEV3,
 };
 
+/* Lines of each device of the host */
+static const char *device = "migration=on\n";
+
 static void start(SmmuRig *r, const char *extra)
 {
-    g_autofree char *host = smmu_rig_host(ARRAY_SIZE(devs), "",
-                                          "migration=on\n");
+    g_autofree char *host = smmu_rig_host(ARRAY_SIZE(devs), "", device);
     g_autofree char *args = g_strconcat(DEVICES, extra, NULL);
 
     smmu_rig_start(r, host, "nested=on", 0, args);
@@ -215,6 +217,94 @@ static void test_snapshot(void)
     smmu_rig_stop(&r);
 }
 
+static void set_cds(SmmuRig *r, SmmuCdTable *cds, unsigned num,
+                    const SmmuS1 *s1, uint16_t asid)
+{
+    static const uint32_t sids[] = { SID_BEHIND, SID0, SID1, SID2 };
+
+    for (unsigned i = 0; i < num; i++) {
+        smmu_cd_set(&cds[i], 0, s1, asid);
+        smmu_queue_push(&r->cmdq, smmu_cfgi_cd(sids[i], 0, true));
+    }
+    smmu_rig_sync(r);
+}
+
+/* All in one group of the host, and with a table of CDs each */
+static void group_up(SmmuRig *r, SmmuCdTable *cds, SmmuS1 *one, SmmuS1 *two)
+{
+    static const uint32_t sids[] = { SID_BEHIND, SID0, SID1, SID2 };
+
+    device = "migration=on\ngroup=7\n";
+    start(r, "");
+    smmu_rig_number(r, 0x10, BUS);
+    smmu_rig_enable(r, 4);
+    smmu_rig_fill(r, 1, 0x11);
+    smmu_rig_fill(r, 2, 0x22);
+    *one = smmu_rig_s1(r, IOVA, 1);
+    *two = smmu_rig_s1(r, IOVA, 2);
+    for (unsigned i = 0; i < ARRAY_SIZE(sids); i++) {
+        smmu_cdtab_init(&cds[i], &r->mem, SMMU_S1FMT_LINEAR, 0);
+        smmu_cd_set(&cds[i], 0, one, ASID);
+        smmu_rig_ste(r, sids[i], &(SmmuSte) {
+            .cfg = SMMU_STE_S1, .cds = &cds[i],
+        });
+    }
+}
+
+static const int group_one[] = { 0x11, 0x11, 0x11, 0x11 };
+static const int group_two[] = { 0x22, 0x22, 0x22, 0x22 };
+static const int group_none[] = { -1, -1, -1, -1 };
+
+static void test_group(void)
+{
+    SmmuCdTable cds[ARRAY_SIZE(devs)];
+    SmmuRig from, to;
+    SmmuS1 one, two;
+
+    /* The same, and with one that differs */
+    for (unsigned differ = 0; differ < 2; differ++) {
+        group_up(&from, cds, &one, &two);
+        expect(&from, group_one, IOVA);
+        if (differ) {
+            set_cds(&from, cds, 1, &two, ASID + 1);
+            expect(&from, group_none, IOVA);
+        }
+        migrate(&from, &to);
+        for (unsigned i = 0; i < ARRAY_SIZE(cds); i++) {
+            cds[i].mem = &to.mem;
+        }
+        expect(&to, differ ? group_none : group_one, IOVA);
+        set_cds(&to, cds, ARRAY_SIZE(cds), &two, ASID + 1);
+        expect(&to, group_two, IOVA);
+        smmu_rig_stop(&to);
+    }
+    device = "migration=on\n";
+}
+
+static void test_group_snapshot(void)
+{
+    SmmuCdTable cds[ARRAY_SIZE(devs)];
+    SmmuQueue cmdq, evtq;
+    SmmuS1 one, two;
+    SmmuRig r;
+
+    group_up(&r, cds, &one, &two);
+    nested_rig_snapshots(r.qts);
+    nested_rig_snapshot(r.qts, "snapshot-save");
+    cmdq = r.cmdq;
+    evtq = r.evtq;
+    for (unsigned num = 1; num <= ARRAY_SIZE(cds); num += 3) {
+        set_cds(&r, cds, num, &two, ASID + 1);
+        expect(&r, num == 1 ? group_none : group_two, IOVA);
+        nested_rig_snapshot(r.qts, "snapshot-load");
+        r.cmdq = cmdq;
+        r.evtq = evtq;
+        expect(&r, group_one, IOVA);
+    }
+    smmu_rig_stop(&r);
+    device = "migration=on\n";
+}
+
 /* Off: GBPA says it all */
 static void test_off(void)
 {
@@ -244,5 +334,8 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/migration/off", test_off);
     qtest_add_func("/smmu-nested/migration/events", test_events);
     qtest_add_func("/smmu-nested/migration/snapshot", test_snapshot);
+    qtest_add_func("/smmu-nested/migration/group", test_group);
+    qtest_add_func("/smmu-nested/migration/group-snapshot",
+                   test_group_snapshot);
     return g_test_run();
 }

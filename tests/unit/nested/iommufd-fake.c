@@ -396,6 +396,16 @@ int64_t iommufd_sys_group(HostIOMMUDeviceIOMMUFD *idev)
     return group ? (int64_t)GPOINTER_TO_UINT(group) : -1;
 }
 
+char **iommufd_sys_group_devices(uint32_t group)
+{
+    return NULL;
+}
+
+char *iommufd_sys_address(HostIOMMUDeviceIOMMUFD *idev)
+{
+    return NULL;
+}
+
 void fake_group(HostIOMMUDeviceIOMMUFD *idev, uint32_t group)
 {
     g_hash_table_insert(groups, GUINT_TO_POINTER(idev->devid),
