@@ -50,6 +50,7 @@ enum {
     CT_MIG      = 1 << 18,      /* a device that can be migrated */
     CT_NO_NEST  = 1 << 19,      /* NEST_PARENT cannot be allocated */
     CT_FEW_IDS  = 1 << 20,      /* at most 256 domain ids or VMIDs */
+    CT_INTX     = 1 << 21,      /* a device with INTx and MSI-X */
 };
 
 typedef struct CtScenario {
@@ -90,7 +91,7 @@ typedef struct CtDevice {
         struct iommu_hw_info_arm_smmuv3 smmu;
     } info;
     bool pasid_table;           /* tables for PASIDs can be allocated */
-    bool nest, viommu, pri, pf_pri, reset, msix, mig;
+    bool nest, viommu, pri, pf_pri, reset, msix, intx, mig;
 } CtDevice;
 
 typedef struct CtConfig {

@@ -197,6 +197,7 @@ static bool device_has(const CtDevice *d, unsigned needs)
            (!(needs & CT_MSIX) || d->msix) &&
            (!(needs & CT_FEW_IDS) || (ct_domain_ids(d) &&
                                       ct_domain_ids(d) <= 256)) &&
+           (!(needs & CT_INTX) || (d->intx && d->msix)) &&
            (!(needs & CT_MIG) || d->mig);
 }
 
@@ -352,6 +353,10 @@ static void probe(CtDevice *d)
     if (!ct_ioctl(b.fd, VFIO_DEVICE_GET_IRQ_INFO, &irq)) {
         d->msix = irq.count >= 2;
     }
+    irq.index = VFIO_PCI_INTX_IRQ_INDEX;
+    if (!ct_ioctl(b.fd, VFIO_DEVICE_GET_IRQ_INFO, &irq)) {
+        d->intx = irq.count;
+    }
     d->mig = probe_migration(&b);
     if (!RET(0, ct_hw_info(b.iommufd, b.id, &info)) ||
         ct_ioas_alloc(b.iommufd, &ioas)) {
@@ -421,7 +426,7 @@ static void find_combinations(void)
             }
         }
     }
-    for (unsigned need = CT_NEST; need <= CT_FEW_IDS; need <<= 1) {
+    for (unsigned need = CT_NEST; need <= CT_INTX; need <<= 1) {
         if (need & (CT_MODEL | CT_RAWIO)) {
             continue;
         }

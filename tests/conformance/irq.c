@@ -14,6 +14,7 @@
 /* The command register */
 #define MEMORY      (1u << 1)
 #define BUS_MASTER  (1u << 2)
+#define INTX_DISABLE (1u << 10)
 
 static int irq_info(const CtBound *b, uint32_t index,
                     struct vfio_irq_info *info)
@@ -342,6 +343,84 @@ static void smmu_nested_irq(void)
     OK(arrives(&vm.b, fds[1]));
 }
 
+#define INTX VFIO_PCI_INTX_IRQ_INDEX
+#define MASK (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK)
+#define UNMASK (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK)
+
+/* vfio_pci_set_intx_trigger(), ..._mask(), ..._unmask() */
+static void intx(void)
+{
+    CtBound b;
+    int32_t fds[2];
+
+    if (!ct_bound_new(&b, CT_INTX) ||
+        !RET(0, ct_attach(&b, ct_ioas(b.iommufd)))) {
+        return;
+    }
+    fds[0] = new_eventfd();
+    fds[1] = new_eventfd();
+    RET(-EINVAL, set_irqs(&b, MASK, INTX, 0, 1, NULL, 0));
+    RET(-EINVAL, set_irqs(&b, UNMASK, INTX, 0, 1, NULL, 0));
+    RET(-EINVAL, set_irqs(&b, NONE, INTX, 0, 1, NULL, 0));
+    RET(-EINVAL, set_irqs(&b, NONE, INTX, 0, 0, NULL, 0));
+    RET(0, set_irqs(&b, EVENTFD, INTX, 0, 1, fds, 1));
+    RET(0, set_irqs(&b, NONE, INTX, 0, 1, NULL, 0));
+    EQ(POLLIN, ct_poll(fds[0], POLLIN, 1000));
+    RET(0, set_irqs(&b, MASK, INTX, 0, 1, NULL, 0));
+    RET(0, set_irqs(&b, UNMASK, INTX, 0, 1, NULL, 0));
+    RET(-ENOTTY, set_irqs(&b, VFIO_IRQ_SET_DATA_EVENTFD |
+                          VFIO_IRQ_SET_ACTION_MASK, INTX, 0, 1, fds, 1));
+    /* One kind at a time */
+    RET(-EINVAL, set_irqs(&b, EVENTFD, MSIX, 0, 2, fds, 2));
+    RET(0, set_irqs(&b, NONE, INTX, 0, 0, NULL, 0));
+    RET(0, set_irqs(&b, EVENTFD, MSIX, 0, 2, fds, 2));
+    RET(-EINVAL, set_irqs(&b, EVENTFD, INTX, 0, 1, fds, 1));
+    RET(-EINVAL, set_irqs(&b, MASK, INTX, 0, 1, NULL, 0));
+    RET(0, set_irqs(&b, NONE, MSIX, 0, 0, NULL, 0));
+    RET(0, set_irqs(&b, EVENTFD, INTX, 0, 1, fds, 1));
+}
+
+static bool seen(int fd)
+{
+    uint64_t n;
+
+    return ct_poll(fd, POLLIN, 0) == POLLIN && ct_read(fd, &n, 8) == 8;
+}
+
+static void level(const CtBound *b, bool high)
+{
+    OK(ct_json_true(ct_model("{\"cmd\":\"irq\",\"dev\":\"%s\",\"index\":0,"
+                             "\"level\":%s}", b->dev->bdf,
+                             high ? "true" : "false"), "ok"));
+}
+
+/* vfio_intx_handler(): masked with each; virq_disabled: DisINTx masks, too */
+static void intx_line(void)
+{
+    CtBound b;
+    int32_t fd;
+
+    if (!ct_bound_new(&b, CT_INTX)) {
+        return;
+    }
+    fd = new_eventfd();
+    RET(0, set_irqs(&b, EVENTFD, INTX, 0, 1, &fd, 1));
+    level(&b, true);
+    OK(seen(fd));
+    level(&b, true);
+    OK(!seen(fd));
+    RET(0, set_irqs(&b, UNMASK, INTX, 0, 1, NULL, 0));
+    OK(seen(fd));
+    level(&b, false);
+    RET(0, set_irqs(&b, UNMASK, INTX, 0, 1, NULL, 0));
+    OK(!seen(fd));
+    set_command(&b, MEMORY | INTX_DISABLE);
+    level(&b, true);
+    OK(!seen(fd));
+    set_command(&b, MEMORY);
+    OK(seen(fd));
+}
+
 static const CtScenario scenarios[] = {
     { "info", info, CT_DEV },
     { "number of MSI-X vectors", msix_count, CT_DEV | CT_MSIX },
@@ -349,6 +428,9 @@ static const CtScenario scenarios[] = {
     { "set: arguments", set_arguments, CT_DEV | CT_MSIX },
     { "set: loopback", loopback, CT_DEV | CT_MSIX },
     { "set: device request", request, CT_DEV },
+    { "INTx", intx, CT_DEV | CT_MSIX | CT_INTX },
+    { "INTx: a line of the device", intx_line,
+      CT_DEV | CT_MSIX | CT_INTX | CT_MODEL },
     { "bus mastering is off at first", bus_master, CT_DEV },
     { "an interrupt of the device", device_irq,
       CT_DEV | CT_MSIX | CT_MODEL },

@@ -49,6 +49,7 @@ static const struct {
     { CT_VF_PRI, "vf-pri", "no VF of a device with page requests" },
     { CT_MIG, "migration", "no device that can be migrated" },
     { CT_NO_NEST, "no-nest", "the host IOMMU can nest" },
+    { CT_INTX, "intx", "no device with INTx and MSI-X" },
     { CT_FEW_IDS, "few-ids", "the host IOMMU has more ids than a test uses" },
 };
 

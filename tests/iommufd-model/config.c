@@ -352,6 +352,7 @@ static bool key_device_flag(Parser *p, const char *key, const char *value)
         { "host-pri", &dev->host_pri }, { "pasid-attach", &dev->pasid_attach },
         { "af", &dev->af }, { "pm", &dev->pm },
         { "no-soft-reset", &dev->no_soft_reset }, { "viable", &dev->viable },
+        { "intx", &dev->intx },
     };
     size_t i;
 

@@ -140,6 +140,7 @@ static void ep_config_reset(MdlDevice *dev)
     ep_config_chain(dev, c);
     ep_config_ext(dev, c);
 
+    c[PCI_INTERRUPT_PIN] = dev->intx;
     put16(w + PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
           PCI_COMMAND_PARITY | PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE);
     w[PCI_CACHE_LINE_SIZE] = 0xff;
@@ -205,6 +206,10 @@ static int64_t ep_config_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf,
         uint8_t *at = &ep->config[offset + i], old = *at;
 
         *at = (old & ~mask) | (buf[i] & mask);
+        if (offset + i == PCI_COMMAND + 1 &&
+            ((old ^ *at) & PCI_COMMAND_INTX_DISABLE >> 8)) {
+            ep_intx_mask(dev, *at & PCI_COMMAND_INTX_DISABLE >> 8);
+        }
         if (ep_config_resets(dev, offset + i, old, buf[i])) {
             hw_device_reset(dev);
         }
@@ -433,6 +438,7 @@ void ep_init(MdlDevice *dev)
     ep->dev = dev;
     dev->ep = ep;
     ep->irq_index = -1;
+    ep->intx_fd = -1;
     for (i = 0; i < 2; i++) {
         ep->single_fd[i] = -1;
     }

@@ -74,13 +74,15 @@ static int fd_signal(int fd)
 static unsigned irq_count(const MdlDevice *dev, unsigned index)
 {
     switch (index) {
+    case VFIO_PCI_INTX_IRQ_INDEX:
+        return dev->intx;
     case VFIO_PCI_MSIX_IRQ_INDEX:
         return dev->msix_vectors;
     case VFIO_PCI_ERR_IRQ_INDEX:
     case VFIO_PCI_REQ_IRQ_INDEX:
         return 1;
     default:
-        return 0;               /* no pin, no MSI */
+        return 0;               /* no MSI */
     }
 }
 
@@ -114,8 +116,18 @@ static void msix_disable(MdlEndpoint *ep)
     ep->irq_index = -1;
 }
 
+static void intx_disable(MdlEndpoint *ep)
+{
+    fd_put(&ep->intx_fd);
+    ep->intx_level = false;
+    ep->irq_index = -1;
+}
+
 void ep_irqs_off(MdlDevice *dev)
 {
+    if (dev->ep->irq_index == VFIO_PCI_INTX_IRQ_INDEX) {
+        intx_disable(dev->ep);
+    }
     msix_disable(dev->ep);
     fd_put(&dev->ep->single_fd[0]);
     fd_put(&dev->ep->single_fd[1]);
@@ -179,7 +191,7 @@ static int msix_set(MdlDevice *dev, const struct vfio_irq_set *set,
                     const void *data)
 {
     MdlEndpoint *ep = dev->ep;
-    bool fresh = ep->irq_index < 0;
+    bool fresh = ep->irq_index != VFIO_PCI_MSIX_IRQ_INDEX;
     const uint8_t *bools = data;
     uint32_t i;
     int ret;
@@ -187,6 +199,9 @@ static int msix_set(MdlDevice *dev, const struct vfio_irq_set *set,
     if (!fresh && !set->count && (set->flags & VFIO_IRQ_SET_DATA_NONE)) {
         msix_disable(ep);
         return 0;
+    }
+    if (fresh && ep->irq_index >= 0) {
+        return -EINVAL;
     }
     if (set->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
         ret = msix_prepare(dev, set->start + set->count);
@@ -209,6 +224,81 @@ static int msix_set(MdlDevice *dev, const struct vfio_irq_set *set,
         if ((set->flags & VFIO_IRQ_SET_DATA_NONE) || bools[i]) {
             fd_signal(ep->irq_fd[set->start + i]);
         }
+    }
+    return 0;
+}
+
+/* vfio_intx_handler(): seen once, and masked until the user has served it */
+static void intx_update(MdlEndpoint *ep)
+{
+    if (ep->irq_index == VFIO_PCI_INTX_IRQ_INDEX && ep->intx_level &&
+        !ep->intx_masked) {
+        ep->intx_masked = true;
+        fd_signal(ep->intx_fd);
+    }
+}
+
+void ep_intx_mask(MdlDevice *dev, bool mask)
+{
+    dev->ep->intx_masked = mask;
+    intx_update(dev->ep);
+}
+
+int ep_intx_level(MdlDevice *dev, bool level)
+{
+    if (dev->ep->irq_index != VFIO_PCI_INTX_IRQ_INDEX) {
+        return -ENOENT;
+    }
+    dev->ep->intx_level = level;
+    intx_update(dev->ep);
+    return 0;
+}
+
+/* vfio_pci_set_intx_mask(), ..._unmask(); unmasking by eventfd is not there */
+static int intx_mask(MdlEndpoint *ep, const struct vfio_irq_set *set,
+                     const uint8_t *bools, bool mask)
+{
+    if (ep->irq_index != VFIO_PCI_INTX_IRQ_INDEX || set->count != 1) {
+        return -EINVAL;
+    }
+    if (set->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
+        return -ENOTTY;
+    }
+    if ((set->flags & VFIO_IRQ_SET_DATA_BOOL) && !*bools) {
+        return 0;
+    }
+    ep_intx_mask(ep->dev, mask);
+    return 0;
+}
+
+/* vfio_pci_set_intx_trigger() */
+static int intx_set(MdlEndpoint *ep, const struct vfio_irq_set *set,
+                    const void *data)
+{
+    bool on = ep->irq_index == VFIO_PCI_INTX_IRQ_INDEX;
+    int ret;
+
+    if (on && !set->count && (set->flags & VFIO_IRQ_SET_DATA_NONE)) {
+        intx_disable(ep);
+        return 0;
+    }
+    if ((!on && ep->irq_index >= 0) || set->count != 1) {
+        return -EINVAL;
+    }
+    if (set->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
+        ret = fd_get(&ep->intx_fd, *(const int32_t *)data);
+        if (!ret && !on) {
+            ep->irq_index = VFIO_PCI_INTX_IRQ_INDEX;
+            ep->intx_masked = ep->config[PCI_COMMAND + 1] &
+                              PCI_COMMAND_INTX_DISABLE >> 8;
+        }
+        return ret;
+    }
+    if (!on) {
+        return -EINVAL;
+    }
+    if ((set->flags & VFIO_IRQ_SET_DATA_NONE) || *(const uint8_t *)data) {
+        fd_signal(ep->intx_fd);
     }
     return 0;
 }
@@ -243,11 +333,20 @@ static int single_set(int *slot, const struct vfio_irq_set *set,
 int ep_set_irqs(MdlDevice *dev, const struct vfio_irq_set *set,
                 const void *data, size_t data_len)
 {
-    if ((set->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) !=
-        VFIO_IRQ_SET_ACTION_TRIGGER) {
+    uint32_t action = set->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;
+
+    if (set->index == VFIO_PCI_INTX_IRQ_INDEX &&
+        (action == VFIO_IRQ_SET_ACTION_MASK ||
+         action == VFIO_IRQ_SET_ACTION_UNMASK)) {
+        return intx_mask(dev->ep, set, data,
+                         action == VFIO_IRQ_SET_ACTION_MASK);
+    }
+    if (action != VFIO_IRQ_SET_ACTION_TRIGGER) {
         return -ENOTTY;
     }
     switch (set->index) {
+    case VFIO_PCI_INTX_IRQ_INDEX:
+        return intx_set(dev->ep, set, data);
     case VFIO_PCI_MSIX_IRQ_INDEX:
         return msix_set(dev, set, data);
     case VFIO_PCI_ERR_IRQ_INDEX:

@@ -79,8 +79,9 @@ bool hw_command_pasid(const MdlJson *req, const MdlDevice *dev,
 static int irq_command(const MdlJson *req, char *reply, size_t reply_len)
 {
     MdlDevice *dev = hw_command_device(req);
-    int ret = ep_trigger(dev, json_u64(req, "index", 2),
-                         json_u64(req, "vector", 0));
+    unsigned index = json_u64(req, "index", 2);
+    int ret = index ? ep_trigger(dev, index, json_u64(req, "vector", 0)) :
+                      ep_intx_level(dev, json_bool(req, "level", true));
 
     if (ret) {
         return hw_command_error(reply, reply_len, ret,

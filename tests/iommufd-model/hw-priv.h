@@ -137,6 +137,8 @@ struct MdlEndpoint {
     int *irq_fd;
     unsigned nr_irq_fd;
     unsigned nr_prepared;               /* vectors whose doorbell is mapped */
+    int intx_fd;
+    bool intx_level, intx_masked;
     int single_fd[2];
     /* Device TLB; ctx is the PASID or MDL_NO_PASID */
     HwCache atc;

@@ -129,6 +129,8 @@ int ep_irq_info(MdlDevice *dev, unsigned index, uint32_t *count,
 int ep_set_irqs(MdlDevice *dev, const struct vfio_irq_set *set,
                 const void *data, size_t data_len);
 int ep_trigger(MdlDevice *dev, unsigned index, unsigned vector);
+int ep_intx_level(MdlDevice *dev, bool level);
+void ep_intx_mask(MdlDevice *dev, bool mask);
 
 /* Offered to the other half beyond the model's own needs */
 bool hw_ats_enabled(const MdlDevice *dev);  /* host switched ATS on */

@@ -201,6 +201,7 @@ struct MdlDevice {
     bool atc_hang;                      /* does not answer ATC_INV */
     bool host_ats, host_pri;            /* the host's kernel uses them */
     bool pasid_attach;                  /* its vfio driver attaches PASIDs */
+    bool intx;                          /* has pin A */
     bool viable;                        /* no host driver in its group */
     unsigned streams;                   /* SMMUv3: StreamIDs it has */
     bool af, pm, no_soft_reset;
