@@ -63,18 +63,6 @@ bool iommufd_event_queue_get(IOMMUFDHost *host, Error **errp)
     return true;
 }
 
-/* Before the vIOMMU, which it holds */
-void iommufd_event_queue_free(IOMMUFDHost *host)
-{
-    if (host->veventq_fd >= 0) {
-        iommufd_event_watch(host, false);
-        iommufd_retry_free(&host->event_retry);
-        iommufd_sys_close(host->veventq_fd);
-        host->veventq_fd = -1;
-        iommufd_nested_destroy(host, host->veventq_id, "vEVENTQ");
-    }
-}
-
 static void events_lost(IOMMUFDNested *n, uint32_t count)
 {
     trace_iommufd_nested_events_lost(n->config.name, count);
@@ -195,5 +183,33 @@ void iommufd_event_drain(IOMMUFDHost *host)
     if (host->veventq_fd >= 0 && event_read_some(host) < 0 &&
         host->n->refuse_all) {
         events_lost(host->n, 0);
+    }
+}
+
+/*
+ * Events that the host has reported outlive the device. A stopped VM's memory
+ * is left alone, and nothing is read later: what is left then is lost.
+ */
+static void event_read_last(IOMMUFDHost *host)
+{
+    IOMMUFDNested *n = host->n;
+
+    n->refuse_all = !n->running;
+    if (event_read_some(host)) {
+        events_lost(n, 0);
+    }
+    n->refuse_all = false;
+}
+
+/* Before the vIOMMU, which it holds */
+void iommufd_event_queue_free(IOMMUFDHost *host)
+{
+    if (host->veventq_fd >= 0) {
+        iommufd_event_watch(host, false);
+        iommufd_retry_free(&host->event_retry);
+        event_read_last(host);
+        iommufd_sys_close(host->veventq_fd);
+        host->veventq_fd = -1;
+        iommufd_nested_destroy(host, host->veventq_id, "vEVENTQ");
     }
 }

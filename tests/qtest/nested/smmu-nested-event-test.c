@@ -9,6 +9,9 @@
 
 #define IOVA        0x4000000000ULL
 #define ASID        5
+#define SLOT        0x10
+#define PORT        "-device pcie-root-port,id=rp0,bus=pcie.0,addr=0x10," \
+                    "chassis=1 "
 #define OVERFLOW_FLAG   (1u << 31)
 #define EVT_TRANSLATION 0x10
 
@@ -194,6 +197,26 @@ static void test_off(void)
     smmu_rig_stop(&r);
 }
 
+/* The last device is unplugged from a stopped VM: its event is lost */
+static void test_leave(void)
+{
+    g_autofree char *host = smmu_rig_host(1, "", "");
+    uint64_t dw[4];
+    SmmuRig r;
+
+    smmu_rig_start(&r, host, "nested=on", 0, PORT);
+    smmu_rig_number(&r, SLOT, 1);
+    smmu_rig_enable(&r, 4);
+    smmu_rig_plug(&r, 0, SLOT, "hot", HOST_DEV0);
+    smmu_rig_stage1(&r, 1 << 8, ASID, IOVA, 0);
+    qtest_qmp_assert_success(r.qts, "{ 'execute': 'stop' }");
+    fault(&r, HOST_DEV0, IOVA + 0x100000);
+    smmu_rig_unplug(&r, SLOT, "hot");
+    g_assert_cmpuint(smmu_rig_event(&r, dw), ==, 0);
+    expect_overflow(&r);
+    smmu_rig_stop(&r);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -203,5 +226,6 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/event/lost", test_lost);
     qtest_add_func("/smmu-nested/event/retry", test_retry);
     qtest_add_func("/smmu-nested/event/off", test_off);
+    qtest_add_func("/smmu-nested/event/leave", test_leave);
     return g_test_run();
 }

@@ -632,6 +632,25 @@ static void test_event_save(void)
     teardown(&t);
 }
 
+/* The last device leaves: what the host has reported arrives, or is lost */
+static void test_event_leave(void)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        Test t;
+
+        setup_config(&t, &event_config);
+        iommufd_nested_set_running(t.n, i != 1);
+        push_event(fake_veventq_fd(), 0, 0);
+        /* Behind the detach */
+        fake.fail_at = i == 2 ? fake.total + 2 : 0;
+        fake.fail_errno = ENOMEM;
+        iommufd_nested_device_remove(g_steal_pointer(&t.dev));
+        g_assert_cmpuint(front.events, ==, i == 0);
+        g_assert_cmpuint(front.lost, ==, i != 0);
+        teardown(&t);
+    }
+}
+
 /* Page requests are switched off: the HWPT stays, and none is handed on */
 static void test_switch(void)
 {
@@ -774,5 +793,6 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/event", test_events);
     g_test_add_func("/iommufd/event-retry", test_event_retry);
     g_test_add_func("/iommufd/event-save", test_event_save);
+    g_test_add_func("/iommufd/event-leave", test_event_leave);
     return g_test_run();
 }
