@@ -175,6 +175,7 @@ typedef struct IOMMUFDHostGroup {
     uint32_t id;
     char *reason;               /* why its members are blocked, if they are */
     bool told;                  /* the user, that they differ */
+    bool told_requests;         /* the user, that page requests are refused */
     bool telling;               /* @timer is set */
     QEMUTimer *timer;
     QLIST_HEAD(, IOMMUFDNestedDevice) members;
@@ -364,6 +365,8 @@ bool iommufd_group_on_parent(const IOMMUFDNestedDevice *dev);
 IOMMUFDNestedDevice *iommufd_group_dissent(const IOMMUFDAtt *att,
                                            IOMMUFDNestedState state,
                                            IOMMUFDHwpt **hwpt);
+/* Whether what comes under the name of @att's device may be of another one */
+bool iommufd_group_may_ask(const IOMMUFDAtt *att);
 /* Who is in @dev's group, but no device of ours; NULL: nobody, or not known */
 char *iommufd_group_stranger(const IOMMUFDNestedDevice *dev);
 /* @dev's group is blocked for that: the user is told if it stays so */

@@ -184,6 +184,10 @@ group_judge(IOMMUFDHost *host, IOMMUFDAtt *att,
         !n->ops->page_group) {
         return IOMMUFD_NESTED_PAGE_REFUSED;
     }
+    /* The guest would be told of a device that has not asked */
+    if (iommufd_group_may_ask(att)) {
+        return IOMMUFD_NESTED_PAGE_REFUSED;
+    }
     if (n->num_groups >= n->config.max_groups) {
         n->count.errors[IOMMUFD_ERR_BOUND]++;
         return IOMMUFD_NESTED_PAGE_REFUSED;

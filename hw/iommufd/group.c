@@ -164,6 +164,34 @@ IOMMUFDNestedDevice *iommufd_group_dissent(const IOMMUFDAtt *att,
     return NULL;
 }
 
+/*
+ * iommufd_compose_fault_message(): the device that was attached first, or that
+ * was replaced last, stands for all that follow it
+ */
+bool iommufd_group_may_ask(const IOMMUFDAtt *att)
+{
+    IOMMUFDHostGroup *group = att->dev->group;
+    IOMMUFDNestedDevice *o;
+
+    for (o = iommufd_nested_group_other(att->dev, NULL); o;
+         o = iommufd_nested_group_other(att->dev, o)) {
+        if (o->leaving ||
+            (att->pasid != IOMMUFD_NESTED_RID && !o->group_pasids)) {
+            continue;
+        }
+        if (!group->told_requests) {
+            group->told_requests = true;
+            warn_report("%s: the host does not tell page requests of %s and "
+                        "%s apart, which are of its IOMMU group %" PRIu32
+                        ": they are refused", att->dev->n->config.name,
+                        iommufd_nested_device_name(att->dev),
+                        iommufd_nested_device_name(o), group->id);
+        }
+        return true;
+    }
+    return false;
+}
+
 static bool group_has(const IOMMUFDHostGroup *group, const char *address)
 {
     IOMMUFDNestedDevice *dev;

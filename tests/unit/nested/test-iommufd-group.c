@@ -201,6 +201,38 @@ static void test_page_requests(void)
     }
 }
 
+/* Whose they are is known when nobody else can have asked */
+static void test_who_asks(void)
+{
+    Test t;
+
+    for (int leaver = 0; leaver < 2; leaver++) {
+        int stays = !leaver;
+
+        setup(&t);
+        for (int i = 0; i < 2; i++) {
+            g_assert_true(set(&t, i, RID, 0x1000, true));
+            g_assert_true(set(&t, i, 5, 0x2000, true));
+        }
+        for (int i = 0; i < 2; i++) {
+            fake_push_group(fake_fault_fd(), t.idev[i], RID, 1, 70 + i, 1);
+            fake_push_group(fake_fault_fd(), t.idev[i], 5, 1, 80 + i, 1);
+        }
+        g_assert_true(fake_readable(fake_fault_fd()));
+        for (int i = 0; i < 2; i++) {
+            g_assert_cmpint(fake_answer(70 + i), ==, IOMMUFD_PAGE_RESP_INVALID);
+            g_assert_cmpint(fake_answer(80 + i), ==, IOMMUFD_PAGE_RESP_INVALID);
+        }
+        remove_dev(&t, leaver);
+        fake_push_group(fake_fault_fd(), t.idev[stays], RID, 1, 90, 1);
+        g_assert_true(fake_readable(fake_fault_fd()));
+        g_assert_cmpint(fake_answer(90), ==, -1);
+        g_assert_true(iommufd_nested_page_response(t.dev[stays], RID, 1, true));
+        g_assert_cmpint(fake_answer(90), ==, IOMMUFD_PAGE_RESP_SUCCESS);
+        teardown(&t);
+    }
+}
+
 /* Who leaves is missed by nobody, who comes changes nothing by itself */
 static void test_plug(void)
 {
@@ -317,6 +349,7 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/group/agree", test_agree);
     g_test_add_func("/iommufd/group/pasid", test_pasid);
     g_test_add_func("/iommufd/group/page-requests", test_page_requests);
+    g_test_add_func("/iommufd/group/who-asks", test_who_asks);
     g_test_add_func("/iommufd/group/plug", test_plug);
     g_test_add_func("/iommufd/group/reset", test_reset);
     g_test_add_func("/iommufd/group/told", test_told);
