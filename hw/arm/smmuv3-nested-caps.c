@@ -173,8 +173,10 @@ static bool smmuv3_nested_parse_oas(SMMUv3Nested *n, Error **errp)
 
 static bool smmuv3_nested_refuse_props(SMMUv3State *s, Error **errp)
 {
-    bool given = s->nested_props.ssidsize || s->nested_props.oas ||
-                 s->nested_props.bbml || s->nested_props.msi_window ||
+    bool given = !smmuv3_nested_is_auto(s->nested_props.ssidsize) ||
+                 !smmuv3_nested_is_auto(s->nested_props.oas) ||
+                 !smmuv3_nested_is_auto(s->nested_props.bbml) ||
+                 !smmuv3_nested_is_auto(s->nested_props.msi_window) ||
                  s->nested_props.stall != ON_OFF_AUTO_AUTO;
 
     for (size_t i = 0; i < ARRAY_SIZE(smmuv3_nested_features); i++) {

@@ -94,13 +94,14 @@ void vtd_nested_post_init(Object *obj)
     for (size_t i = 0; i < ARRAY_SIZE(vtd_nested_features); i++) {
         const VTDNestedFeature *f = &vtd_nested_features[i];
 
-        if (!qdev_find_global_prop(obj, f->name)) {
+        if (!x86_iommu_find_global(obj, f->name)) {
             *given &= ~BIT(f->given);
         }
     }
     if (!qdev_find_global_prop(obj, "aw-bits")) {
         *given &= ~BIT(X86_IOMMU_GIVEN_AW_BITS);
     }
+    x86_iommu_forget_names(obj);
 }
 
 static bool vtd_nested_shows(const VTDNestedFeature *f, uint64_t cap,

@@ -13,6 +13,81 @@
 #include "hw/i386/x86-iommu.h"
 #include "hw/i386/x86-iommu-auto.h"
 
+/* Properties with a second name, which newer QEMUs know */
+typedef struct X86IOMMUAlias {
+    const char *name;
+    const char *alias;
+    const char *description;
+    X86IOMMUGiven named;        /* set by name; the next bit: set by alias */
+} X86IOMMUAlias;
+
+static const X86IOMMUAlias x86_iommu_aliases[] = {
+    { "x-scalable-mode", "scalable-mode", "the same as x-scalable-mode",
+      X86_IOMMU_NAMED_SCALABLE_MODE },
+    { "x-flts", "fsts", "the same as x-flts", X86_IOMMU_NAMED_FLTS },
+};
+
+#define X86_IOMMU_NAMED \
+    (3U << X86_IOMMU_NAMED_SCALABLE_MODE | 3U << X86_IOMMU_NAMED_FLTS)
+
+static const X86IOMMUAlias *x86_iommu_alias_of(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(x86_iommu_aliases); i++) {
+        const X86IOMMUAlias *a = &x86_iommu_aliases[i];
+
+        if (!strcmp(name, a->name) || !strcmp(name, a->alias)) {
+            return a;
+        }
+    }
+    return NULL;
+}
+
+bool x86_iommu_find_global(Object *obj, const char *name)
+{
+    const X86IOMMUAlias *a = x86_iommu_alias_of(name);
+
+    return qdev_find_global_prop(obj, name) ||
+           (a && qdev_find_global_prop(obj, a->alias));
+}
+
+void x86_iommu_forget_names(Object *obj)
+{
+    X86_IOMMU_DEVICE(obj)->given &= ~X86_IOMMU_NAMED;
+}
+
+static const char *x86_iommu_auto_str(bool given, bool value)
+{
+    return !given ? "auto" : value ? "on" : "off";
+}
+
+/* Sets @prop by one of its names, unless the other says something else */
+static void x86_iommu_set_named(Object *obj, const Property *prop,
+                                const char *name, bool given, bool value,
+                                Error **errp)
+{
+    bool *field = object_field_prop_ptr(obj, prop);
+    uint32_t *bits = &X86_IOMMU_DEVICE(obj)->given;
+    const X86IOMMUAlias *a = x86_iommu_alias_of(name);
+
+    if (a) {
+        bool by_alias = !strcmp(name, a->alias);
+        const char *now = x86_iommu_auto_str(given, value);
+        const char *before = x86_iommu_auto_str(*bits & BIT(prop->bitnr),
+                                                *field);
+
+        if (*bits & BIT(a->named + !by_alias) && strcmp(now, before)) {
+            error_setg(errp, "%s=%s and %s=%s are two values for one "
+                       "property; give one of the names",
+                       a->name, by_alias ? before : now,
+                       a->alias, by_alias ? now : before);
+            return;
+        }
+        *bits |= BIT(a->named + by_alias);
+    }
+    *field = given ? value : prop->defval.u;
+    *bits = given ? *bits | BIT(prop->bitnr) : *bits & ~BIT(prop->bitnr);
+}
+
 static void x86_iommu_get_bool_auto(Object *obj, Visitor *v, const char *name,
                                     void *opaque, Error **errp)
 {
@@ -29,11 +104,10 @@ static void x86_iommu_set_bool_auto(Object *obj, Visitor *v, const char *name,
                                     void *opaque, Error **errp)
 {
     const Property *prop = opaque;
-    bool *field = object_field_prop_ptr(obj, prop);
-    uint32_t *given = &X86_IOMMU_DEVICE(obj)->given;
     QObject *value = NULL;
     const char *text;
     QBool *boolean;
+    bool on;
 
     if (!visit_type_any(v, name, &value, errp)) {
         return;
@@ -43,23 +117,31 @@ static void x86_iommu_set_bool_auto(Object *obj, Visitor *v, const char *name,
     text = qobject_to(QString, value) ?
            qstring_get_str(qobject_to(QString, value)) : NULL;
     if (boolean) {
-        *field = qbool_get_bool(boolean);
-        *given |= BIT(prop->bitnr);
+        x86_iommu_set_named(obj, prop, name, true, qbool_get_bool(boolean),
+                            errp);
     } else if (text && !strcmp(text, "auto")) {
-        *field = prop->defval.u;
-        *given &= ~BIT(prop->bitnr);
+        x86_iommu_set_named(obj, prop, name, false, false, errp);
     } else if (!text) {
         error_setg(errp, "Parameter '%s' expects 'on', 'off' or 'auto'", name);
-    } else if (qapi_bool_parse(name, text, field, errp)) {
-        *given |= BIT(prop->bitnr);
+    } else if (qapi_bool_parse(name, text, &on, errp)) {
+        x86_iommu_set_named(obj, prop, name, true, on, errp);
     }
     qobject_unref(value);
+}
+
+/* Not by the setter: a default is not a value that was given */
+static void x86_iommu_init_bool_auto(Object *obj, ObjectProperty *op)
+{
+    const Property *prop = op->opaque;
+
+    *(bool *)object_field_prop_ptr(obj, prop) = prop->defval.u;
 }
 
 static void x86_iommu_default_bool_auto(ObjectProperty *op,
                                         const Property *prop)
 {
     object_property_set_default_bool(op, prop->defval.u);
+    op->init = x86_iommu_init_bool_auto;
 }
 
 const PropertyInfo x86_iommu_prop_bool_auto = {
@@ -100,3 +182,35 @@ const PropertyInfo x86_iommu_prop_uint8_given = {
     .set   = x86_iommu_set_uint8_given,
     .set_default_value = x86_iommu_default_uint8_given,
 };
+
+/* With the name that was used, which is the one that visitors look for */
+static void x86_iommu_get_alias(Object *obj, Visitor *v, const char *name,
+                                void *opaque, Error **errp)
+{
+    const X86IOMMUAlias *a = opaque;
+    ObjectProperty *op = object_property_find(obj, a->name);
+
+    op->get(obj, v, name, op->opaque, errp);
+}
+
+static void x86_iommu_set_alias(Object *obj, Visitor *v, const char *name,
+                                void *opaque, Error **errp)
+{
+    const X86IOMMUAlias *a = opaque;
+    ObjectProperty *op = object_property_find(obj, a->name);
+
+    op->set(obj, v, name, op->opaque, errp);
+}
+
+void x86_iommu_add_aliases(ObjectClass *klass)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(x86_iommu_aliases); i++) {
+        const X86IOMMUAlias *a = &x86_iommu_aliases[i];
+
+        object_class_property_add(klass, a->alias, "bool",
+                                  x86_iommu_get_alias, x86_iommu_set_alias,
+                                  NULL, (void *)a);
+        object_class_property_set_description(klass, a->alias,
+                                              a->description);
+    }
+}

@@ -32,7 +32,19 @@ typedef enum X86IOMMUGiven {
     X86_IOMMU_GIVEN_SVM,
     X86_IOMMU_GIVEN_SSTS,
     X86_IOMMU_GIVEN_AW_BITS,
+    /* By which of two names: two bits each */
+    X86_IOMMU_NAMED_SCALABLE_MODE,
+    X86_IOMMU_NAMED_FLTS = X86_IOMMU_NAMED_SCALABLE_MODE + 2,
 } X86IOMMUGiven;
+
+/* The names that newer QEMUs have for properties of VT-d */
+void x86_iommu_add_aliases(ObjectClass *klass);
+
+/* Whether -global or the machine type sets @name, by either of its names */
+bool x86_iommu_find_global(Object *obj, const char *name);
+
+/* What -global says by one name, -device may override by the other */
+void x86_iommu_forget_names(Object *obj);
 
 #define DEFINE_PROP_X86_IOMMU_AUTO(_name, _state, _field, _given, _defval) \
     DEFINE_PROP(_name, _state, _field, x86_iommu_prop_bool_auto, bool,     \
