@@ -345,6 +345,12 @@ bool vtd_nested_set_iommu_device(IntelIOMMUState *s, PCIBus *bus, int devfn,
     const char *why;
 
     *handled = false;
+    if (!n && s->flts) {
+        error_setg(errp, "x-flts=on (or fsts=on): the first-stage tables of "
+                   "%s are walked by the host, which needs nested=on",
+                   hiod->name);
+        return false;
+    }
     if (!n) {
         return true;
     }

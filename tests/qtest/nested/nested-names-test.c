@@ -229,6 +229,10 @@ static void test_refusals(void)
         { "x86_64", "-global intel-iommu.fsts=off "
           "-device intel-iommu,nested=on",
           { "nested=on needs x-flts=on" } },
+        { "x86_64", "-device intel-iommu,scalable-mode=on,fsts=on,"
+          "caching-mode=on -object iommufd,id=iommufd0 "
+          "-device vfio-pci,host=" HOST_DEV0 ",iommufd=iommufd0",
+          { "fsts=on", HOST_DEV0, "needs nested=on" } },
         { "aarch64", "-device arm-smmuv3,primary-bus=pcie.0,cmdqv=on",
           { "cmdqv=on", "cmdqv=auto or off" } },
         { "aarch64", "-device arm-smmuv3,primary-bus=pcie.0,identifier=1",
