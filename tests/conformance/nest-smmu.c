@@ -126,6 +126,34 @@ static void attach_label(void)
     RET(0, ct_detach(&vm.b));
 }
 
+/* The same for each device of a group, attached or not */
+static void attach_label_group(void)
+{
+    SmmuVm vm;
+    CtBound c;
+    uint32_t s1, abt, vdevice;
+
+    if (!smmu_vm_vdevice(&vm, CT_NEST | CT_MATE) ||
+        !ct_bound(&c, vm.b.iommufd,
+                  ct_device_other(vm.b.dev, CT_NEST | CT_MATE))) {
+        return;
+    }
+    RET(0, ste(&vm, STE0_S1, 0, &s1));
+    RET(0, ste(&vm, STE0_ABORT, 0, &abt));
+    RET(-ENOENT, ct_attach(&vm.b, s1));
+    RET(-ENOENT, ct_attach(&c, s1));
+    RET(0, ct_attach(&vm.b, abt));
+    RET(-ENOENT, ct_attach(&vm.b, s1));
+    RET(0, ct_vdevice(vm.b.iommufd, vm.viommu, c.id, SMMU_VSID + 1, &vdevice));
+    RET(0, ct_attach(&vm.b, s1));
+    RET(0, ct_destroy(vm.b.iommufd, abt));
+    RET(0, ct_attach(&c, s1));
+    RET(0, ct_detach(&vm.b));
+    RET(-EBUSY, ct_destroy(vm.b.iommufd, s1));
+    RET(0, ct_detach(&c));
+    RET(0, ct_destroy(vm.b.iommufd, s1));
+}
+
 /* An S1 table of one vIOMMU, the vDEVICE in another of the same parent */
 static void attach_other_viommu(void)
 {
@@ -243,6 +271,8 @@ static const CtScenario scenarios[] = {
     { "Config of the STE", config_field, NEEDS },
     { "bits of the STE", allowed_bits, NEEDS },
     { "attach needs the vDEVICE", attach_label, NEEDS },
+    { "attach needs a vDEVICE of each of the group", attach_label_group,
+      NEEDS | CT_MATE },
     { "attach needs the vDEVICE in the same vIOMMU", attach_other_viommu,
       NEEDS },
     { "a device of another SMMU", other_smmu, NEEDS | CT_IOMMU2 },
