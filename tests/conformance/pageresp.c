@@ -296,6 +296,41 @@ static void replacing(void)
         f[0].cookie, IOMMUFD_PAGE_RESP_SUCCESS }, RESP_SIZE));
 }
 
+/*
+ * iommufd_compose_fault_message(): the handle is the group's, and names who
+ * was attached first or replaced last
+ */
+static void group_mates(void)
+{
+    Prq p, c;
+    struct iommu_hwpt_pgfault f;
+    uint32_t other;
+
+    if (!prq_open(&p, CT_MATE)) {
+        return;
+    }
+    c = p;
+    if (!ct_bound(&c.b, p.b.iommufd,
+                  ct_device_other(p.b.dev, CT_PRI | CT_MATE))) {
+        return;
+    }
+    RET(0, ct_attach(&c.b, p.hwpt));
+    OK(request(&c, NO_PASID, 1, "r", "4096", true));
+    EQ(POLLIN, ct_poll(p.qfd, POLLIN, 1000));
+    RET(FAULT_SIZE, ct_read(p.qfd, &f, sizeof(f)));
+    EQ(p.b.id, f.dev_id);
+    RET(RESP_SIZE, respond(&p, f.cookie, IOMMUFD_PAGE_RESP_SUCCESS));
+    RET(0, ct_hwpt_data(p.b.iommufd, p.b.id, p.ioas,
+                        IOMMU_HWPT_FAULT_ID_VALID, 0, NULL, 0, p.fault,
+                        &other));
+    RET(0, ct_attach(&c.b, other));
+    OK(request(&p, NO_PASID, 2, "r", "4096", true));
+    EQ(POLLIN, ct_poll(p.qfd, POLLIN, 1000));
+    RET(FAULT_SIZE, ct_read(p.qfd, &f, sizeof(f)));
+    EQ(c.b.id, f.dev_id);
+    RET(RESP_SIZE, respond(&p, f.cookie, IOMMUFD_PAGE_RESP_SUCCESS));
+}
+
 /* find_fault_handler(): nobody listens, the host answers INVALID itself */
 static void unhandled(void)
 {
@@ -379,6 +414,7 @@ static const CtScenario scenarios[] = {
     { "responses", responses, NEEDS },
     { "detaching answers", detaching, NEEDS },
     { "replacing answers", replacing, NEEDS | CT_PASID },
+    { "devices of one group", group_mates, NEEDS | CT_MATE },
     { "no fault queue attached", unhandled, NEEDS },
     { "requests the host refuses", refused, NEEDS | CT_PASID },
     { "closing the device answers", closing_device, NEEDS },

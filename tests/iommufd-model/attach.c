@@ -18,6 +18,7 @@ typedef struct Attach {
     MdlHwpt *hwpt;
     MdlDevice **devs;
     unsigned nr_devs;
+    MdlDevice *named;   /* attached first, or replaced last */
     struct Attach *next;
 } Attach;
 
@@ -94,6 +95,15 @@ bool mdl_is_attached(MdlDevice *dev, uint32_t pasid)
     Attach *a = g ? find_attach(g, pasid) : NULL;
 
     return a && find_member(a, dev) >= 0;
+}
+
+/* iommufd_get_iommu_attach_handle(): the group's, with one device in it */
+MdlDevice *mdl_attach_named(MdlDevice *dev, uint32_t pasid)
+{
+    Group *g = find_group(dev->group);
+    const Attach *a = g ? find_attach(g, pasid) : NULL;
+
+    return a ? a->named : dev;
 }
 
 /* ----------------------------------------------------------------- binding */
@@ -363,6 +373,7 @@ static int do_attach(MdlDevice *dev, uint32_t pasid, MdlHwpt *hwpt)
         }
         a->pasid = pasid;
         a->hwpt = hwpt;
+        a->named = dev;
         a->next = g->attaches;
         g->attaches = a;
     }
@@ -494,6 +505,7 @@ static int do_replace(MdlDevice *dev, uint32_t pasid, MdlHwpt *hwpt)
         unreserve_members(a, old_ioas);
     }
     a->hwpt = hwpt;
+    a->named = dev;
     hwpt->obj.refs += a->nr_devs;
     old->obj.refs -= a->nr_devs - 1;
     put_hwpt(old);

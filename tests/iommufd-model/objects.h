@@ -277,6 +277,8 @@ int mdl_cmd_hwpt_get_dirty(MdlCmd *cmd);
 /* Binding and attaching; @pasid as in the kernel: 0 is the RID */
 int mdl_bind(MdlCtx *ctx, MdlDevice *dev);
 void mdl_unbind(MdlDevice *dev);
+/* Whose dev_id page requests of @dev's group have */
+MdlDevice *mdl_attach_named(MdlDevice *dev, uint32_t pasid);
 int mdl_attach(MdlDevice *dev, uint32_t pasid, uint32_t *pt_id);
 int mdl_replace(MdlDevice *dev, uint32_t pasid, uint32_t *pt_id);
 void mdl_detach(MdlDevice *dev, uint32_t pasid);

@@ -316,7 +316,8 @@ static void compose(struct iommu_hwpt_pgfault *out, const FaultGroup *g,
     if (r->last) {
         out->flags |= IOMMU_PGFAULT_FLAGS_LAST_PAGE;
     }
-    out->dev_id = g->dev->obj.id;
+    out->dev_id = mdl_attach_named(g->dev, r->pasid == MDL_NO_PASID ? 0 :
+                                           r->pasid)->obj.id;
     out->grpid = r->grpid;
     out->perm = (r->read ? IOMMU_PGFAULT_PERM_READ : 0) |
                 (r->write ? IOMMU_PGFAULT_PERM_WRITE : 0) |
