@@ -364,8 +364,7 @@ bool vtd_nested_caps_check(VTDNested *n, const char *name,
         bool host = vtd_nested_host_has(f, cap, ecap);
         bool *field = f->field(s);
 
-        if (!vtd_nested_given(s, f->given) && !n->frozen && !f->needed &&
-            !f->emulated) {
+        if (!vtd_nested_given(s, f->given) && !n->frozen && !f->needed) {
             *field = host && (*field || !n->host_seen);
         } else if (*field && !host) {
             error_setg(errp, "property '%s' is on for the guest, but off for "

@@ -655,6 +655,46 @@ static void test_shadow_register(void)
     vtd_rig_stop(&r);
 }
 
+/* The same for what registers say of the tables: nobody uses what is stale */
+static void test_shadow_registers(void)
+{
+    const unsigned num = 66 * TURN / CALL;
+    uint64_t before, ss;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    for (unsigned i = 0; i < 64; i++) {
+        vtd_rig_fill(&r, i, i);
+    }
+    vtd_tables_init(&r.t, &r.mem, false);
+    r.regs.write64(r.regs.opaque, VTD_REG_RTADDR, vtd_tables_rtaddr(&r.t));
+    r.regs.write32(r.regs.opaque, VTD_REG_GCMD, VTD_GCMD_SRTP);
+    ss = scattered(&r, SHADOW_PAGES);
+    vtd_context_legacy(&r.t, RID0, 0, ss, 4, DID);
+    vtd_rig_translation(&r, true);
+    expect_scattered(&r, SHADOW_PAGES - 1);
+    /* Another page directory, which has as many more as take too long */
+    stop(&r);
+    before = copies(&r);
+    iommu_mem_write64(&r.mem, ss, iommu_mem_read64(&r.mem,
+                                                   scattered(&r, num)));
+    iommu_mem_write64(&r.mem, vtd_s2_entry(&r.mem, ss, 4, IOVA, 1), 0);
+    r.regs.write64(r.regs.opaque, 0xf8, 1ULL << 63 | 1ULL << 60);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
+                               "blocked");
+    g_assert_cmpuint(copies(&r) - before, <=, 65 * TURN / CALL);
+    cont(&r);
+    for (unsigned i = 0; nested_rig_peek(r.m, HOST_DEV0, NULL,
+                                         IOVA + 4096) < 0; i++) {
+        g_assert_cmpuint(i, <, 60000);
+        g_usleep(1000);
+    }
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 2,
+                               "not-present");
+    expect_scattered(&r, num - 1);
+    vtd_rig_stop(&r);
+}
+
 /*
  * Tables that are all the same, and lead nowhere: reading them takes turns.
  * Whatever comes between two of them ends it.
@@ -731,6 +771,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/bound/unplug", test_unplug);
     qtest_add_func("/vtd-nested/bound/shadow", test_shadow);
     qtest_add_func("/vtd-nested/bound/shadow-register", test_shadow_register);
+    qtest_add_func("/vtd-nested/bound/shadow-registers", test_shadow_registers);
     qtest_add_data_func("/vtd-nested/bound/shadow-sparse/reset", "reset",
                         test_shadow_sparse);
     qtest_add_data_func("/vtd-nested/bound/shadow-sparse/off", "off",

@@ -1,0 +1,58 @@
+/*
+ * VT-d nesting under test: a guest with second-stage tables
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "vtd-shadow-rig.h"
+
+void shadow_expect(VtdRig *r, const char *dev, uint64_t iova, unsigned page)
+{
+    iommufd_model_expect_data(r->m, dev, NULL, iova, 0x10 + page, 64);
+}
+
+void shadow_expect_none(VtdRig *r, const char *dev, uint64_t iova)
+{
+    iommufd_model_expect_fault(r->m, dev, NULL, iova, false, 2, "not-present");
+}
+
+void shadow_fill(VtdRig *r, unsigned pages)
+{
+    for (unsigned i = 0; i < pages; i++) {
+        vtd_rig_fill(r, i, 0x10 + i);
+    }
+}
+
+/* @num pages at @iova to DATA + @page * 4096; @levels of the table */
+void shadow_map(VtdRig *r, uint64_t ss, unsigned levels, uint64_t iova,
+                unsigned page, unsigned num, uint64_t flags)
+{
+    vtd_s2_map(&r->mem, ss, levels, iova, DATA + page * PAGE, num * PAGE, 12,
+               flags);
+}
+
+void shadow_unmap(VtdRig *r, uint64_t ss, unsigned levels, uint64_t iova,
+                  uint64_t len)
+{
+    vtd_s2_map(&r->mem, ss, levels, iova, 0, len, 12, 0);
+}
+
+void shadow_inv(VtdRig *r, unsigned what, uint64_t iova, unsigned order)
+{
+    vtd_queue_push(&r->q, vtd_inv_iotlb(what, DID, iova, order, false));
+    vtd_rig_sync(r);
+}
+
+void shadow_enable_legacy(VtdRig *r)
+{
+    vtd_tables_init(&r->t, &r->mem, false);
+    vtd_queue_init(&r->q, &r->mem, 2, false);
+    vtd_enable(&r->regs, &r->t, &r->q);
+}
+
+void shadow_legacy(VtdRig *r, uint16_t rid, uint64_t ss, unsigned levels)
+{
+    vtd_context_legacy(&r->t, rid, 0, ss, levels, DID);
+    vtd_rig_inv_context(r, rid);
+}
