@@ -288,6 +288,7 @@ static GBytes *smmuv3_nested_cds(const SMMUv3NestedDevice *ndev)
         return NULL;
     }
     for (size_t i = 0; i < num; i++) {
+        iommufd_nested_count_read(ndev->n->core);
         if (!(le32_to_cpu(cds[i].word[0]) & CD_WORD0_V)) {
             memset(&cds[i], 0, sizeof(cds[i]));
         }

@@ -223,6 +223,7 @@ static void test_own_tables_substreams(void)
         SmmuCdTable cds[2];
         SmmuS1 one = two_tables(&r, cds, tables[i].fmt, tables[i].bits);
         SmmuSte ste[2];
+        uint64_t reads;
 
         for (int j = 0; j < 2; j++) {
             ste[j] = (SmmuSte) { .cfg = SMMU_STE_S1, .cds = &cds[j],
@@ -231,9 +232,14 @@ static void test_own_tables_substreams(void)
         }
         expect(&r, IOVA, 0x11);
         smmu_cd_set(&cds[0], 3, &one, ASID);
+        reads = nested_rig_counter(r.qts, "counters", "entries-read");
         push(&r, smmu_cfgi_cd(SID0, 3, true));
         smmu_rig_sync(&r);
         expect(&r, IOVA, -1);
+        /* What is compared counts as work of the turn */
+        reads = nested_rig_counter(r.qts, "counters", "entries-read") - reads;
+        g_assert_cmpuint(reads, >=, 2ULL << MIN(tables[i].bits, 6));
+        g_assert_cmpuint(reads, <=, 2ULL << 10);
         smmu_cd_set(&cds[1], 3, &one, ASID);
         push(&r, smmu_cfgi_cd(SID1, 3, true));
         smmu_rig_sync(&r);
