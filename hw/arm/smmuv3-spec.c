@@ -14,7 +14,7 @@
 #include "smmuv3-internal.h"
 #include "trace.h"
 
-/* Events of other threads that wait for the main loop, for all SMMUs */
+/* Events of other threads that wait for the main loop at most */
 #define LATE_MAX 1024
 
 typedef struct LateEvent {
@@ -69,11 +69,13 @@ static GAsyncQueue *late_events(void)
 static void late_event(void *opaque)
 {
     g_autofree LateEvent *late = g_async_queue_try_pop(late_events());
+    SMMUv3State *s = late->s;
 
-    smmuv3_report_event(late->s, &late->evt);
-    if (qatomic_xchg(&late->s->nested_props.events_lost, false) &&
-        smmuv3_eventq_enabled(late->s)) {
-        smmuv3_eventq_overflow(&late->s->eventq);
+    qatomic_dec(&s->nested_props.events_late);
+    smmuv3_report_event(s, &late->evt);
+    if (qatomic_xchg(&s->nested_props.events_lost, false) &&
+        smmuv3_eventq_enabled(s)) {
+        smmuv3_eventq_overflow(&s->eventq);
     }
 }
 
@@ -91,8 +93,10 @@ bool smmuv3_event_elsewhere(SMMUv3State *s, const Evt *evt)
     if (bql_locked()) {
         return false;
     }
-    if (g_async_queue_length(late_events()) >= LATE_MAX) {
+    if (qatomic_fetch_inc(&s->nested_props.events_late) >= LATE_MAX) {
+        /* Those that wait come to the end of it, and tell */
         qatomic_set(&s->nested_props.events_lost, true);
+        qatomic_dec(&s->nested_props.events_late);
         return true;
     }
     trace_smmuv3_event_late(evt->word[0], evt->word[1]);
