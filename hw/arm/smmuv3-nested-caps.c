@@ -205,6 +205,13 @@ static bool smmuv3_nested_check_props(const SMMUv3NestedProps *props,
         error_setg(errp, "cd2l=on needs substreams, but ssidsize=0");
         return false;
     }
+    if (props->gran4k == ON_OFF_AUTO_OFF && props->gran16k == ON_OFF_AUTO_OFF &&
+        props->gran64k == ON_OFF_AUTO_OFF) {
+        error_setg(errp, "gran4k, gran16k and gran64k are off, which leaves no "
+                   "size for the guest's pages: one of them has to be on or "
+                   "auto");
+        return false;
+    }
     return true;
 }
 

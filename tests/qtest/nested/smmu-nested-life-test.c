@@ -344,7 +344,6 @@ static void test_idr(void)
                               "go without ats, ssidsize;", NULL);
 }
 
-/* IDR0.ATS is the SMMU's: a device without ATS is welcome behind it */
 /* Two names, and two values, in any order */
 static void test_contradiction(void)
 {
@@ -360,6 +359,8 @@ static void test_contradiction(void)
     }
     smmu_rig_expect_refusal(host, "nested=on,ssidsize=0,cd2l=on", 0,
                             "ssidsize=0");
+    smmu_rig_expect_refusal(host, "nested=on,gran64k=off,gran4k=off,"
+                            "gran16k=off", 0, "gran4k, gran16k and gran64k");
     smmu_rig_expect_refusal(host, "nested=auto "
                             "-incoming file:/dev/null/none", 0,
                             "nested=auto is off");
@@ -389,6 +390,7 @@ static void test_reserved(void)
     smmu_rig_expect_refusal(host, "nested=on", 1, "0x42000000-0x420fffff");
 }
 
+/* IDR0.ATS is the SMMU's: a device without ATS is welcome behind it */
 static void test_idr_ats(void)
 {
     g_autofree char *device = smmu_rig_host(1, "", "ats=off\n");

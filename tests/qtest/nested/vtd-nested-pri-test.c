@@ -12,17 +12,13 @@
 #define IOVA    0x4000000000ULL
 
 /* Asked, mapped, answered, done */
-static void test_success(gconstpointer opaque)
+static void check_success(PriRig *p, bool with_pasid)
 {
-    bool with_pasid = opaque != NULL;
+    int index = pri_miss(p, with_pasid, IOVA);
     PageRequest req;
-    PriRig p;
-    int index;
 
-    pri_start(&p);
-    index = pri_miss(&p, with_pasid, IOVA);
     g_assert_cmpint(index, >=, 0);
-    req = pri_next(&p);
+    req = pri_next(p);
     g_assert_cmphex(req.rid, ==, RID0);
     g_assert_cmpint(req.has_pasid, ==, with_pasid);
     g_assert_cmphex(req.pasid, ==, with_pasid ? PRI_PASID : 0);
@@ -30,12 +26,32 @@ static void test_success(gconstpointer opaque)
     g_assert_cmphex(req.addr, ==, IOVA);
     g_assert_true(req.read);
     g_assert_true(req.last);
-    g_assert_cmphex(pri_status(&p), ==, PRS_PPR);
-    pri_consume(&p);
-    g_assert_cmphex(pri_status(&p), ==, 0);
-    pri_map(&p, IOVA, 0x44);
-    pri_respond(&p, &req, VTD_PRG_SUCCESS);
-    g_assert_cmpint(pri_outcome(&p, index), ==, 0x44);
+    g_assert_cmphex(pri_status(p), ==, PRS_PPR);
+    pri_consume(p);
+    g_assert_cmphex(pri_status(p), ==, 0);
+    pri_map(p, IOVA, 0x44);
+    pri_respond(p, &req, VTD_PRG_SUCCESS);
+    g_assert_cmpint(pri_outcome(p, index), ==, 0x44);
+}
+
+static void test_success(gconstpointer opaque)
+{
+    PriRig p;
+
+    pri_start(&p);
+    check_success(&p, opaque != NULL);
+    pri_stop(&p);
+}
+
+/* Requests without PASID need no PASIDs: svm=on is not at odds with that */
+static void test_no_pasids(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    PriRig p;
+
+    pri_start_with(&p, host, "nested=on,svm=on,x-pasid-mode=off", 1, "", 0);
+    pri_context(&p, VTD_CTX_DTE | VTD_CTX_PRE);
+    check_success(&p, false);
     pri_stop(&p);
 }
 
@@ -422,6 +438,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_data_func("/vtd-nested/pri/success/rid", NULL, test_success);
     qtest_add_data_func("/vtd-nested/pri/success/pasid", "", test_success);
+    qtest_add_func("/vtd-nested/pri/success/no-pasids", test_no_pasids);
     qtest_add_data_func("/vtd-nested/pri/invalid",
                         GUINT_TO_POINTER(VTD_PRG_INVALID), test_invalid);
     qtest_add_data_func("/vtd-nested/pri/failure",
