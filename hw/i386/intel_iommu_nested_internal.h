@@ -99,6 +99,7 @@ typedef struct VTDNestedDevice {
     IOMMUFDNestedDevice *dev;
     IOMMUFDNestedHostInfo info;
     uint16_t sid;               /* label that the tables were read under */
+    uint32_t rid_pasid;         /* RID_PASID that the RID was last read under */
     IOMMUFDNestedTold told;     /* what the host has refused it */
     IOMMUFDNestedTold told_kind;    /* guest tables of other kinds */
     bool dirty;                 /* in VTDNested.dirty */

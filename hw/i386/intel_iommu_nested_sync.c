@@ -154,6 +154,9 @@ static bool vtd_nested_apply(VTDNestedDevice *vdev, uint32_t pasid,
         break;
     }
 
+    if (is_rid) {
+        vdev->rid_pasid = ctx->scalable ? ctx->rid_pasid : IOMMUFD_NESTED_RID;
+    }
     trace_vtd_nested_set(iommufd_nested_device_name(vdev->dev), vdev->sid,
                          pasid, entry->state, entry->did,
                          entry->s1.pgtbl_addr | entry->ss.root, entry->fault);
@@ -467,7 +470,9 @@ bool vtd_nested_sync_pasid_value(VTDNested *n, uint32_t pasid)
             continue;
         }
         vtd_nested_context(vdev, &ctx);
-        if (ctx.scalable && ctx.rid_pasid == pasid) {
+        /* The guest may have changed RID_PASID, and not told of that yet */
+        if ((ctx.scalable && ctx.rid_pasid == pasid) ||
+            vdev->rid_pasid == pasid) {
             ok &= vtd_nested_sync_one(vdev, &ctx, IOMMUFD_NESTED_RID);
         }
         if (pasid && pasid < 1u << n->pasid_bits) {

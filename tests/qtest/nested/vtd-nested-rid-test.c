@@ -397,6 +397,33 @@ static void test_fpd(void)
     vtd_rig_stop(&r);
 }
 
+/*
+ * RID_PASID is another one in memory, which has not been told: what is told of
+ * the entry that was in use counts all the same
+ */
+static void test_rid_pasid_untold(void)
+{
+    uint64_t entry;
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    vtd_rig_enable(&r);
+    vtd_rig_fill(&r, 1, 0x11);
+    vtd_context_scalable(&r.t, RID0, 12, 0, 63);
+    vtd_pasid_set(&r.t, RID0, 63, &(VtdPasidEntry) {
+        .pgtt = VTD_PGTT_FIRST, .did = 5, .s1 = vtd_rig_s1(&r, IOVA, 1),
+        .s1_levels = 4,
+    });
+    vtd_rig_inv_context(&r, RID0);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x11, 64);
+    entry = vtd_context_entry(&r.t, RID0);
+    iommu_mem_write64(&r.mem, entry + 8, 0);
+    vtd_pasid_clear(&r.t, RID0, 63);
+    vtd_rig_inv_pasid(&r, 5, 63);
+    expect_blocked(&r, HOST_DEV0);
+    vtd_rig_stop(&r);
+}
+
 /* Legacy root table: pass-through, and entries that are no good */
 static void test_legacy(void)
 {
@@ -511,6 +538,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/rid/bad-entry", test_bad_entry);
     qtest_add_func("/vtd-nested/rid/no-execute", test_no_execute);
     qtest_add_func("/vtd-nested/rid/fpd", test_fpd);
+    qtest_add_func("/vtd-nested/rid/rid-pasid-untold", test_rid_pasid_untold);
     qtest_add_func("/vtd-nested/rid/legacy", test_legacy);
     qtest_add_func("/vtd-nested/rid/legacy-upper", test_legacy_upper);
     qtest_add_func("/vtd-nested/rid/restart", test_restart);
