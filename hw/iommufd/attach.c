@@ -23,7 +23,6 @@
 #define REASON_HWPT "the host has no stage-1 page table for it"
 #define REASON_STUCK "the host refused to detach"
 #define REASON_OWED "the host refused to forget what it has cached"
-#define REASON_SHADOW "the host refused to mirror its tables"
 #define REASON_GAVE_UP "the reset of the device does not end"
 
 /* "name" or "name PASID 5" */
@@ -399,7 +398,7 @@ static const char *att_settle(IOMMUFDAtt *att, IOMMUFDHwpt *hwpt, Error **errp)
         return IOMMUFD_REASON_DEVICE_TLB;
     }
     if (hwpt && hwpt->shadow) {
-        return iommufd_shadow_settle(hwpt, errp) ? NULL : REASON_SHADOW;
+        return iommufd_shadow_settle(hwpt, errp) ? NULL : IOMMUFD_REASON_SHADOW;
     }
     if (hwpt && !(iommufd_target_settle(&hwpt->host->target, errp) &&
                   iommufd_target_settle(&hwpt->target, errp))) {
@@ -480,7 +479,7 @@ static bool att_set(IOMMUFDAtt *att, const IOMMUFDNestedTranslation *t,
             hwpt = iommufd_hwpt_get_shadow(dev, t, errp);
         }
         if (!hwpt) {
-            att_block_after_error(att, REASON_SHADOW);
+            att_block_after_error(att, IOMMUFD_REASON_SHADOW);
             return false;
         }
     } else if (t->state == IOMMUFD_NESTED_STAGE1) {

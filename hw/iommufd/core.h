@@ -389,6 +389,7 @@ void iommufd_index_domain_hwpts(IOMMUFDNested *n, uint32_t domain,
 uint64_t iommufd_turn_work(const IOMMUFDNested *n);
 
 /* shadow.c */
+#define IOMMUFD_REASON_SHADOW "the host refused to mirror its tables"
 bool iommufd_shadow_new(IOMMUFDHwpt *hwpt, IOMMUFDNestedDevice *dev,
                         const IOMMUFDNestedTranslation *t, Error **errp);
 void iommufd_shadow_free(IOMMUFDHwpt *hwpt);

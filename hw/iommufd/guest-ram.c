@@ -74,13 +74,13 @@ static void guest_ram_add(MemoryListener *listener,
 static void guest_ram_del(MemoryListener *listener,
                           MemoryRegionSection *section)
 {
-    MemRange range = {
-        .first = section->offset_within_address_space,
-        .last = section->offset_within_address_space +
-                int128_get64(section->size) - 1,
-    };
-
     if (memory_region_is_ram(section->mr)) {
+        uint64_t first = section->offset_within_address_space;
+        MemRange range = {
+            .first = first,
+            .last = first + int128_get64(section->size) - 1,
+        };
+
         g_array_append_val(guest_ram.gone, range);
         guest_ram.changed = true;
     }

@@ -13,11 +13,11 @@
 #include <linux/iommufd.h>
 #include "qapi/error.h"
 #include "qemu/error-report.h"
+#include "qemu/range.h"
 #include "core.h"
 #include "sys.h"
 #include "trace.h"
 
-#define REASON_FAILED "the host refused to mirror its tables"
 #define REASON_LATE "its tables are still being read"
 
 /* Units of work, see <hw/iommufd-turn.h>, that are done out of turn */
@@ -37,11 +37,6 @@ static IOMMUFDArea *area_first(const IOMMUFDHwpt *hwpt, uint64_t first,
         interval_tree_iter_first(&hwpt->shadow->areas, first, last);
 
     return node ? container_of(node, IOMMUFDArea, node) : NULL;
-}
-
-static uint64_t area_size(const IOMMUFDArea *area)
-{
-    return area->node.last - area->node.start + 1;
 }
 
 static void area_free(IOMMUFDHwpt *hwpt, IOMMUFDArea *area)
@@ -72,6 +67,9 @@ static void shadow_stale(IOMMUFDHwpt *hwpt, uint64_t first, uint64_t last,
     if (first > last) {
         return;
     }
+    if (first == 0 && last == shadow->last) {
+        shadow_drop_stale(hwpt);
+    }
     for (uint32_t i = 0; i < shadow->num_stale; i++) {
         if (s[i].first <= first && last <= s[i].last) {
             return;
@@ -90,7 +88,6 @@ static void shadow_stale(IOMMUFDHwpt *hwpt, uint64_t first, uint64_t last,
 
 static void shadow_stale_whole(IOMMUFDHwpt *hwpt)
 {
-    shadow_drop_stale(hwpt);
     shadow_stale(hwpt, 0, UINT64_MAX, false);
 }
 
@@ -400,8 +397,9 @@ bool iommufd_nested_shadow_prepare(IOMMUFDNestedDevice *dev,
     return !hwpt || shadow_fill(hwpt, in_turns, &n->unprepared);
 }
 
-void iommufd_nested_shadow_stale(IOMMUFDNested *n, uint32_t domain,
-                                 uint64_t first, uint64_t last)
+/* Of one domain, or of all (NULL); @joined as in IOMMUFDStale */
+static void shadows_stale(IOMMUFDNested *n, const uint32_t *domain,
+                          uint64_t first, uint64_t last, bool joined)
 {
     IOMMUFDHwpt *hwpt;
 
@@ -409,32 +407,26 @@ void iommufd_nested_shadow_stale(IOMMUFDNested *n, uint32_t domain,
         return;
     }
     QTAILQ_FOREACH(hwpt, &n->hwpts, next) {
-        if (hwpt->shadow && hwpt->key.domain == domain) {
-            shadow_stale(hwpt, first, last, true);
+        if (hwpt->shadow && (!domain || hwpt->key.domain == *domain)) {
+            shadow_stale(hwpt, first, last, joined);
         }
     }
+}
+
+void iommufd_nested_shadow_stale(IOMMUFDNested *n, uint32_t domain,
+                                 uint64_t first, uint64_t last)
+{
+    shadows_stale(n, &domain, first, last, true);
 }
 
 void iommufd_nested_shadow_stale_domain(IOMMUFDNested *n, uint32_t domain)
 {
-    IOMMUFDHwpt *hwpt;
-
-    QTAILQ_FOREACH(hwpt, &n->hwpts, next) {
-        if (hwpt->shadow && hwpt->key.domain == domain) {
-            shadow_stale_whole(hwpt);
-        }
-    }
+    shadows_stale(n, &domain, 0, UINT64_MAX, false);
 }
 
 void iommufd_nested_shadow_stale_all(IOMMUFDNested *n)
 {
-    IOMMUFDHwpt *hwpt;
-
-    QTAILQ_FOREACH(hwpt, &n->hwpts, next) {
-        if (hwpt->shadow) {
-            shadow_stale_whole(hwpt);
-        }
-    }
+    shadows_stale(n, NULL, 0, UINT64_MAX, false);
 }
 
 static bool shadow_sync(IOMMUFDHwpt *hwpt, bool in_turns)
@@ -456,7 +448,7 @@ static bool shadow_sync(IOMMUFDHwpt *hwpt, bool in_turns)
         iommufd_nested_tell(&n->told_shadow, err);
     }
     if (hwpt->shadow->failed) {
-        iommufd_hwpt_block(hwpt, REASON_FAILED);
+        iommufd_hwpt_block(hwpt, IOMMUFD_REASON_SHADOW);
     }
     return true;
 }
@@ -493,7 +485,8 @@ static void shadow_ram_gone(IOMMUFDHwpt *hwpt, uint64_t first, uint64_t last,
         IOMMUFDArea *area = container_of(node, IOMMUFDArea, node);
 
         next = interval_tree_iter_next(node, 0, UINT64_MAX);
-        if (area->gpa <= last && first <= area->gpa + area_size(area) - 1) {
+        if (ranges_overlap(area->gpa, node->last - node->start + 1,
+                           first, last - first + 1)) {
             shadow_stale(hwpt, node->start, node->last, false);
             if (!shadow_unmap(hwpt, node->start, node->last, errp)) {
                 return;

@@ -544,9 +544,7 @@ static uint64_t scattered(VtdRig *r, unsigned num)
 static void start_legacy(VtdRig *r)
 {
     vtd_rig_start_simple(r, 1);
-    vtd_tables_init(&r->t, &r->mem, false);
-    vtd_queue_init(&r->q, &r->mem, 2, false);
-    vtd_enable(&r->regs, &r->t, &r->q);
+    vtd_rig_enable_legacy(r);
     for (unsigned i = 0; i < 64; i++) {
         vtd_rig_fill(r, i, i);
     }

@@ -84,9 +84,7 @@ static void test_second_stage(void)
     VtdRig r;
 
     start(&r, 2, "nested=on", "");
-    vtd_tables_init(&r.t, &r.mem, false);
-    vtd_queue_init(&r.q, &r.mem, 2, false);
-    vtd_enable(&r.regs, &r.t, &r.q);
+    vtd_rig_enable_legacy(&r);
     ss = vtd_s2_new(&r.mem);
     vtd_s2_map(&r.mem, ss, 4, IOVA, DATA + 4096, 4096, 12, VTD_S2_RW);
     vtd_context_legacy(&r.t, RID0, 0, ss, 4, DID);

@@ -19,7 +19,7 @@ static void test_rom(void)
     VtdRig r;
 
     vtd_rig_start(&r, host, "nested=on", 1, "");
-    shadow_enable_legacy(&r);
+    vtd_rig_enable_legacy(&r);
     ss = vtd_s2_new(&r.mem);
     vtd_s2_map(&r.mem, ss, 4, IOVA, rom, PAGE, 12, VTD_S2_RW);
     vtd_s2_map(&r.mem, ss, 4, IOVA + PAGE, rom, PAGE, 12, VTD_S2_W);
@@ -49,7 +49,7 @@ static void test_erratum(void)
 
     vtd_rig_start(&r, host, "nested=on", 1, "");
     shadow_fill(&r, 2);
-    shadow_enable_legacy(&r);
+    vtd_rig_enable_legacy(&r);
     ss = vtd_s2_new(&r.mem);
     shadow_map(&r, ss, 4, IOVA, 1, 1, VTD_S2_R);
     vtd_s2_map(&r.mem, ss, 4, IOVA + PAGE, 4 * GiB - PAGE, PAGE, 12, VTD_S2_R);
@@ -75,7 +75,7 @@ static void test_memory(void)
 
     vtd_rig_start(&r, host, "nested=on", 1, "-m 128M,slots=1,maxmem=512M");
     shadow_fill(&r, 2);
-    shadow_enable_legacy(&r);
+    vtd_rig_enable_legacy(&r);
     ss = vtd_s2_new(&r.mem);
     shadow_map(&r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
     vtd_s2_map(&r.mem, ss, 4, IOVA + PAGE, dimm, PAGE, 12, VTD_S2_RW);

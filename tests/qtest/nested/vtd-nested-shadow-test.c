@@ -73,7 +73,7 @@ static void test_legacy(const void *arg)
     vtd_rig_start_simple(&r, 1);
     shadow_fill(&r, 4);
     ioas = iommufd_model_live(r.m, "ioas");
-    shadow_enable_legacy(&r);
+    vtd_rig_enable_legacy(&r);
     iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
                                "blocked");
     ss = vtd_s2_new(&r.mem);
@@ -120,10 +120,7 @@ static void test_ends(const void *arg)
     uint64_t last = (1ULL << (12 + 9 * levels)) - PAGE, ss;
     VtdRig r;
 
-    vtd_rig_start_simple(&r, 1);
-    shadow_fill(&r, 3);
-    shadow_enable_legacy(&r);
-    ss = vtd_s2_new(&r.mem);
+    ss = shadow_start(&r, 3);
     shadow_map(&r, ss, levels, 0, 1, 1, VTD_S2_RW);
     shadow_map(&r, ss, levels, last, 2, 1, VTD_S2_RW);
     shadow_legacy(&r, RID0, ss, levels);
@@ -144,10 +141,7 @@ static void test_permissions(void)
     uint64_t ss, slot;
     VtdRig r;
 
-    vtd_rig_start_simple(&r, 1);
-    shadow_fill(&r, 3);
-    shadow_enable_legacy(&r);
-    ss = vtd_s2_new(&r.mem);
+    ss = shadow_start(&r, 3);
     shadow_map(&r, ss, 4, IOVA, 0, 1, VTD_S2_R);
     shadow_map(&r, ss, 4, IOVA + PAGE, 1, 1, VTD_S2_W);
     shadow_map(&r, ss, 4, IOVA + 2 * PAGE, 2, 1, VTD_S2_RW);
@@ -181,10 +175,7 @@ static void test_calls(void)
     Calls since;
     VtdRig r;
 
-    vtd_rig_start_simple(&r, 1);
-    shadow_fill(&r, 64);
-    shadow_enable_legacy(&r);
-    ss = vtd_s2_new(&r.mem);
+    ss = shadow_start(&r, 64);
     shadow_legacy(&r, RID0, ss, 4);
 
     /* A buffer of 128 KiB */
@@ -242,7 +233,7 @@ static Cost cost(const char *props, unsigned order, unsigned shift)
 
     vtd_rig_start(&r, host, props, 1, "");
     shadow_fill(&r, 64);
-    shadow_enable_legacy(&r);
+    vtd_rig_enable_legacy(&r);
     ss = vtd_s2_new(&r.mem);
     /* The tables are there, and a mapping beside ours */
     vtd_s2_map(&r.mem, ss, 3, IOVA + 64 * MiB, DATA, PAGE, 12, VTD_S2_RW);
@@ -295,10 +286,7 @@ static void test_part(void)
     uint64_t ss;
     VtdRig r;
 
-    vtd_rig_start_simple(&r, 1);
-    shadow_fill(&r, 16);
-    shadow_enable_legacy(&r);
-    ss = vtd_s2_new(&r.mem);
+    ss = shadow_start(&r, 16);
     shadow_legacy(&r, RID0, ss, 4);
     shadow_map(&r, ss, 4, IOVA, 0, 16, VTD_S2_RW);
     shadow_inv(&r, VTD_INV_NARROW, IOVA, 4);
@@ -405,10 +393,7 @@ static void test_new_root(void)
     uint64_t ss, other, ioas;
     VtdRig r;
 
-    vtd_rig_start_simple(&r, 1);
-    shadow_fill(&r, 3);
-    shadow_enable_legacy(&r);
-    ss = vtd_s2_new(&r.mem);
+    ss = shadow_start(&r, 3);
     other = vtd_s2_new(&r.mem);
     shadow_map(&r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
     shadow_map(&r, other, 4, IOVA, 2, 1, VTD_S2_RW);
@@ -459,10 +444,7 @@ static void test_nowhere(void)
     uint64_t ss, slot;
     VtdRig r;
 
-    vtd_rig_start_simple(&r, 1);
-    shadow_fill(&r, 3);
-    shadow_enable_legacy(&r);
-    ss = vtd_s2_new(&r.mem);
+    ss = shadow_start(&r, 3);
     shadow_map(&r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
     /* A hole of the memory map, a register block, beyond all */
     vtd_s2_map(&r.mem, ss, 4, IOVA + PAGE, 0xa0000000, PAGE, 12, VTD_S2_RW);
@@ -501,10 +483,7 @@ static void test_refused(void)
     uint64_t ss;
     VtdRig r;
 
-    vtd_rig_start_simple(&r, 1);
-    shadow_fill(&r, 3);
-    shadow_enable_legacy(&r);
-    ss = vtd_s2_new(&r.mem);
+    ss = shadow_start(&r, 3);
     shadow_map(&r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
     for (unsigned i = 0; i < ARRAY_SIZE(refuse); i++) {
         uint64_t objects = iommufd_model_live(r.m, NULL);
@@ -563,7 +542,7 @@ static void test_off(void)
     vtd_rig_stop(&r);
 
     vtd_rig_start(&r, host, "nested=on,ssts=off", 1, "");
-    shadow_enable_legacy(&r);
+    vtd_rig_enable_legacy(&r);
     shadow_legacy(&r, RID0, vtd_s2_new(&r.mem), 4);
     g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, FR_CONTEXT_INVALID);
     iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
@@ -597,7 +576,7 @@ static void test_bad_entry(void)
     vtd_rig_stop(&r);
 
     vtd_rig_start_simple(&r, 1);
-    shadow_enable_legacy(&r);
+    vtd_rig_enable_legacy(&r);
     shadow_legacy(&r, RID0, vtd_s2_new(&r.mem), 5);
     g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, FR_CONTEXT_INVALID);
     vtd_context_legacy(&r.t, RID0, 3, vtd_s2_new(&r.mem), 4, DID);
@@ -617,7 +596,7 @@ static void test_reset(void)
     shadow_fill(&r, 2);
     objects = iommufd_model_live(r.m, NULL);
     for (unsigned i = 0; i < 2; i++) {
-        shadow_enable_legacy(&r);
+        vtd_rig_enable_legacy(&r);
         ss = vtd_s2_new(&r.mem);
         shadow_map(&r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
         shadow_legacy(&r, RID0, ss, 4);
@@ -649,7 +628,7 @@ static void test_migration(void)
     VtdRig r;
 
     vtd_rig_start_simple(&r, 1);
-    shadow_enable_legacy(&r);
+    vtd_rig_enable_legacy(&r);
     shadow_legacy(&r, RID0, vtd_s2_new(&r.mem), 4);
     g_assert_true(migration_is_blocked(&r));
     vtd_context_clear(&r.t, RID0);

@@ -72,6 +72,13 @@ void vtd_rig_enable(VtdRig *r)
     vtd_enable(&r->regs, &r->t, &r->q);
 }
 
+void vtd_rig_enable_legacy(VtdRig *r)
+{
+    vtd_tables_init(&r->t, &r->mem, false);
+    vtd_queue_init(&r->q, &r->mem, 2, false);
+    vtd_enable(&r->regs, &r->t, &r->q);
+}
+
 void vtd_rig_translation(VtdRig *r, bool on)
 {
     uint32_t gcmd = r->regs.read32(r->regs.opaque, VTD_REG_GSTS) & GCMD_KEEP;

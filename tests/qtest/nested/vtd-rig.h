@@ -86,6 +86,8 @@ void vtd_rig_stop(VtdRig *r);
 
 /* Fresh scalable-mode tables and a queue; translation on */
 void vtd_rig_enable(VtdRig *r);
+/* The same in legacy mode */
+void vtd_rig_enable_legacy(VtdRig *r);
 void vtd_rig_translation(VtdRig *r, bool on);
 
 /* Context entry and RID_PASID entry (PASID 0) of a device, and tell of both */

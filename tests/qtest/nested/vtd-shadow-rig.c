@@ -44,11 +44,12 @@ void shadow_inv(VtdRig *r, unsigned what, uint64_t iova, unsigned order)
     vtd_rig_sync(r);
 }
 
-void shadow_enable_legacy(VtdRig *r)
+uint64_t shadow_start(VtdRig *r, unsigned pages)
 {
-    vtd_tables_init(&r->t, &r->mem, false);
-    vtd_queue_init(&r->q, &r->mem, 2, false);
-    vtd_enable(&r->regs, &r->t, &r->q);
+    vtd_rig_start_simple(r, 1);
+    shadow_fill(r, pages);
+    vtd_rig_enable_legacy(r);
+    return vtd_s2_new(&r->mem);
 }
 
 void shadow_legacy(VtdRig *r, uint16_t rid, uint64_t ss, unsigned levels)

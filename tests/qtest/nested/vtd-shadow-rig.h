@@ -23,7 +23,11 @@ void shadow_map(VtdRig *r, uint64_t ss, unsigned levels, uint64_t iova,
 void shadow_unmap(VtdRig *r, uint64_t ss, unsigned levels, uint64_t iova,
                   uint64_t len);
 void shadow_inv(VtdRig *r, unsigned what, uint64_t iova, unsigned order);
-void shadow_enable_legacy(VtdRig *r);
+/*
+ * One device, legacy mode, so many pages of data; returns a table that is not
+ * in use
+ */
+uint64_t shadow_start(VtdRig *r, unsigned pages);
 void shadow_legacy(VtdRig *r, uint16_t rid, uint64_t ss, unsigned levels);
 
 #endif
