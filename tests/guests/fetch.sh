@@ -5,8 +5,8 @@
 #
 # What a guest is made of, from Debian's archive: PACKAGE, or the kernel that it
 # is the name for, for ARCH. Prints the directory in the cache that has boot
-# files, modules that NVMe may need, busybox, and "version". SUITE may be
-# "newest".
+# files, modules that NVMe may need, busybox, kexec with its libraries, and
+# "version". SUITE may be "newest".
 #
 # What is in the cache is used as it is: remove guest-* there to get newer ones.
 
@@ -22,7 +22,13 @@ guest=$cache/guest-$suite-$arch-$package
 
 WANTED='*/vmlinuz* ./boot/xen-*-amd64.gz */bin/busybox */kernel/block/*
 */kernel/crypto/* */kernel/lib/* */kernel/drivers/nvme/common/*
-*/kernel/drivers/nvme/host/* */kernel/arch/*/crypto/* */kernel/arch/*/lib/*'
+*/kernel/drivers/nvme/host/* */kernel/arch/*/crypto/* */kernel/arch/*/lib/*
+*/sbin/kexec */lib/*/ld-linux-*.so.* */libc.so.6 */libxencall.so.*
+*/libxenctrl.so.* */libxendevice*.so.* */libxenevtchn.so.* */libxenforeign*.so.*
+*/libxengnttab.so.* */libxentool*.so.* */libz.so.*'
+
+KEXEC_LIBRARIES='libc6 libxenmisc4.17 libxentoollog1 libxencall1 libxenevtchn1
+libxengnttab1 libxenforeignmemory1 libxendevicemodel1 libxentoolcore1 zlib1g'
 
 apt() {
     private_apt "$@" -o "APT::Architecture=$arch" -o "APT::Architectures=$arch"
@@ -58,6 +64,8 @@ get_from() {
         # A kernel, which may be a package of its own, and one of modules
         names=$(needs "$package" image)
         names="$names $(needs "$names" 'binary\|modules')" ;;
+    kexec-tools)
+        names="$package $KEXEC_LIBRARIES" ;;
     esac
     version=$(field "${names%% *}" Version)
     # shellcheck disable=SC2015,SC2086

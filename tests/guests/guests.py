@@ -13,6 +13,28 @@ VIRT = '-M virt,gic-version=3 -cpu cortex-a57' \
        ' -device arm-smmuv3,primary-bus=pcie.0,nested=on'
 # On a busy machine, clocks of an emulated one do not pass the kernel's checks
 LINUX = 'panic=-1 no_timer_check'
+XEN = 'console=com1 com1=115200,8n1 iommu=verbose dom0_mem=512M'
+
+# How a link is started, and init's word for it
+BOOT = 'boot'
+KEXEC = 'kexec'
+CRASH = 'crash'
+XEN_KEXEC = 'xen'
+
+
+@dataclasses.dataclass
+class Link:
+    """
+    A kernel, started by the one before it unless it is the first (BOOT)
+
+    state: as in a Row
+    dma: what the one before it let the device reach, which goes on after a
+         crash, is reached until there is a driver again
+    """
+    how: str
+    words: str
+    state: str
+    dma: bool = False
 
 
 @dataclasses.dataclass
@@ -22,6 +44,8 @@ class Row:
     bus: where the disk is plugged
     state: what the disk has to be in, and with what the guest sees of it
     stderr: patterns of the lines that QEMU prints, all of them
+    xen: the package of it, the first unless a link says XEN_KEXEC
+    links: kernels that are started one after the other
     """
     name: str
     title: str
@@ -30,22 +54,38 @@ class Row:
     machine: str = Q35
     bus: str = 'rp0'
     words: str = ''
-    console: str = 'console=ttyS0 ' + LINUX
     state: str = STAGE1
     stderr: tuple = ()
     efi: bool = False
     xen: str = ''
-    xen_words: str = ''
+    links: tuple = ()
     timeout: int = 150
+
+    def all_links(self):
+        """The first kernel, and @links"""
+        return Link(BOOT, self.words, self.state), *self.links
+
+    def on_xen(self, link):
+        """Whether that kernel is Xen's dom0"""
+        return link.how == XEN_KEXEC or link.how == BOOT and self.xen and \
+            all(link.how != XEN_KEXEC for link in self.links)
+
+    def command_line(self, link):
+        """Of that Linux"""
+        tty = 'hvc0' if self.on_xen(link) else \
+            {'amd64': 'ttyS0', 'arm64': 'ttyAMA0'}[self.arch]
+        return f'console={tty} {LINUX} {link.words}' + \
+            (' wait=1' if link.dma else '')
 
 
 def arm(name, title, suite, iommu='', **more):
-    return Row(name, title, suite, arch='arm64', machine=VIRT + iommu,
-               console='console=ttyAMA0 ' + LINUX, **more)
+    return Row(name, title, suite, arch='arm64', machine=VIRT + iommu, **more)
 
 
 SM = 'intel_iommu=on,sm_on'
 LEGACY = 'intel_iommu=on,sm_off'
+CRASHKERNEL = ' crashkernel=256M'
+XEN_PACKAGE = 'xen-hypervisor-4.17-amd64'
 
 GUESTS = [
     Row('x86-6.1', 'Debian 12, scalable mode,', 'bookworm', words=SM),
@@ -59,9 +99,18 @@ GUESTS = [
     Row('x86-legacy-pt', 'Debian 12, legacy mode, pass-through,', 'bookworm',
         words=LEGACY + ' iommu=pt', state=BYPASS),
     Row('xen', 'Xen 4.17 with Debian 12 as dom0,', 'bookworm',
-        xen='xen-hypervisor-4.17-amd64',
-        xen_words='console=com1 com1=115200,8n1 iommu=verbose dom0_mem=512M',
-        console='console=hvc0 ' + LINUX, state=SHADOW),
+        xen=XEN_PACKAGE, state=SHADOW),
+    Row('x86-kexec', 'Debian 12, from mode to mode by kexec,', 'bookworm',
+        words=SM, links=(Link(KEXEC, LEGACY, SHADOW),
+                         Link(KEXEC, SM + ' iommu=pt', BYPASS),
+                         Link(KEXEC, SM, STAGE1))),
+    Row('x86-crash', 'the newest Debian has, crash in scalable mode,', 'newest',
+        words=SM + CRASHKERNEL, links=(Link(CRASH, SM, STAGE1, dma=True),)),
+    Row('x86-legacy-crash', 'Debian 12, crash in legacy mode,', 'bookworm',
+        words=LEGACY + CRASHKERNEL, state=SHADOW,
+        links=(Link(CRASH, LEGACY, SHADOW, dma=True),)),
+    Row('xen-kexec', 'Debian 12, then Xen 4.17, by kexec,', 'bookworm',
+        xen=XEN_PACKAGE, words=SM, links=(Link(XEN_KEXEC, '', SHADOW),)),
     # With a device tree it does not map the window of MSIs: smmuv3-nested.rst
     arm('arm-6.1', 'Debian 12, UEFI,', 'bookworm', efi=True),
     # Port and disk are one group: what that takes is there, too
@@ -70,4 +119,7 @@ GUESTS = [
     arm('arm-newest-dt', 'the newest Debian has, device tree,', 'newest'),
     arm('arm-6.12', 'Debian 13, UEFI,', 'trixie', efi=True),
     arm('arm-newest', 'the newest Debian has, UEFI,', 'newest', efi=True),
+    arm('arm-kexec', 'Debian 12, UEFI, from mode to mode by kexec,', 'bookworm',
+        efi=True, links=(Link(KEXEC, 'iommu.passthrough=1', BYPASS),
+                         Link(KEXEC, '', STAGE1))),
 ]

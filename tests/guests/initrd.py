@@ -39,10 +39,10 @@ def in_order(known, name, order):
     order[name] = data
 
 
-def make(path, busybox, kernel, init, patience):
+def make(path, busybox, kernel, init, patience, others):
     """
     Of the kernel whose files are below @kernel. The driver waits so many
-    seconds for an answer.
+    seconds for an answer. @others: files by their names in it.
     """
     order = {}
     in_order(modules(kernel), WANTED, order)
@@ -52,6 +52,8 @@ def make(path, busybox, kernel, init, patience):
     cpio.entry('dev/console', stat.S_IFCHR | 0o600, rdev=(5, 1))
     cpio.file('bin/busybox', busybox)
     cpio.file('init', init)
+    for name, source in others.items():
+        cpio.file(name, source)
     for name, data in order.items():
         cpio.entry(f'modules/{name}', stat.S_IFREG | 0o644, data)
     cpio.entry('modules/order', stat.S_IFREG | 0o644,
