@@ -71,6 +71,37 @@ void nested_rig_expect_refusal(const char *host, const char *args, ...)
     iommufd_model_free(m);
 }
 
+char *nested_rig_scratch(const char *name)
+{
+    g_autoptr(GError) err = NULL;
+    g_autofree char *dir = g_dir_make_tmp("nested-XXXXXX", &err);
+
+    g_assert_no_error(err);
+    return g_build_filename(dir, name, NULL);
+}
+
+void nested_rig_scratch_remove(const char *file)
+{
+    g_autofree char *dir = g_path_get_dirname(file);
+
+    unlink(file);
+    g_assert_cmpint(rmdir(dir), ==, 0);
+}
+
+unsigned nested_rig_said(const char *file, const char *words)
+{
+    g_autofree char *text = NULL;
+    g_autoptr(GError) err = NULL;
+    unsigned num = 0;
+
+    g_file_get_contents(file, &text, NULL, &err);
+    g_assert_no_error(err);
+    for (const char *p = text; (p = strstr(p, words)); p++) {
+        num++;
+    }
+    return num;
+}
+
 int nested_rig_peek(IommufdModel *m, const char *dev, const IommufdDma *how,
                     uint64_t addr)
 {

@@ -37,6 +37,16 @@ char *nested_rig_devices(unsigned num, const char *bus);
 void nested_rig_expect_refusal(const char *host, const char *args, ...)
     G_GNUC_NULL_TERMINATED;
 
+/*
+ * A file of that name, which is not there yet, in a folder of its own; both are
+ * removed by the other call
+ */
+char *nested_rig_scratch(const char *name);
+void nested_rig_scratch_remove(const char *file);
+
+/* How often the file has @words */
+unsigned nested_rig_said(const char *file, const char *words);
+
 /* The first byte that the device reads there, or -1 if it faults */
 int nested_rig_peek(IommufdModel *m, const char *dev, const IommufdDma *how,
                     uint64_t addr);

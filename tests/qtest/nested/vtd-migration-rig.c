@@ -10,23 +10,6 @@
 #include "qobject/qstring.h"
 #include "vtd-migration-rig.h"
 
-char *vtd_scratch_file(const char *name)
-{
-    g_autoptr(GError) err = NULL;
-    g_autofree char *dir = g_dir_make_tmp("vtd-nested-XXXXXX", &err);
-
-    g_assert_no_error(err);
-    return g_build_filename(dir, name, NULL);
-}
-
-void vtd_scratch_remove(const char *file)
-{
-    g_autofree char *dir = g_path_get_dirname(file);
-
-    unlink(file);
-    g_assert_cmpint(rmdir(dir), ==, 0);
-}
-
 char *vtd_migration_end(VtdRig *r)
 {
     for (unsigned i = 0; i < 6000; i++) {

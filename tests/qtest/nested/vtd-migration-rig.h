@@ -9,10 +9,6 @@
 
 #include "vtd-rig.h"
 
-/* A file @name in a directory of its own, and their end */
-char *vtd_scratch_file(const char *name);
-void vtd_scratch_remove(const char *file);
-
 /* Wait for the end. Returns the reason of a failure, or NULL */
 char *vtd_migration_end(VtdRig *r);
 

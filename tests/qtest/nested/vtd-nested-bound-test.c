@@ -364,7 +364,7 @@ static void test_stop(void)
 static void test_migration(void)
 {
     g_autofree char *host = vtd_rig_host(1, "", "");
-    g_autofree char *file = vtd_scratch_file("state");
+    g_autofree char *file = nested_rig_scratch("state");
     unsigned head;
     uint32_t ticket;
     VtdRig src, dst;
@@ -392,7 +392,7 @@ static void test_migration(void)
     wait_done(&src, ticket);
     vtd_rig_stop(&dst);
     vtd_rig_stop(&src);
-    vtd_scratch_remove(file);
+    nested_rig_scratch_remove(file);
 }
 
 /* The host refuses something in a turn that is not the first */

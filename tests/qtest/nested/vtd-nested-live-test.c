@@ -325,7 +325,7 @@ static void expect_order(VtdRig *r)
 static void test_live(void)
 {
     g_autofree char *host = host_that("", "migration=on\n");
-    g_autofree char *socket = vtd_scratch_file("socket");
+    g_autofree char *socket = nested_rig_scratch("socket");
     g_autofree char *uri = g_strdup_printf("unix:%s", socket);
     g_autofree char *blockers = NULL;
     PriRig src, dst = {};
@@ -389,7 +389,7 @@ static void test_live(void)
     expect_no_leak(&dst.v);
     pri_stop(&dst);
     pri_stop(&src);
-    vtd_scratch_remove(socket);
+    nested_rig_scratch_remove(socket);
 }
 
 /* It does not happen: the VM stays, its devices and their requests with it */

@@ -69,7 +69,7 @@ static void expect_tables(VtdRig *r, uint16_t rid)
 static void test_hot_plug(void)
 {
     g_autofree char *host = vtd_rig_host(1, "", "");
-    g_autofree char *file = vtd_scratch_file("state");
+    g_autofree char *file = nested_rig_scratch("state");
     g_autofree char *why = NULL, *listed = NULL;
     VtdRig src, dst;
 
@@ -95,7 +95,7 @@ static void test_hot_plug(void)
     expect_tables(&dst, BEHIND(1));
     vtd_rig_stop(&dst);
     vtd_rig_stop(&src);
-    vtd_scratch_remove(file);
+    nested_rig_scratch_remove(file);
 }
 
 /* The device is on the destination's command line: there before the tables */
@@ -104,7 +104,7 @@ static void test_cold_plug(gconstpointer machine)
     g_autofree char *incoming = g_strdup_printf("-incoming defer %s",
                                                 (const char *)machine);
     g_autofree char *host = vtd_rig_host(1, "", "");
-    g_autofree char *file = vtd_scratch_file("state");
+    g_autofree char *file = nested_rig_scratch("state");
     VtdRig src, dst;
 
     vtd_rig_start(&src, host, FEATURES, 0, machine);
@@ -121,7 +121,7 @@ static void test_cold_plug(gconstpointer machine)
     expect_tables(&dst, RID0);
     vtd_rig_stop(&dst);
     vtd_rig_stop(&src);
-    vtd_scratch_remove(file);
+    nested_rig_scratch_remove(file);
 }
 
 /* What was promised to the guest there is not what it is here */
@@ -140,8 +140,8 @@ static void test_differ(void)
     g_autofree char *host = vtd_rig_host(1, "", "");
 
     for (unsigned i = 0; i < ARRAY_SIZE(pairs); i++) {
-        g_autofree char *file = vtd_scratch_file("state");
-        g_autofree char *said = vtd_scratch_file("stderr");
+        g_autofree char *file = nested_rig_scratch("state");
+        g_autofree char *said = nested_rig_scratch("stderr");
         g_autofree char *there = g_strdup_printf("nested=on,%s",
                                                  pairs[i].there);
         g_autofree char *here = g_strdup_printf("nested=on,%s", pairs[i].here);
@@ -161,8 +161,8 @@ static void test_differ(void)
         g_assert_true(g_file_get_contents(said, &text, NULL, NULL));
         g_test_message("%s", text);
         g_assert_nonnull(strstr(text, pairs[i].words));
-        vtd_scratch_remove(file);
-        vtd_scratch_remove(said);
+        nested_rig_scratch_remove(file);
+        nested_rig_scratch_remove(said);
     }
 }
 
@@ -253,7 +253,7 @@ static void suspend(VtdRig *r)
 static void test_cpr_reboot(void)
 {
     g_autofree char *host = vtd_rig_host(1, "", "");
-    g_autofree char *file = vtd_scratch_file("state");
+    g_autofree char *file = nested_rig_scratch("state");
     g_autofree char *why = NULL;
     PriRig src;
     VtdRig dst;
@@ -282,7 +282,7 @@ static void test_cpr_reboot(void)
     iommufd_model_expect_data(dst.m, HOST_DEV0, NULL, DATA, 0xa5, 16);
     vtd_rig_stop(&dst);
     pri_stop(&src);
-    vtd_scratch_remove(file);
+    nested_rig_scratch_remove(file);
 }
 
 int main(int argc, char **argv)

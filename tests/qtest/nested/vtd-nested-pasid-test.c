@@ -95,16 +95,13 @@ static void test_bind(void)
 static void test_bound(void)
 {
     g_autofree char *host = vtd_rig_host(1, "", "");
-    g_autofree char *said = NULL, *extra = NULL, *text = NULL;
+    g_autofree char *said = nested_rig_scratch("stderr");
+    g_autofree char *extra = g_strdup_printf("2>'%s'", said);
     uint32_t ticket;
     uint64_t s1[4];
     uint16_t sid;
     VtdRig r;
-    int fd = g_file_open_tmp("vtd-pasid-XXXXXX", &said, NULL);
 
-    g_assert_cmpint(fd, >=, 0);
-    close(fd);
-    extra = g_strdup_printf("2>'%s'", said);
     vtd_rig_start(&r, host, "nested=on,max-hwpts=3", 1, extra);
     vtd_rig_enable(&r);
     vtd_rig_enable_sva(&r, RID0);
@@ -146,10 +143,9 @@ static void test_bound(void)
     g_assert_cmpuint(iommufd_model_live(r.m, "hwpt"), ==, 4);
     vtd_rig_stop(&r);
     /* What has more */
-    g_assert_true(g_file_get_contents(said, &text, NULL, NULL));
-    g_assert_nonnull(strstr(text, "all 3 HWPTs"));
-    g_assert_nonnull(strstr(text, "max-hwpts"));
-    unlink(said);
+    g_assert_cmpuint(nested_rig_said(said, "all 3 HWPTs"), >=, 1);
+    g_assert_cmpuint(nested_rig_said(said, "max-hwpts"), >=, 1);
+    nested_rig_scratch_remove(said);
 }
 
 /* The guest has been promised fewer PASIDs than host and device have */
