@@ -29,6 +29,16 @@ bool vtd_nested_active(IntelIOMMUState *s)
     return false;
 }
 
+bool vtd_nested_announces(IntelIOMMUState *s)
+{
+    return s->caching_mode;
+}
+
+int vtd_nested_announced(VTDAddressSpace *vtd_as, int ret)
+{
+    return ret;
+}
+
 void vtd_nested_cap_init(IntelIOMMUState *s)
 {
 }

@@ -180,6 +180,62 @@ bool vtd_nested_active(IntelIOMMUState *s)
     return s->nested && s->nested->active;
 }
 
+bool vtd_nested_announces(IntelIOMMUState *s)
+{
+    return s->caching_mode && (!vtd_nested_active(s) || s->ssts);
+}
+
+int vtd_nested_announced(VTDAddressSpace *vtd_as, int ret)
+{
+    IntelIOMMUState *s = vtd_as->iommu_state;
+    uint16_t sid = PCI_BUILD_BDF(pci_bus_num(vtd_as->bus), vtd_as->devfn);
+    VTDNestedContext ctx;
+    VTDNestedEntry entry;
+    Error *err = NULL;
+    bool first_stage;
+
+    if (!vtd_nested_active(s)) {
+        return ret;
+    }
+    vtd_nested_read_context(s, sid, &ctx);
+    entry = ctx.entry;
+    if (ctx.scalable && vtd_as->pasid == PCI_NO_PASID) {
+        vtd_nested_read_rid(s, &ctx, &entry);
+    } else if (ctx.scalable) {
+        vtd_nested_read_pasid(s, &ctx, vtd_as->pasid, &entry);
+    }
+    first_stage = entry.state == IOMMUFD_NESTED_STAGE1;
+    if (first_stage && !vtd_as->first_stage_told) {
+        error_setg(&err, "device %02x:%02x.%x follows what the guest "
+                   "announces, which is nothing for first-stage tables: its "
+                   "DMA is blocked", pci_bus_num(vtd_as->bus),
+                   PCI_SLOT(vtd_as->devfn), PCI_FUNC(vtd_as->devfn));
+        error_append_hint(&err, "Linux as guest has second-stage tables with "
+                          "intel_iommu=sm_off\n");
+        iommufd_nested_tell(&s->nested->told_follower, err);
+    }
+    vtd_as->first_stage_told = first_stage;
+    return !ret && entry.state == IOMMUFD_NESTED_SHADOW ?
+           0 : -VTD_FR_CONTEXT_ENTRY_P;
+}
+
+/*
+ * Can a device that is not fit for nesting follow what the guest announces, as
+ * behind any vIOMMU with caching mode? Where nesting was asked for, that is:
+ * with nested=auto it is a reason to do without.
+ */
+static bool vtd_nested_follows(VTDNested *n)
+{
+    return (n->decided || n->frozen) && vtd_nested_announces(n->s);
+}
+
+static void vtd_nested_warn_follower(const char *name, const char *why)
+{
+    warn_report("%s cannot be nested: %s. It follows second-stage tables of "
+                "the guest, and its DMA is blocked where the guest has "
+                "first-stage ones", name, why);
+}
+
 void vtd_nested_reset(IntelIOMMUState *s)
 {
     VTDNested *n = s->nested;
@@ -274,6 +330,13 @@ bool vtd_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
         return true;
     }
     why = pci_nested_unfit(bus, devfn, NULL, info);
+    if (why && vtd_nested_follows(n)) {
+        if (info->mdev) {
+            /* There will be no set_iommu_device() */
+            vtd_nested_warn_follower(name, why);
+        }
+        return true;
+    }
     if (!why && info->type != IOMMU_HW_INFO_TYPE_INTEL_VTD) {
         why = "the host's IOMMU is not VT-d";
     }
@@ -355,6 +418,10 @@ bool vtd_nested_set_iommu_device(IntelIOMMUState *s, PCIBus *bus, int devfn,
         return true;
     }
     why = n->active ? pci_nested_unfit(bus, devfn, hiod, NULL) : NULL;
+    if (why && vtd_nested_follows(n)) {
+        vtd_nested_warn_follower(hiod->name, why);
+        return true;
+    }
     if (why && !vtd_nested_caps_refuse(n, hiod->name, why, errp)) {
         return false;
     }

@@ -48,6 +48,20 @@ bool vtd_nested_realize(IntelIOMMUState *s, Error **errp);
 /* Nesting is on, or is going to be with the first device (nested=auto) */
 bool vtd_nested_active(IntelIOMMUState *s);
 
+/*
+ * Does the guest announce the mappings of any tables that it may have, for
+ * notifiers that want to know? With nesting it does of second-stage ones.
+ */
+bool vtd_nested_announces(IntelIOMMUState *s);
+
+/*
+ * For an address space with such notifiers. @ret: what the base makes of the
+ * context entry. Return: 0 if there are tables whose mappings are announced, or
+ * as if there were no context entry: what was mapped has gone. First-stage
+ * tables are no such tables; the user is told.
+ */
+int vtd_nested_announced(VTDAddressSpace *vtd_as, int ret);
+
 /* At the end of vtd_cap_init(): amends s->cap and s->ecap */
 void vtd_nested_cap_init(IntelIOMMUState *s);
 

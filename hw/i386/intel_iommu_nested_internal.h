@@ -155,6 +155,7 @@ struct VTDNested {
     bool recovering;
     IOMMUFDNestedTold told_inv;
     IOMMUFDNestedTold told_label;
+    IOMMUFDNestedTold told_follower;
     /*
      * Of the queue: the first descriptor that has been looked at and that no
      * wait descriptor, page group response or end of the queue came behind

@@ -77,8 +77,8 @@ static void test_auto_alone(void)
 
 /*
  * A mediated device follows what a guest announces, and it announces nothing of
- * first-stage tables: not behind a vIOMMU that nests, cold or hot, on an
- * iommufd or not
+ * first-stage tables: not behind a vIOMMU that has no others, cold or hot, on
+ * an iommufd or not
  */
 static void test_mdev(void)
 {
@@ -87,18 +87,18 @@ static void test_mdev(void)
     VtdRig r;
 
     nested_rig_expect_refusal(host, "-M q35 -nodefaults "
-        "-device intel-iommu,nested=on " IOMMUFD MDEV(HOST_DEV0)
+        "-device intel-iommu,nested=on,ssts=off " IOMMUFD MDEV(HOST_DEV0)
         ",iommufd=iommufd0", HOST_DEV0, "mediated device", "nested=on", NULL);
     nested_rig_expect_refusal(host, "-M q35 -nodefaults "
-        "-device intel-iommu,nested=on " MDEV(HOST_DEV0),
+        "-device intel-iommu,nested=on,ssts=off " MDEV(HOST_DEV0),
         HOST_DEV0, "mediated device", "nested=on", NULL);
     /* Without nesting it gets as far as the vIOMMU's caching mode */
     nested_rig_expect_refusal(host, "-M q35 -nodefaults "
         "-device intel-iommu,nested=auto " MDEV(HOST_DEV0),
         "falls back", "mediated device", NULL);
 
-    vtd_rig_start(&r, host, "nested=on,svm=on,device-iotlb=on,x-pasid-mode=on",
-                  0, VTD_RIG_SLOTS);
+    vtd_rig_start(&r, host, "nested=on,ssts=off,svm=on,device-iotlb=on,"
+                  "x-pasid-mode=on", 0, VTD_RIG_SLOTS);
     vtd_rig_number_slot(&r, 0, 1);
     why = nested_rig_plug_refusal(r.qts, 0, "hot", HOST_DEV1);
     g_assert_nonnull(strstr(why, "mediated device"));

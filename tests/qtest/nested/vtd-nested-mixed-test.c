@@ -294,24 +294,26 @@ static char *host_of_two_kinds(void)
 static void test_unfit_refused(void)
 {
     static const struct {
-        const char *mode, *devices, *who, *why;
+        const char *mode, *devices, *who, *why, *more;
     } cases[] = {
         { "nested=on", SECOND, HOST_DEV1, "nested translation" },
         { "nested=on", FIRST SECOND, HOST_DEV1, "nested translation" },
         { "nested=on", SECOND FIRST, HOST_DEV1, "nested translation" },
         { "nested=auto", FIRST SECOND, HOST_DEV1, "nested translation" },
-        { "nested=on", BRIDGE BELOW, HOST_DEV0, "conventional PCI" },
+        { "nested=on", BRIDGE BELOW, HOST_DEV0, "conventional PCI",
+          ",ssts=off" },
         { "nested=auto", BRIDGE "-device vfio-pci,host=" HOST_DEV2
           ",iommufd=iommufd0,bus=pcie.0,addr=6 " BELOW, HOST_DEV0,
-          "conventional PCI" },
+          "conventional PCI", ",ssts=off" },
     };
     g_autofree char *two = host_of_two_kinds();
     g_autofree char *host = g_strconcat(two, "[device " HOST_DEV2 "]\n"
                                         "iommu=0\ngroup=3\n", NULL);
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        g_autofree char *args = vtd_rig_args(cases[i].mode, 0,
-                                             cases[i].devices);
+        g_autofree char *iommu = g_strconcat(cases[i].mode, cases[i].more,
+                                             NULL);
+        g_autofree char *args = vtd_rig_args(iommu, 0, cases[i].devices);
 
         nested_rig_expect_refusal(host, args, cases[i].mode, cases[i].who,
                                   cases[i].why, NULL);

@@ -1,0 +1,274 @@
+/*
+ * VT-d nesting: devices that follow what the guest announces
+ *
+ * A mediated device, one without an iommufd and one behind a bridge to
+ * conventional PCI cannot be nested. They have the mappings of second-stage
+ * tables, which a guest announces (caching mode), and none where the tables are
+ * of the first stage.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "standard-headers/linux/pci_regs.h"
+#include "vtd-shadow-rig.h"
+
+#define MDEV(bdf)   "-device vfio-pci,sysfsdev=/sys/bus/pci/devices/" bdf
+#define BRIDGE      "-device pcie-pci-bridge,id=br,bus=pcie.0,addr=0x12 "
+#define BELOW       "-device vfio-pci,host=" HOST_DEV0 ",iommufd=iommufd0," \
+                    "bus=br,addr=1 "
+#define BRIDGE_RID  0x90
+
+typedef struct Case {
+    const char *host;       /* lines of the devices in the model */
+    const char *devices;
+    const char *why;
+    bool bridge;
+    uint16_t rid;
+} Case;
+
+static const Case mdev = {
+    "mdev=on\n", MDEV(HOST_DEV0) ",iommufd=iommufd0,bus=pcie.0,addr=4 ",
+    "mediated device", false, RID0
+};
+
+/* The bridge's own requester id: devfn 0 of the bus behind it */
+static const Case bridge = {
+    "", BRIDGE BELOW, "conventional PCI", true, BEHIND(1)
+};
+
+typedef struct Follow {
+    VtdRig r;
+    char *said;
+} Follow;
+
+static void start(Follow *f, const Case *c)
+{
+    g_autofree char *host = vtd_rig_host(1, "", c->host);
+    g_autofree char *extra = NULL;
+
+    f->said = nested_rig_scratch("stderr");
+    extra = g_strdup_printf("%s 2>'%s'", c->devices, f->said);
+    vtd_rig_start(&f->r, host, "nested=on", 0, extra);
+    if (c->bridge) {
+        /* Primary, secondary and subordinate bus */
+        vtd_rig_config_write(&f->r, BRIDGE_RID, PCI_PRIMARY_BUS, 0x010100);
+    }
+    shadow_fill(&f->r, 8);
+}
+
+static void stop(Follow *f)
+{
+    vtd_rig_stop(&f->r);
+    nested_rig_scratch_remove(f->said);
+    g_free(f->said);
+}
+
+/* The life of mappings; a context entry that goes takes them along */
+static void test_legacy(gconstpointer opaque)
+{
+    const Case *c = opaque;
+    VtdRig *r;
+    uint64_t ss;
+    Follow f;
+
+    start(&f, c);
+    r = &f.r;
+    g_assert_cmpuint(nested_rig_said(f.said, c->why), ==, 1);
+    g_assert_cmpuint(nested_rig_said(f.said, HOST_DEV0 " cannot be nested"),
+                     ==, 1);
+    vtd_rig_enable_legacy(r);
+    shadow_expect_none(r, HOST_DEV0, IOVA);
+    ss = vtd_s2_new(&r->mem);
+    shadow_map(r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
+    shadow_legacy(r, c->rid, ss, 4);
+    shadow_expect(r, HOST_DEV0, IOVA, 1);
+    shadow_expect_none(r, HOST_DEV0, IOVA + PAGE);
+    shadow_map(r, ss, 4, IOVA + PAGE, 2, 2, VTD_S2_RW);
+    shadow_inv(r, VTD_INV_NARROW, IOVA, 2);
+    shadow_expect(r, HOST_DEV0, IOVA + PAGE, 2);
+    shadow_expect(r, HOST_DEV0, IOVA + 2 * PAGE, 3);
+    shadow_unmap(r, ss, 4, IOVA + PAGE, PAGE);
+    shadow_inv(r, VTD_INV_NARROW, IOVA + PAGE, 0);
+    shadow_expect_none(r, HOST_DEV0, IOVA + PAGE);
+    shadow_unmap(r, ss, 4, IOVA, PAGE);
+    shadow_inv(r, VTD_INV_DOMAIN, 0, 0);
+    shadow_expect_none(r, HOST_DEV0, IOVA);
+    shadow_expect(r, HOST_DEV0, IOVA + 2 * PAGE, 3);
+    vtd_context_clear(&r->t, c->rid);
+    vtd_rig_inv_context(r, c->rid);
+    shadow_expect_none(r, HOST_DEV0, IOVA + 2 * PAGE);
+    g_assert_cmpuint(nested_rig_said(f.said, "blocked"), ==, 1);
+    stop(&f);
+}
+
+static void second_stage(VtdRig *r, uint16_t rid, uint64_t ss)
+{
+    vtd_pasid_set(&r->t, rid, 0, &(VtdPasidEntry) {
+        .pgtt = VTD_PGTT_SECOND, .did = DID, .s2 = ss, .s2_levels = 4,
+    });
+    vtd_rig_inv_pasid(r, DID, 0);
+}
+
+/*
+ * From one kind of entry to another. The first-stage table, read as one of the
+ * second stage, would map the same address: nothing may make that of it.
+ */
+static void test_scalable(gconstpointer opaque)
+{
+    const Case *c = opaque;
+    VtdRig *r;
+    uint64_t ss, s1;
+    Follow f;
+
+    start(&f, c);
+    r = &f.r;
+    vtd_rig_enable(r);
+    ss = vtd_s2_new(&r->mem);
+    s1 = vtd_rig_s1(r, IOVA, 4);
+    shadow_map(r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
+    vtd_rig_first_stage(r, c->rid, DID, s1);
+    vtd_rig_inv_pasid(r, DID, 0);
+    shadow_expect_none(r, HOST_DEV0, IOVA);
+    g_assert_cmpuint(nested_rig_said(f.said, "first-stage tables: its DMA is "
+                                     "blocked"), ==, 1);
+    second_stage(r, c->rid, ss);
+    shadow_expect(r, HOST_DEV0, IOVA, 1);
+    shadow_map(r, ss, 4, IOVA + PAGE, 2, 1, VTD_S2_RW);
+    shadow_inv(r, VTD_INV_NARROW, IOVA + PAGE, 0);
+    shadow_expect(r, HOST_DEV0, IOVA + PAGE, 2);
+
+    /* Whatever comes, of first-stage tables it makes nothing */
+    vtd_rig_first_stage(r, c->rid, DID, s1);
+    vtd_rig_inv_pasid(r, DID, 0);
+    shadow_expect_none(r, HOST_DEV0, IOVA);
+    shadow_expect_none(r, HOST_DEV0, IOVA + PAGE);
+    for (unsigned what = VTD_INV_GLOBAL; what <= VTD_INV_NARROW; what++) {
+        shadow_inv(r, what, IOVA, 0);
+        vtd_queue_push(&r->q, vtd_inv_context(what, DID, c->rid));
+        vtd_queue_push(&r->q, vtd_inv_piotlb_all(DID, 0));
+        vtd_queue_push(&r->q, vtd_inv_piotlb(DID, 0, IOVA, 0, false));
+        vtd_rig_sync(r);
+        shadow_expect_none(r, HOST_DEV0, IOVA);
+    }
+
+    vtd_rig_pass_through(r, c->rid, DID);
+    vtd_rig_inv_pasid(r, DID, 0);
+    shadow_expect(r, HOST_DEV0, DATA + 3 * PAGE, 3);
+    second_stage(r, c->rid, ss);
+    shadow_expect(r, HOST_DEV0, IOVA, 1);
+    shadow_expect_none(r, HOST_DEV0, DATA + 3 * PAGE);
+    /* The entry of the RID goes, its context entry stays */
+    vtd_pasid_clear(&r->t, c->rid, 0);
+    vtd_rig_inv_pasid(r, DID, 0);
+    shadow_expect_none(r, HOST_DEV0, IOVA);
+    second_stage(r, c->rid, ss);
+    shadow_expect(r, HOST_DEV0, IOVA, 1);
+    vtd_rig_translation(r, false);
+    shadow_expect(r, HOST_DEV0, DATA, 0);
+    vtd_rig_translation(r, true);
+    shadow_expect(r, HOST_DEV0, IOVA, 1);
+    shadow_expect_none(r, HOST_DEV0, DATA);
+    qtest_system_reset(r->qts);
+    shadow_expect(r, HOST_DEV0, DATA, 0);
+    stop(&f);
+}
+
+/* Beside a nested device, in its domain, and plugged while that works */
+static void test_beside(void)
+{
+    g_autofree char *one = vtd_rig_host(1, "", "");
+    g_autofree char *host = g_strconcat(one, "[device " HOST_DEV1 "]\n"
+                                        "group=7\nmdev=on\n", NULL);
+    uint64_t ss;
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on", 1, VTD_RIG_SLOTS);
+    shadow_fill(&r, 4);
+    vtd_rig_enable_legacy(&r);
+    ss = vtd_s2_new(&r.mem);
+    shadow_map(&r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
+    shadow_legacy(&r, RID0, ss, 4);
+    vtd_rig_number_slot(&r, 0, 1);
+    shadow_legacy(&r, BEHIND(1), ss, 4);
+    qtest_qmp_assert_success(r.qts, "{ 'execute': 'device_add',"
+        "'arguments': { 'driver': 'vfio-pci', 'id': 'hot', 'bus': 'rp0',"
+        "'sysfsdev': '/sys/bus/pci/devices/" HOST_DEV1 "',"
+        "'iommufd': 'iommufd0' } }");
+    vtd_rig_power_slot(&r, 0);
+    shadow_expect(&r, HOST_DEV0, IOVA, 1);
+    shadow_expect(&r, HOST_DEV1, IOVA, 1);
+    shadow_map(&r, ss, 4, IOVA + PAGE, 2, 1, VTD_S2_RW);
+    shadow_inv(&r, VTD_INV_NARROW, IOVA + PAGE, 0);
+    shadow_expect(&r, HOST_DEV0, IOVA + PAGE, 2);
+    shadow_expect(&r, HOST_DEV1, IOVA + PAGE, 2);
+    vtd_rig_unplug(&r, 0, "hot");
+    shadow_expect(&r, HOST_DEV0, IOVA, 1);
+    vtd_rig_stop(&r);
+}
+
+/* Plugged where the guest has a first-stage table already */
+static void test_plugged(gconstpointer opaque)
+{
+    const Case *c = opaque;
+    Case without = *c;
+    uint64_t ss;
+    VtdRig *r;
+    Follow f;
+
+    without.devices = VTD_RIG_SLOTS BRIDGE;
+    start(&f, &without);
+    r = &f.r;
+    if (!c->bridge) {
+        vtd_rig_number_slot(r, 0, 2);
+    }
+    vtd_rig_enable(r);
+    vtd_rig_first_stage(r, BEHIND(c->bridge ? 1 : 2), DID,
+                        vtd_rig_s1(r, IOVA, 4));
+    qtest_qmp_assert_success(r->qts, "{ 'execute': 'device_add',"
+        "'arguments': { 'driver': 'vfio-pci', 'bus': %s, 'addr': %s,"
+        "'sysfsdev': '/sys/bus/pci/devices/" HOST_DEV0 "',"
+        "'iommufd': 'iommufd0' } }", c->bridge ? "br" : "rp0",
+        c->bridge ? "1" : "0");
+    shadow_expect_none(r, HOST_DEV0, IOVA);
+    g_assert_cmpuint(nested_rig_said(f.said, c->why), ==, 1);
+    g_assert_cmpuint(nested_rig_said(f.said, "first-stage tables: its DMA is "
+                                     "blocked"), ==, 1);
+    ss = vtd_s2_new(&r->mem);
+    shadow_map(r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
+    second_stage(r, BEHIND(c->bridge ? 1 : 2), ss);
+    shadow_expect(r, HOST_DEV0, IOVA, 1);
+    stop(&f);
+}
+
+/* A guest that has first-stage tables only: refused, with the reason */
+static void test_refused(gconstpointer opaque)
+{
+    const Case *c = opaque;
+    g_autofree char *host = vtd_rig_host(1, "", c->host);
+    g_autofree char *args = vtd_rig_args("nested=on,ssts=off", 0, c->devices);
+
+    nested_rig_expect_refusal(host, args, HOST_DEV0, c->why, "nested=on", NULL);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qtest_add_data_func("/vtd-nested/follow/mdev/legacy", &mdev, test_legacy);
+    qtest_add_data_func("/vtd-nested/follow/mdev/scalable", &mdev,
+                        test_scalable);
+    qtest_add_data_func("/vtd-nested/follow/mdev/refused", &mdev,
+                        test_refused);
+    qtest_add_data_func("/vtd-nested/follow/bridge/legacy", &bridge,
+                        test_legacy);
+    qtest_add_data_func("/vtd-nested/follow/bridge/scalable", &bridge,
+                        test_scalable);
+    qtest_add_data_func("/vtd-nested/follow/bridge/refused", &bridge,
+                        test_refused);
+    qtest_add_data_func("/vtd-nested/follow/mdev/plugged", &mdev,
+                        test_plugged);
+    qtest_add_data_func("/vtd-nested/follow/bridge/plugged", &bridge,
+                        test_plugged);
+    qtest_add_func("/vtd-nested/follow/beside", test_beside);
+    return g_test_run();
+}
