@@ -71,6 +71,9 @@ SLIM_ARGS='--target-list=x86_64-softmmu,aarch64-softmmu
 --enable-fdt=system
 --enable-pixman
 --enable-werror
+--enable-vhost-kernel
+--enable-vhost-net
+--enable-vhost-vdpa
 --disable-docs
 '
 

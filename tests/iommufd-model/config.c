@@ -209,6 +209,8 @@ static void key_host(Parser *p, const char *key, const char *value)
                                       KMALLOC_MAX_SIZE);
     } else if (!strcmp(key, "refetch")) {
         mdl_host.refetch = on_off(p, key, value);
+    } else if (!strcmp(key, "vhost")) {
+        mdl_host.vhost = on_off(p, key, value);
     } else {
         unknown(p, key, value);
     }

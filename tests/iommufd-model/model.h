@@ -67,6 +67,7 @@ typedef struct MdlHost {
     bool scalable_mode;                 /* VT-d: not booted with sm_off */
     bool isolated_msi;                  /* devices cannot forge interrupts */
     bool refetch;                       /* caches fill again by themselves */
+    bool vhost;                         /* any descriptor is one of vhost */
     uint64_t max_kmalloc;               /* bytes it can allocate in one piece */
     MdlIommu iommu[MDL_MAX_IOMMUS];
     MdlDevice *device[MDL_MAX_DEVICES];

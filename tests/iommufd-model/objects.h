@@ -34,6 +34,10 @@ extern MdlConfig mdl_config;
 /* Reads the environment; a bad configuration ends the process */
 void mdl_config_load(void);
 
+/* vhost.c: is it a call of a vhost device that is modelled? */
+bool mdl_vhost_knows(unsigned long req);
+int mdl_vhost_ioctl(unsigned long req, void *arg);
+
 /* ------------------------------------------------- entry into the model */
 
 /*

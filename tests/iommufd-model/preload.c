@@ -134,6 +134,9 @@ MDL_EXPORT int ioctl(int fd, unsigned long req, ...)
         (verified(fd) || adoptable(fd, (unsigned)req))) {
         return result(mdl_ioctl(fd, (unsigned)req, arg));
     }
+    if (!inside && mdl_vhost_knows((unsigned)req)) {
+        return result(mdl_vhost_ioctl((unsigned)req, arg));
+    }
     ret = REAL(ioctl)(fd, req, arg);
     return ret < 0 && kvm_refused_ours(req, arg) ? 0 : ret;
 }
