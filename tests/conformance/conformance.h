@@ -51,6 +51,8 @@ enum {
     CT_NO_NEST  = 1 << 19,      /* NEST_PARENT cannot be allocated */
     CT_FEW_IDS  = 1 << 20,      /* at most 256 domain ids or VMIDs */
     CT_INTX     = 1 << 21,      /* a device with INTx and MSI-X */
+    CT_ATS      = 1 << 22,      /* a device with the ATS capability */
+    CT_NO_ATS   = 1 << 23,      /* a device without it */
 };
 
 typedef struct CtScenario {
@@ -74,7 +76,8 @@ extern const CtGroup ct_group_abi, ct_group_ioas, ct_group_copy,
     ct_group_nest_vtd, ct_group_nest_smmu, ct_group_inval_vtd,
     ct_group_inval_smmu, ct_group_dirty, ct_group_fault, ct_group_pageresp,
     ct_group_viommu, ct_group_veventq, ct_group_vfio, ct_group_irq,
-    ct_group_reset, ct_group_migration, ct_group_lifetime, ct_group_dma;
+    ct_group_reset, ct_group_migration, ct_group_lifetime, ct_group_dma,
+    ct_group_dma_reset;
 
 /* What is known about a device before any scenario runs */
 typedef struct CtDevice {
@@ -91,7 +94,7 @@ typedef struct CtDevice {
         struct iommu_hw_info_arm_smmuv3 smmu;
     } info;
     bool pasid_table;           /* tables for PASIDs can be allocated */
-    bool nest, viommu, pri, pf_pri, reset, msix, intx, mig;
+    bool nest, viommu, ats, pri, pf_pri, reset, msix, intx, mig;
 } CtDevice;
 
 typedef struct CtConfig {

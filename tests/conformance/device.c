@@ -15,6 +15,7 @@
 
 #define SYSFS_PCI "/sys/bus/pci/devices"
 
+#define PCI_EXT_CAP_ID_ATS 0x0f
 #define PCI_EXT_CAP_ID_PRI 0x13
 
 CtConfig ct;
@@ -198,6 +199,8 @@ static bool device_has(const CtDevice *d, unsigned needs)
            (!(needs & CT_FEW_IDS) || (ct_domain_ids(d) &&
                                       ct_domain_ids(d) <= 256)) &&
            (!(needs & CT_INTX) || (d->intx && d->msix)) &&
+           (!(needs & CT_ATS) || d->ats) &&
+           (!(needs & CT_NO_ATS) || !d->ats) &&
            (!(needs & CT_MIG) || d->mig);
 }
 
@@ -358,6 +361,7 @@ static void probe(CtDevice *d)
         d->intx = irq.count;
     }
     d->mig = probe_migration(&b);
+    d->ats = ct_pci_ext_cap(&b, PCI_EXT_CAP_ID_ATS);
     if (!RET(0, ct_hw_info(b.iommufd, b.id, &info)) ||
         ct_ioas_alloc(b.iommufd, &ioas)) {
         return;
@@ -426,7 +430,7 @@ static void find_combinations(void)
             }
         }
     }
-    for (unsigned need = CT_NEST; need <= CT_INTX; need <<= 1) {
+    for (unsigned need = CT_NEST; need <= CT_NO_ATS; need <<= 1) {
         if (need & (CT_MODEL | CT_RAWIO)) {
             continue;
         }
@@ -454,9 +458,10 @@ bool ct_discover(const char *const *names, unsigned nr)
             return false;
         }
         ct_note("device %s %s group '%s' iommu '%s' pasid-bits %u"
-                "%s%s%s%s%s%s",
+                "%s%s%s%s%s%s%s",
                 d->bdf, d->cdev, d->group, d->iommu, d->pasid_bits,
                 d->nest ? " nest" : "", d->viommu ? " viommu" : "",
+                d->ats ? " ats" : "",
                 d->pri ? " pri" : "", d->reset ? " reset" : "",
                 d->mig ? " migration" : "", d->virtfn ? " vf" : "");
     }

@@ -9,69 +9,7 @@
  */
 
 #include <endian.h>
-#include <stdio.h>
-#include "smmu.h"
-
-#define GIB (1ull << 30)
-#define NO_PASID UINT32_MAX
-
-static const char *dma(const CtBound *b, const char *op, uint64_t addr,
-                       uint32_t pasid, uint32_t data)
-{
-    char word[32] = "";
-
-    if (pasid != NO_PASID) {
-        snprintf(word, sizeof(word), ",\"pasid\":%u", pasid);
-    }
-    data = htobe32(data);
-    return ct_model("{\"cmd\":\"dma\",\"dev\":\"%s\",\"op\":\"%s\","
-                    "\"addr\":%llu,\"len\":4,\"data\":\"%08x\"%s}",
-                    b->dev->bdf, op, (unsigned long long)addr,
-                    be32toh(data), word);
-}
-
-/* Returns: the four bytes read, -1 when the access faulted */
-static int64_t dma_read_as(const CtBound *b, uint64_t addr, uint32_t pasid)
-{
-    const char *reply = dma(b, "read", addr, pasid, 0);
-    const char *data = strstr(reply, "\"data\":");
-    unsigned val;
-
-    if (ct_json_has(reply, "fault") || !data) {
-        return -1;
-    }
-    if (sscanf(data, "\"data\": \"%x", &val) != 1) {
-        return -1;
-    }
-    return val;
-}
-
-static int64_t dma_read(const CtBound *b, uint64_t addr)
-{
-    return dma_read_as(b, addr, NO_PASID);
-}
-
-static bool dma_write(const CtBound *b, uint64_t addr, uint32_t data)
-{
-    const char *reply = dma(b, "write", addr, NO_PASID, data);
-
-    return ct_json_true(reply, "ok") && !ct_json_has(reply, "fault");
-}
-
-/* Memory as the hexadecimal of the commands has it: first byte first */
-static void put_be(void *p, uint32_t val)
-{
-    val = htobe32(val);
-    memcpy(p, &val, sizeof(val));
-}
-
-static uint32_t get_be(const void *p)
-{
-    uint32_t val;
-
-    memcpy(&val, p, sizeof(val));
-    return be32toh(val);
-}
+#include "dma.h"
 
 /* iommu_map(), iommu_unmap(), attach and detach */
 static void paging(void)
@@ -187,57 +125,6 @@ static void pasids(void)
     EQ(1, dma_read(&b, GIB));
 }
 
-/*
- * VT-d first stage, 4 levels of 4 KiB pages (VT-d 9.8): the tables at guest
- * physical 0, 0x1000, 0x2000, 0x3000; the pages below map IOVA 0x10000 on.
- */
-#define FS_PRESENT  0x7ull                      /* P, R/W, U/S */
-#define FS_IOVA     0x10000ull
-#define FS_GPA(n)   (0x100000ull + (n) * 0x1000ull)
-
-typedef struct FirstStage {
-    CtBound b;
-    uint32_t ioas, parent, nested;
-    uint8_t *ram;                               /* 2 MiB at guest physical 0 */
-} FirstStage;
-
-static void fs_entry(FirstStage *f, uint64_t table, unsigned index,
-                     uint64_t val)
-{
-    val = htole64(val);
-    memcpy(f->ram + table + index * 8, &val, sizeof(val));
-}
-
-static void fs_map(FirstStage *f, unsigned n, uint64_t gpa)
-{
-    fs_entry(f, 0x3000, (FS_IOVA >> 12) + n, gpa ? gpa | FS_PRESENT : 0);
-}
-
-static bool fs_open(FirstStage *f)
-{
-    if (!ct_bound_parent(&f->b, CT_NEST, &f->ioas, &f->parent)) {
-        return false;
-    }
-    f->ram = ct_mem(2 << 20);
-    for (unsigned level = 0; level < 3; level++) {
-        fs_entry(f, level * 0x1000, 0, (level + 1) * 0x1000 | FS_PRESENT);
-    }
-    for (unsigned n = 0; n < 8; n++) {
-        put_be(f->ram + FS_GPA(n), 0x1000 + n);
-    }
-    return RET(0, ct_map(f->b.iommufd, f->ioas, f->ram, 2 << 20, 0, CT_RW)) &&
-           RET(0, ct_vtd_s1(f->b.iommufd, f->b.id, f->parent, 0, 0, 0,
-                            &f->nested)) &&
-           RET(0, ct_attach(&f->b, f->nested));
-}
-
-static int fs_invalidate(FirstStage *f, const void *e, uint32_t *nr)
-{
-    return ct_invalidate(f->b.iommufd, f->nested,
-                         IOMMU_HWPT_INVALIDATE_DATA_VTD_S1, e,
-                         sizeof(struct iommu_hwpt_vtd_s1_invalidate), nr);
-}
-
 /* Stage 1 through stage 2; what is cached stays until invalidated */
 static void vtd_nested(void)
 {
@@ -247,7 +134,7 @@ static void vtd_nested(void)
     };
     uint32_t nr = 1;
 
-    if (!fs_open(&f)) {
+    if (!fs_open(&f, 0)) {
         return;
     }
     fs_map(&f, 0, FS_GPA(0));
@@ -274,7 +161,7 @@ static void vtd_partial(void)
     };
     uint32_t nr = 3;
 
-    if (!fs_open(&f)) {
+    if (!fs_open(&f, 0)) {
         return;
     }
     for (unsigned n = 0; n < 3; n++) {
@@ -303,7 +190,7 @@ static void vtd_leaf_hint(void)
     };
     uint32_t nr = 1;
 
-    if (!fs_open(&f)) {
+    if (!fs_open(&f, 0)) {
         return;
     }
     fs_map(&f, 0, FS_GPA(0));
@@ -325,7 +212,7 @@ static void vtd_parent_unmap(void)
     FirstStage f;
     uint8_t *more = ct_mem(ct_page());
 
-    if (!fs_open(&f)) {
+    if (!fs_open(&f, 0)) {
         return;
     }
     put_be(more, 0x7777);
@@ -345,7 +232,7 @@ static void vtd_failed_replace(void)
     struct iommu_hwpt_vtd_s1 s1 = { .addr_width = 39 };
     uint32_t bad;
 
-    if (!fs_open(&f)) {
+    if (!fs_open(&f, 0)) {
         return;
     }
     fs_map(&f, 0, FS_GPA(0));
@@ -388,69 +275,6 @@ static void smmu_without_stage1(void)
     EQ(-1, dma_read(&vm.b, GIB));
 }
 
-/*
- * SMMUv3 stage 1 (5.4 Context Descriptor; Arm ARM D8.3): one CD at guest
- * physical 0, tables of 4 levels from 0x1000, 48-bit input addresses.
- */
-#define CD_ASID     5ull
-#define PTE_TABLE   3ull
-#define PTE_PAGE    (3ull | 1ull << 6 | 3ull << 8 | 1ull << 10 | 1ull << 11)
-
-typedef struct Stage1 {
-    SmmuVm vm;
-    uint32_t s1;
-    uint8_t *ram;
-} Stage1;
-
-static void s1_word(Stage1 *s, uint64_t at, uint64_t val)
-{
-    val = htole64(val);
-    memcpy(s->ram + at, &val, sizeof(val));
-}
-
-static void s1_map(Stage1 *s, unsigned n, uint64_t gpa)
-{
-    s1_word(s, 0x4000 + ((FS_IOVA >> 12) + n) * 8, gpa | PTE_PAGE);
-}
-
-static bool s1_open(Stage1 *s)
-{
-    if (!smmu_vm_vdevice(&s->vm, CT_NEST)) {
-        return false;
-    }
-    s->ram = ct_mem(2 << 20);
-    /* T0SZ 16, TG0 4K, IR/OR WB, SH inner, EPD1, V, IPS 44, AFFD, R, A, AA64 */
-    s1_word(s, 0, 16ull | 1ull << 8 | 1ull << 10 | 3ull << 12 | 1ull << 30 |
-            1ull << 31 | 4ull << 32 | 1ull << 35 | 1ull << 41 | 1ull << 45 |
-            1ull << 46 | CD_ASID << 48);
-    s1_word(s, 8, 0x1000);
-    s1_word(s, 24, 0xff);
-    for (unsigned level = 1; level < 4; level++) {
-        s1_word(s, level * 0x1000, (level + 1) * 0x1000 | PTE_TABLE);
-    }
-    for (unsigned n = 0; n < 8; n++) {
-        put_be(s->ram + FS_GPA(n), 0x1000 + n);
-    }
-    return RET(0, ct_map(s->vm.b.iommufd, s->vm.ioas, s->ram, 2 << 20, 0,
-                         CT_RW)) &&
-           RET(0, ct_ste(s->vm.b.iommufd, s->vm.b.id, s->vm.viommu, STE0_S1,
-                         0, &s->s1)) &&
-           RET(0, ct_attach(&s->vm.b, s->s1));
-}
-
-static int s1_invalidate(Stage1 *s, const uint64_t (*cmd)[2], uint32_t *nr)
-{
-    struct iommu_viommu_arm_smmuv3_invalidate raw[8];
-
-    for (uint32_t i = 0; i < *nr; i++) {
-        raw[i].cmd[0] = htole64(cmd[i][0]);
-        raw[i].cmd[1] = htole64(cmd[i][1]);
-    }
-    return ct_invalidate(s->vm.b.iommufd, s->vm.viommu,
-                         IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3, raw,
-                         sizeof(raw[0]), nr);
-}
-
 static void smmu_nested(void)
 {
     Stage1 s;
@@ -459,7 +283,7 @@ static void smmu_nested(void)
     };
     uint32_t nr = 1;
 
-    if (!s1_open(&s)) {
+    if (!s1_open(&s, 0)) {
         return;
     }
     s1_map(&s, 0, FS_GPA(0));
@@ -489,7 +313,7 @@ static void smmu_partial(void)
     };
     uint32_t nr = 3;
 
-    if (!s1_open(&s)) {
+    if (!s1_open(&s, 0)) {
         return;
     }
     for (unsigned n = 0; n < 2; n++) {

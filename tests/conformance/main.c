@@ -22,6 +22,7 @@ static const CtGroup *const groups[] = {
     &ct_group_dirty, &ct_group_fault, &ct_group_pageresp, &ct_group_viommu,
     &ct_group_veventq, &ct_group_vfio, &ct_group_irq, &ct_group_reset,
     &ct_group_migration, &ct_group_lifetime, &ct_group_dma,
+    &ct_group_dma_reset,
 };
 
 static const struct {
@@ -50,6 +51,8 @@ static const struct {
     { CT_MIG, "migration", "no device that can be migrated" },
     { CT_NO_NEST, "no-nest", "the host IOMMU can nest" },
     { CT_INTX, "intx", "no device with INTx and MSI-X" },
+    { CT_ATS, "ats", "no device with ATS" },
+    { CT_NO_ATS, "no-ats", "every device has ATS" },
     { CT_FEW_IDS, "few-ids", "the host IOMMU has more ids than a test uses" },
 };
 

@@ -404,11 +404,42 @@ static void device_sees(void)
     }
 }
 
+/* The last request of group 4 is there: are those before it as well? */
+static void end_group(const Prq *p, bool whole)
+{
+    struct iommu_hwpt_pgfault f[4];
+
+    OK(request(p, NO_PASID, 4, "r", "8192", true));
+    EQ(POLLIN, ct_poll(p->qfd, POLLIN, 1000));
+    RET((1 + whole) * FAULT_SIZE, ct_read(p->qfd, f, sizeof(f)));
+    EQ(whole ? 4096 : 8192, f[0].addr);
+    RET(RESP_SIZE, respond(p, f[0].cookie, IOMMUFD_PAGE_RESP_SUCCESS));
+}
+
+/*
+ * Model only. pci_dev_reset_iommu_prepare() (iommu.c line 4034) detaches, and
+ * intel_iommu_disable_iopf() (intel/iommu.c line 3517) then calls
+ * iopf_queue_remove_device(), which frees what is not whole.
+ */
+static void incomplete_reset(void)
+{
+    Prq p;
+
+    if (!prq_open(&p, CT_RESET)) {
+        return;
+    }
+    OK(request(&p, NO_PASID, 4, "r", "4096", false));
+    RET(0, ct_ioctl(p.b.fd, VFIO_DEVICE_RESET, NULL));
+    end_group(&p, false);
+}
+
 static const CtScenario scenarios[] = {
     { "one request", one_request, NEEDS },
     { "a request with a PASID", with_pasid, NEEDS | CT_PASID },
     { "a group is whole and in order", group_order, NEEDS },
     { "an incomplete group waits", incomplete_group, NEEDS },
+    { "a reset drops an incomplete group", incomplete_reset,
+      NEEDS | CT_RESET },
     { "a buffer too small", small_buffer, NEEDS },
     { "several groups in one read", several_groups, NEEDS },
     { "responses", responses, NEEDS },

@@ -63,7 +63,7 @@ static void busy(void)
     CtBound b;
     uint32_t ioas, one, two;
 
-    if (!ct_bound_new(&b, CT_RESET)) {
+    if (!ct_bound_new(&b, CT_ATS | CT_RESET)) {
         return;
     }
     ioas = ct_ioas(b.iommufd);
@@ -92,7 +92,7 @@ static void detach_while_busy(void)
     CtBound b;
     uint32_t ioas, hwpt;
 
-    if (!ct_bound_new(&b, CT_RESET)) {
+    if (!ct_bound_new(&b, CT_ATS | CT_RESET)) {
         return;
     }
     ioas = ct_ioas(b.iommufd);
@@ -110,7 +110,7 @@ static void busy_pasid(void)
     CtBound b;
     uint32_t ioas, one, two;
 
-    if (!ct_bound_new(&b, CT_RESET | CT_PASID)) {
+    if (!ct_bound_new(&b, CT_ATS | CT_RESET | CT_PASID)) {
         return;
     }
     ioas = ct_ioas(b.iommufd);
@@ -132,7 +132,7 @@ static void busy_sibling(void)
     CtBound b, c;
     uint32_t ioas;
 
-    if (!ct_bound_new(&b, CT_MATE | CT_RESET) ||
+    if (!ct_bound_new(&b, CT_MATE | CT_ATS | CT_RESET) ||
         !ct_bound(&c, b.iommufd, ct_device_other(b.dev, CT_MATE))) {
         return;
     }
@@ -143,17 +143,38 @@ static void busy_sibling(void)
     RET(0, ct_attach(&c, ioas));
 }
 
+/* pci_dev_reset_iommu_prepare(): nothing to it without pci_ats_supported() */
+static void not_busy(void)
+{
+    CtBound b;
+    uint32_t one, two;
+
+    if (!ct_bound_new(&b, CT_NO_ATS | CT_RESET)) {
+        return;
+    }
+    one = ct_ioas(b.iommufd);
+    two = ct_ioas(b.iommufd);
+    RET(0, ct_attach(&b, one));
+    window(&b, "begin");
+    RET(0, ct_attach(&b, two));
+    window(&b, "end");
+    RET(0, ct_destroy(b.iommufd, one));
+    RET(0, ct_attach(&b, two));
+}
+
 static const CtScenario scenarios[] = {
     { "reset where it is offered", reset, CT_DEV },
     { "reset keeps what is attached", keeps_attachment, CT_DEV | CT_RESET },
     { "bus mastering is off after bind", config_after, CT_DEV | CT_RESET },
-    { "attach during a reset", busy, CT_DEV | CT_RESET | CT_MODEL },
+    { "attach during a reset", busy, CT_DEV | CT_ATS | CT_RESET | CT_MODEL },
+    { "attach during a reset without ATS", not_busy,
+      CT_DEV | CT_NO_ATS | CT_RESET | CT_MODEL },
     { "detach during a reset", detach_while_busy,
-      CT_DEV | CT_RESET | CT_MODEL },
+      CT_DEV | CT_ATS | CT_RESET | CT_MODEL },
     { "PASIDs during a reset", busy_pasid,
-      CT_DEV | CT_RESET | CT_PASID | CT_MODEL },
+      CT_DEV | CT_ATS | CT_RESET | CT_PASID | CT_MODEL },
     { "a group during a reset", busy_sibling,
-      CT_DEV | CT_MATE | CT_RESET | CT_MODEL },
+      CT_DEV | CT_MATE | CT_ATS | CT_RESET | CT_MODEL },
 };
 
 CT_GROUP(ct_group_reset, "reset");

@@ -190,7 +190,7 @@ static MdlPasidAttach **find_pasid(MdlDevice *dev, uint32_t pasid)
     return p;
 }
 
-static void set_hw(MdlDevice *dev, uint32_t pasid, MdlHwpt *hwpt)
+static void program(MdlDevice *dev, uint32_t pasid, MdlHwpt *hwpt)
 {
     MdlPasidAttach **p, *entry;
     MdlHwpt *old;
@@ -232,19 +232,53 @@ static void set_hw(MdlDevice *dev, uint32_t pasid, MdlHwpt *hwpt)
                 hwpt ? hwpt->obj.id : 0);
 }
 
+/*
+ * intel_iommu_enable_iopf(), intel_iommu_disable_iopf(). A RID that is blocked
+ * counts down for what was in force, blocking_domain_attach_dev(); one that
+ * goes to a stage 1 not at all, intel_nested_attach_dev(); everything else for
+ * @old, which is what the core says.
+ */
+static void count_iopf(MdlDevice *dev, uint32_t pasid, const MdlHwpt *old,
+                       const MdlHwpt *new)
+{
+    if (!pasid && !new) {
+        old = dev->hwpt;
+    } else if (!pasid && new->nested) {
+        old = NULL;
+    }
+    dev->iopf_users += new && new->fault;
+    if (old && old->fault && dev->iopf_users && !--dev->iopf_users) {
+        hw_partial_free(dev);
+    }
+}
+
+static void set_hw(MdlDevice *dev, uint32_t pasid, const MdlHwpt *old,
+                   MdlHwpt *hwpt)
+{
+    count_iopf(dev, pasid, old, hwpt);
+    program(dev, pasid, hwpt);
+}
+
 static bool has_pasids(const MdlDevice *dev)
 {
     return mdl_host_max_pasids(dev);
 }
 
+/* gdev->blocked: pci_dev_reset_iommu_prepare() has no part in others */
+static bool in_reset(const MdlDevice *dev)
+{
+    return dev->resetting && dev->ats;
+}
+
 static void set_group(Group *g, uint32_t pasid, MdlHwpt *hwpt)
 {
+    const Attach *a = find_attach(g, pasid);
     MdlDevice *dev;
     unsigned i = 0;
 
     while ((dev = next_in_group(g->id, &i))) {
-        if (!pasid || has_pasids(dev)) {
-            set_hw(dev, pasid, hwpt);
+        if ((!pasid || has_pasids(dev)) && !in_reset(dev)) {
+            set_hw(dev, pasid, a ? a->hwpt : NULL, hwpt);
         }
     }
 }
@@ -257,8 +291,15 @@ static void set_group(Group *g, uint32_t pasid, MdlHwpt *hwpt)
 static void block_failed(MdlDevice *dev, uint32_t pasid)
 {
     if (mdl_host.arch == MDL_ARCH_VTD && !pasid) {
-        set_hw(dev, 0, NULL);
+        program(dev, 0, NULL);
     }
+}
+
+static int fail_err;
+
+void mdl_attach_fail(int err)
+{
+    fail_err = err;
 }
 
 static int driver_attach(Group *g, uint32_t pasid, MdlHwpt *hwpt)
@@ -268,7 +309,7 @@ static int driver_attach(Group *g, uint32_t pasid, MdlHwpt *hwpt)
     int ret;
 
     while ((dev = next_in_group(g->id, &i))) {
-        if (dev->resetting) {
+        if (in_reset(dev)) {
             return -EBUSY;
         }
     }
@@ -286,6 +327,7 @@ static int driver_attach(Group *g, uint32_t pasid, MdlHwpt *hwpt)
             continue;
         }
         ret = mdl_hwpt_check_attach(hwpt, dev, pasid);
+        ret = ret ? ret : -fail_err;
         if (ret) {
             block_failed(dev, pasid);
             return ret;
@@ -577,4 +619,70 @@ int mdl_attach(MdlDevice *dev, uint32_t pasid, uint32_t *pt_id)
 int mdl_replace(MdlDevice *dev, uint32_t pasid, uint32_t *pt_id)
 {
     return change_pt(dev, pasid, pt_id, do_replace);
+}
+
+/* ------------------------------------------------------------------- reset */
+
+/*
+ * pci_dev_reset_iommu_done(): what the core has is attached anew, also where
+ * a failed replace had left nothing. A failure is a WARN_ON(): the device
+ * stays blocked, while iommufd does not know of it.
+ */
+static void reattach(MdlDevice *dev, const Attach *a)
+{
+    int ret = mdl_hwpt_check_attach(a->hwpt, dev, a->pasid);
+
+    if (!ret) {
+        set_hw(dev, a->pasid, NULL, a->hwpt);
+    }
+    mdl_journal("reattach", "\"dev\":\"%s\",\"pasid\":%u,\"hwpt\":%u,"
+                "\"ret\":%d", dev->bdf, a->pasid, a->hwpt->obj.id, ret);
+}
+
+/* The RID goes first, both ways */
+static void reset_attaches(MdlDevice *dev, bool end)
+{
+    Group *g = find_group(dev->group);
+    const Attach *a;
+
+    for (int pasids = 0; g && pasids <= has_pasids(dev); pasids++) {
+        for (a = g->attaches; a; a = a->next) {
+            if ((a->pasid != 0) != pasids) {
+                continue;
+            }
+            if (end) {
+                reattach(dev, a);
+            } else {
+                set_hw(dev, a->pasid, a->hwpt, NULL);
+            }
+        }
+    }
+}
+
+void mdl_reset_begin(MdlDevice *dev)
+{
+    if (dev->ats) {
+        reset_attaches(dev, false);
+    }
+    dev->resetting = true;
+    hw_device_reset(dev);
+}
+
+void mdl_reset_end(MdlDevice *dev)
+{
+    dev->resetting = false;
+    hw_device_reset(dev);
+    if (dev->ats) {
+        reset_attaches(dev, true);
+    }
+}
+
+void mdl_device_reset(MdlDevice *dev)
+{
+    if (dev->resetting || !(dev->can_reset || dev->af)) {
+        hw_device_reset(dev);
+        return;
+    }
+    mdl_reset_begin(dev);
+    mdl_reset_end(dev);
 }

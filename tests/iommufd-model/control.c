@@ -232,8 +232,11 @@ static int set_resetting(const MdlJson *req, Reply *r, bool resetting)
         return refuse(r, resetting ? "already in reset" : "not in reset",
                       -EINVAL);
     }
-    dev->resetting = resetting;
-    hw_device_reset(dev);
+    if (resetting) {
+        mdl_reset_begin(dev);
+    } else {
+        mdl_reset_end(dev);
+    }
     mdl_journal("reset", "\"dev\":\"%s\",\"begin\":%s", dev->bdf,
                 resetting ? "true" : "false");
     return 0;

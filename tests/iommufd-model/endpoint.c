@@ -168,22 +168,29 @@ static void ep_config_refresh(MdlDevice *dev)
     }
 }
 
-/* Does writing @to to the byte at @at, which was @from, reset the device? */
-static bool ep_config_resets(const MdlDevice *dev, uint64_t at, uint8_t from,
-                             uint8_t to)
+/* @to was written to the byte at @at, which was @from: is that a reset? */
+static void ep_config_written(MdlDevice *dev, uint64_t at, uint8_t from,
+                              uint8_t to)
 {
     switch (at) {
     case EP_CAP_EXP + PCI_EXP_DEVCTL + 1:
-        return (to & PCI_EXP_DEVCTL_BCR_FLR >> 8) && dev->can_reset;
+        if ((to & PCI_EXP_DEVCTL_BCR_FLR >> 8) && dev->can_reset) {
+            mdl_device_reset(dev);
+        }
+        break;
     case EP_CAP_AF + PCI_AF_CTRL:
-        return (to & PCI_AF_CTRL_FLR) && dev->af;
+        if ((to & PCI_AF_CTRL_FLR) && dev->af) {
+            mdl_device_reset(dev);
+        }
+        break;
     case EP_CAP_PM + PCI_PM_CTRL:
-        /* D3hot to D0 */
-        return dev->pm && !dev->no_soft_reset &&
-               (from & PCI_PM_CTRL_STATE_MASK) == 3 &&
-               !(to & PCI_PM_CTRL_STATE_MASK);
-    default:
-        return false;
+        /* D3hot to D0: vfio_lock_and_set_power_state() resets no function */
+        if (dev->pm && !dev->no_soft_reset &&
+            (from & PCI_PM_CTRL_STATE_MASK) == 3 &&
+            !(to & PCI_PM_CTRL_STATE_MASK)) {
+            hw_device_reset(dev);
+        }
+        break;
     }
 }
 
@@ -210,9 +217,7 @@ static int64_t ep_config_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf,
             ((old ^ *at) & PCI_COMMAND_INTX_DISABLE >> 8)) {
             ep_intx_mask(dev, *at & PCI_COMMAND_INTX_DISABLE >> 8);
         }
-        if (ep_config_resets(dev, offset + i, old, buf[i])) {
-            hw_device_reset(dev);
-        }
+        ep_config_written(dev, offset + i, old, buf[i]);
     }
     return len;
 }
@@ -500,8 +505,7 @@ int hw_device_load(MdlDevice *dev, const uint8_t *in, size_t len)
 void hw_device_closed(MdlDevice *dev)
 {
     ep_irqs_off(dev);
-    hw_device_reset(dev);
-    dev->ep->nr_partial = 0;
+    mdl_device_reset(dev);
     ep_config_reset(dev);
 }
 

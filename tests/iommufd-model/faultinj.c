@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * <call>:<n>[:errno=E][:partial=k][:delay-ms=m][:eintr][:every]
+ * <call>:<n>[:errno=E][:partial=k][:late][:delay-ms=m][:eintr][:every]
  */
 
 #include <stdio.h>
@@ -19,7 +19,7 @@ typedef struct Order {
     int err;
     int partial;
     unsigned delay_ms;
-    bool every;
+    bool every, late;
     struct Order *next;
 } Order;
 
@@ -93,6 +93,13 @@ static const char *parse_option(Order *o, const char *opt)
     }
     if (!strcmp(opt, "every")) {
         o->every = true;
+        return NULL;
+    }
+    if (!strcmp(opt, "late")) {
+        if (strcmp(o->call, "ATTACH_IOMMUFD_PT")) {
+            return "late is for ATTACH_IOMMUFD_PT";
+        }
+        o->late = true;
         return NULL;
     }
     return "unknown option";
@@ -172,6 +179,7 @@ MdlFaultPlan mdl_inject(const char *call)
             plan.hit = true;
             plan.err = o->err;
             plan.partial = o->partial;
+            plan.late = o->late;
             plan.delay_ms = o->delay_ms;
         }
     }

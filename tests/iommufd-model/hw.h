@@ -92,6 +92,8 @@ void hw_invalidate_synced(MdlViommu *viommu);
 /* Device side */
 void hw_device_reset(MdlDevice *dev);   /* FLR: ATC, engine, control bits */
 void hw_device_closed(MdlDevice *dev);
+/* iopf_queue_remove_device(): groups whose last request has not come */
+void hw_partial_free(MdlDevice *dev);
 
 /*
  * What vfio migrates of a device: registers and buffer of its engine. Saving

@@ -531,6 +531,10 @@ int mdl_ioctl(int fd, unsigned long req, void *arg)
         cmd.limit = plan.partial;
         cmd.limit_err = plan.err;
         ret = execute(file, &cmd, req);
+    } else if (plan.err && plan.late) {
+        mdl_attach_fail(plan.err);
+        ret = execute(file, &cmd, req);
+        mdl_attach_fail(0);
     } else if (plan.err) {
         ret = -plan.err;
     } else {

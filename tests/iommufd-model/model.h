@@ -213,7 +213,8 @@ struct MdlDevice {
     /* State */
     unsigned vfio_index;                /* N of vfioN */
     bool bound;
-    bool resetting;                     /* attach is -EBUSY */
+    bool resetting;                     /* attach is -EBUSY if it has ATS */
+    unsigned iopf_users;                /* iopf_refcount of VT-d */
     MdlHwpt *hwpt;                      /* of the RID; NULL: DMA blocked */
     MdlPasidAttach *pasids;
     MdlVdevice *vdevice;
@@ -276,6 +277,9 @@ void mdl_veventq_push(MdlVeventq *q, const void *event, size_t len);
 
 /* mdl_veventq_lose: one event got lost as though the queue had been full */
 void mdl_veventq_lose(MdlVeventq *q);
+
+/* A function reset: for the IOMMU one as well, pci_dev_reset_iommu_prepare() */
+void mdl_device_reset(MdlDevice *dev);
 
 /* Has the host's kernel switched it on? Page requests: VT-d only */
 bool mdl_host_ats(const MdlDevice *dev);

@@ -286,7 +286,12 @@ MdlDevice *mdl_attach_named(MdlDevice *dev, uint32_t pasid);
 int mdl_attach(MdlDevice *dev, uint32_t pasid, uint32_t *pt_id);
 int mdl_replace(MdlDevice *dev, uint32_t pasid, uint32_t *pt_id);
 void mdl_detach(MdlDevice *dev, uint32_t pasid);
+/* The driver answers @err from now on, as late as it can; 0: no more */
+void mdl_attach_fail(int err);
 bool mdl_is_attached(MdlDevice *dev, uint32_t pasid);
+/* The two ends of mdl_device_reset() */
+void mdl_reset_begin(MdlDevice *dev);
+void mdl_reset_end(MdlDevice *dev);
 bool mdl_group_in_ctx(unsigned group, MdlCtx *ctx);
 
 /* -------------------------------------------- vIOMMUs, queues (events) */
@@ -315,6 +320,7 @@ typedef struct MdlFaultPlan {
     bool hit;
     int err;                            /* positive errno, or 0 */
     int partial;                        /* entries done before it, or -1 */
+    bool late;                          /* mdl_attach_fail() */
     unsigned delay_ms;
 } MdlFaultPlan;
 

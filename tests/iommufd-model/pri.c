@@ -200,6 +200,11 @@ static unsigned pri_take_partial(MdlEndpoint *ep, uint32_t grpid,
     return taken;
 }
 
+void hw_partial_free(MdlDevice *dev)
+{
+    dev->ep->nr_partial = 0;
+}
+
 static void pri_host_last(MdlDevice *dev, MdlHwpt *hwpt,
                           const MdlPageRequest *r, HwGroup *g)
 {

@@ -89,7 +89,7 @@ static int device_bind(MdlFile *file, MdlCmd *cmd)
         return -EFAULT;
     }
     file->ctx = iommufd->ctx;
-    hw_device_reset(dev);
+    mdl_device_reset(dev);
     return 0;
 }
 
@@ -369,7 +369,7 @@ static int device_reset(MdlFile *file, MdlCmd *cmd)
     if (file->dev->resetting) {
         return -EAGAIN;
     }
-    hw_device_reset(file->dev);
+    mdl_device_reset(file->dev);
     return 0;
 }
 
@@ -465,6 +465,7 @@ static int hot_reset(MdlFile *file, MdlCmd *cmd)
             return -EINVAL;
         }
     }
+    /* pci_reset_bus() tells the IOMMU nothing */
     for (i = 0; i < mdl_host.nr_devices; i++) {
         if (same_bus(mdl_host.device[i], file->dev)) {
             hw_device_reset(mdl_host.device[i]);

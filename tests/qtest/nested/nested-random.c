@@ -204,6 +204,14 @@ void nested_random_note(NestedRandom *r, const char *fmt, ...)
     *note = g_strdup_printf("step %u: %s", r->step, text);
 }
 
+void nested_random_host_reset(NestedRandom *r, IommufdModel *m,
+                              const char *dev)
+{
+    nested_random_note(r, "host reset of %s", dev);
+    iommufd_model_do(m, "{\"cmd\":\"reset-begin\",\"dev\":\"%s\"}", dev);
+    iommufd_model_do(m, "{\"cmd\":\"reset-end\",\"dev\":\"%s\"}", dev);
+}
+
 unsigned nested_random_upto(NestedRandom *r, unsigned num)
 {
     return g_rand_int_range(r->rng, 0, num);

@@ -86,6 +86,10 @@ void nested_random_fill(NestedRandom *r, QTestState *qts, uint64_t first,
 unsigned nested_random_upto(NestedRandom *r, unsigned num);
 bool nested_random_chance(NestedRandom *r, unsigned percent);
 
+/* A reset that the guest has nothing to do with; @dev is attached anew */
+void nested_random_host_reset(NestedRandom *r, IommufdModel *m,
+                              const char *dev);
+
 /**
  * nested_random_check: a transfer went where it may have gone, or abort.
  * @to: gpas of the page, or NESTED_FAULT; of a write one, and that for sure

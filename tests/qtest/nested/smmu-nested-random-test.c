@@ -384,6 +384,8 @@ static void step_machine(Random *t)
         set_abort(t, !t->o.abort);
     } else if (how < 65) {
         renumber(t);
+    } else if (how < 75) {
+        nested_random_host_reset(&t->n, t->r.m, hosts[dev]);
     } else if (how < 97) {
         if (t->o.dev[dev].plugged) {
             unplug(t, dev);

@@ -450,6 +450,7 @@ static const SweepKind kinds[] = {
     { "vdevice-alloc", "VDEVICE_ALLOC", { "ENOMEM", "EEXIST", "EBUSY" } },
     { "hwpt-alloc", "HWPT_ALLOC", { "ENOMEM", "EINVAL", "EIO" } },
     { "attach", "ATTACH_IOMMUFD_PT", { "EBUSY", "EINVAL", "ENOMEM" } },
+    { "attach-late", "ATTACH_IOMMUFD_PT", { "ENOMEM:late", "EINVAL:late" } },
     { "detach", "DETACH_IOMMUFD_PT", { "EINVAL" } },
     { "destroy", "DESTROY", { "EBUSY" } },
     { "invalidate", "HWPT_INVALIDATE",

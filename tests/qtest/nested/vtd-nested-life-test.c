@@ -130,6 +130,45 @@ static void test_flr(void)
     vtd_rig_stop(&r);
 }
 
+static void host_reset(VtdRig *r)
+{
+    iommufd_model_do(r->m, "{\"cmd\":\"reset-begin\",\"dev\":\"" HOST_DEV0
+                     "\"}");
+    iommufd_model_do(r->m, "{\"cmd\":\"reset-end\",\"dev\":\"" HOST_DEV0
+                     "\"}");
+}
+
+/*
+ * The host attaches with a reset what it attached last, which after a refusal
+ * is the table that the guest has given up.
+ */
+static void test_reset_refused(void)
+{
+    VtdRig r;
+
+    vtd_rig_start_simple(&r, 1);
+    vtd_rig_enable(&r);
+    vtd_rig_fill(&r, 1, 0x11);
+    vtd_rig_fill(&r, 2, 0x22);
+    vtd_rig_first_stage(&r, RID0, DID, vtd_rig_s1(&r, IOVA, 1));
+    host_reset(&r);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x11, 16);
+    iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
+                     "\"ATTACH_IOMMUFD_PT:1:errno=ENOMEM:late\"}");
+    vtd_pasid_set(&r.t, RID0, 0, &(VtdPasidEntry) {
+        .pgtt = VTD_PGTT_FIRST, .did = DID, .s1 = vtd_rig_s1(&r, IOVA, 2),
+        .s1_levels = 4,
+    });
+    vtd_queue_push(&r.q, vtd_inv_pasid_cache(VTD_PC_PASID, DID, 0));
+    g_assert_false(vtd_queue_sync(&r.q, &r.regs));
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
+                               "blocked");
+    host_reset(&r);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
+                               "blocked");
+    vtd_rig_stop(&r);
+}
+
 /* An attach that meets a reset is made up for when the reset is over */
 static void test_busy(void)
 {
@@ -161,6 +200,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/life/unplug-busy", test_unplug_busy);
     qtest_add_func("/vtd-nested/life/renumber", test_renumber);
     qtest_add_func("/vtd-nested/life/flr", test_flr);
+    qtest_add_func("/vtd-nested/life/reset-refused", test_reset_refused);
     qtest_add_func("/vtd-nested/life/busy", test_busy);
     return g_test_run();
 }

@@ -247,6 +247,8 @@ static void step_machine(Random *t)
         set_translation(t, !t->o.translation);
     } else if (how < 60) {
         set_root(t);
+    } else if (how < 70) {
+        nested_random_host_reset(&t->n, t->r.m, hosts[dev]);
     } else if (how < 98) {
         if (t->o.dev[dev].plugged) {
             unplug(t, dev);

@@ -577,6 +577,7 @@ static const SweepKind kinds[] = {
     { "hwpt-alloc", "HWPT_ALLOC", { "ENOMEM", "EINVAL", "EOPNOTSUPP" } },
     /* ENODEV and EINVAL mean something else: vtd-nested-probe-test */
     { "attach", "ATTACH_IOMMUFD_PT", { "EBUSY", "ENOSPC", "ENOMEM" } },
+    { "attach-late", "ATTACH_IOMMUFD_PT", { "ENOMEM:late", "ENOSPC:late" } },
     { "detach", "DETACH_IOMMUFD_PT", { "EINVAL" } },
     { "destroy", "DESTROY", { "EBUSY" } },
     { "fault-queue", "FAULT_QUEUE_ALLOC", { "ENOMEM", "EMFILE" } },
