@@ -312,8 +312,8 @@ static int att_attach_plain(IOMMUFDAtt *att, const IOMMUFDHwpt *hwpt, int ret)
         return ret;
     }
     /*
-     * A replace that fails can leave a RID blocked, while what was attached
-     * still counts as attached: attaching that would do nothing.
+     * A replace that fails can leave a RID or PASID blocked, while what was
+     * attached still counts as attached: attaching that would do nothing.
      */
     again = att_detach(att);
     if (!again) {

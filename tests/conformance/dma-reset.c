@@ -102,6 +102,24 @@ static void vtd_revives(void)
     EQ(0x1000, dma_read(&f.b, FS_IOVA));
 }
 
+/* pasid_array is as it was, too */
+static void vtd_revives_pasid(void)
+{
+    FirstStage f;
+    struct iommu_hwpt_vtd_s1 s1 = { .addr_width = 39 };
+    uint32_t good, bad;
+
+    if (!fs_open_pasid(&f, CT_ATS | CT_RESET, &good)) {
+        return;
+    }
+    RET(0, ct_hwpt_data(f.b.iommufd, f.b.id, f.parent, IOMMU_HWPT_ALLOC_PASID,
+                        IOMMU_HWPT_DATA_VTD_S1, &s1, sizeof(s1), 0, &bad));
+    RET(-EINVAL, ct_attach_pasid(&f.b, bad, 1));
+    EQ(-1, dma_read_as(&f.b, FS_IOVA, 1));
+    reset(&f.b);
+    EQ(0x1000, dma_read_as(&f.b, FS_IOVA, 1));
+}
+
 /*
  * arm_smmu_attach_prepare_vmaster() wants a vDEVICE each time, and nobody
  * hears of the failure (arm-smmu-v3-iommufd.c line 116, iommu.c line 4190).
@@ -213,6 +231,8 @@ static const CtScenario scenarios[] = {
     { "VT-d: flushes stage 1", vtd_flush, VTD | CT_ATS },
     { "VT-d: without ATS", vtd_no_flush, VTD | CT_NO_ATS },
     { "VT-d: after a failed replace", vtd_revives, VTD | CT_ATS },
+    { "VT-d: a PASID after a failed replace", vtd_revives_pasid,
+      VTD | CT_PASID | CT_ATS },
     { "SMMUv3: without a vDEVICE", smmu_dead, SMMU },
     { "SMMUv3: bypass without a vDEVICE", smmu_bypass, SMMU },
     { "SMMUv3: flushes stage 1", smmu_flush, SMMU },

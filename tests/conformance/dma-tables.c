@@ -93,6 +93,18 @@ bool fs_open(FirstStage *f, unsigned needs)
            RET(0, ct_attach(&f->b, f->nested));
 }
 
+bool fs_open_pasid(FirstStage *f, unsigned needs, uint32_t *hwpt)
+{
+    if (!fs_open(f, CT_PASID | needs) ||
+        !RET(0, ct_vtd_s1(f->b.iommufd, f->b.id, f->parent,
+                          IOMMU_HWPT_ALLOC_PASID, 0, 0, hwpt)) ||
+        !RET(0, ct_attach(&f->b, *hwpt))) {
+        return false;
+    }
+    fs_map(f, 0, FS_GPA(0));
+    return RET(0, ct_attach_pasid(&f->b, *hwpt, 1));
+}
+
 int fs_invalidate(FirstStage *f, const void *e, uint32_t *nr)
 {
     return ct_invalidate(f->b.iommufd, f->nested,

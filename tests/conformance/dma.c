@@ -249,6 +249,59 @@ static void vtd_failed_replace(void)
     EQ(0x1000, dma_read(&f.b, FS_IOVA));
 }
 
+/*
+ * intel_nested_set_dev_pasid() (intel/nested.c line 145) finds some faults
+ * before domain_setup_nested() (line 133) tears the PASID down, and these
+ * after: what iommufd has for attached stays until it is detached.
+ */
+static void vtd_failed_pasid(void)
+{
+    FirstStage f;
+    struct iommu_hwpt_vtd_s1 s1 = { .addr_width = 39 };
+    uint32_t good, bad, other;
+
+    if (!fs_open_pasid(&f, 0, &good)) {
+        return;
+    }
+    EQ(0x1000, dma_read_as(&f.b, FS_IOVA, 1));
+    RET(0, ct_hwpt_data(f.b.iommufd, f.b.id, f.parent, IOMMU_HWPT_ALLOC_PASID,
+                        IOMMU_HWPT_DATA_VTD_S1, &s1, sizeof(s1), 0, &bad));
+    RET(-EINVAL, ct_attach_pasid(&f.b, bad, 1));
+    EQ(-1, dma_read_as(&f.b, FS_IOVA, 1));
+    RET(0, ct_attach_pasid(&f.b, good, 1));
+    EQ(-1, dma_read_as(&f.b, FS_IOVA, 1));
+    RET(-EINVAL, ct_attach_pasid(&f.b, bad, 1));
+    /* Another one puts an end to it, as detaching does */
+    RET(0, ct_vtd_s1(f.b.iommufd, f.b.id, f.parent, IOMMU_HWPT_ALLOC_PASID, 0,
+                     0, &other));
+    RET(0, ct_attach_pasid(&f.b, other, 1));
+    EQ(0x1000, dma_read_as(&f.b, FS_IOVA, 1));
+    RET(-EINVAL, ct_attach_pasid(&f.b, bad, 1));
+    RET(0, ct_detach_pasid(&f.b, 1));
+    RET(0, ct_attach_pasid(&f.b, other, 1));
+    EQ(0x1000, dma_read_as(&f.b, FS_IOVA, 1));
+    /* A first attach has nothing to tear down */
+    RET(-EINVAL, ct_attach_pasid(&f.b, bad, 2));
+    EQ(-1, dma_read_as(&f.b, FS_IOVA, 2));
+}
+
+static void vtd_early_pasid(void)
+{
+    FirstStage f;
+    uint32_t good, bad, fault;
+    int qfd;
+
+    if (!fs_open_pasid(&f, CT_NO_PRI, &good)) {
+        return;
+    }
+    RET(0, ct_fault_queue(f.b.iommufd, &fault, &qfd));
+    RET(0, ct_vtd_s1(f.b.iommufd, f.b.id, f.parent,
+                     IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_FAULT_ID_VALID, 0,
+                     fault, &bad));
+    RET(-ENODEV, ct_attach_pasid(&f.b, bad, 1));
+    EQ(0x1000, dma_read_as(&f.b, FS_IOVA, 1));
+}
+
 /* arm_smmu_make_nested_domain_ste(): bypass is stage 2, the rest nothing */
 static void smmu_without_stage1(void)
 {
@@ -387,6 +440,10 @@ static const CtScenario scenarios[] = {
     { "VT-d: the LEAF hint", vtd_leaf_hint, VTD },
     { "VT-d: unmap from the parent", vtd_parent_unmap, VTD },
     { "VT-d: a failed replace blocks", vtd_failed_replace, VTD },
+    { "VT-d: a failed replace of a PASID blocks it, if late", vtd_failed_pasid,
+      VTD | CT_PASID },
+    { "VT-d: a PASID that is refused early goes on", vtd_early_pasid,
+      VTD | CT_PASID | CT_NO_PRI },
     { "SMMUv3: bypass and abort", smmu_without_stage1, SMMU },
     { "SMMUv3: stage 1 and its invalidation", smmu_nested, SMMU },
     { "SMMUv3: partial invalidation", smmu_partial, SMMU },

@@ -39,6 +39,8 @@ void fs_entry(FirstStage *f, uint64_t table, unsigned index, uint64_t val);
 /* @gpa: 0 unmaps */
 void fs_map(FirstStage *f, unsigned n, uint64_t gpa);
 bool fs_open(FirstStage *f, unsigned needs);
+/* A PASID 1 as well, attached to the same table as @hwpt */
+bool fs_open_pasid(FirstStage *f, unsigned needs, uint32_t *hwpt);
 int fs_invalidate(FirstStage *f, const void *e, uint32_t *nr);
 
 /*

@@ -108,6 +108,33 @@ static void late_refusals(void)
     RET(0, ct_attach(&b, id));
 }
 
+/* iommufd_device_do_replace(): after a failure it has what it had */
+static void failed_replace(void)
+{
+    CtBound b;
+    struct iommu_hwpt_vtd_s1 s1 = { .addr_width = 39 };
+    uint32_t ioas, parent, good, bad;
+
+    if (!ct_bound_parent(&b, CT_NEST | CT_PASID, &ioas, &parent)) {
+        return;
+    }
+    RET(0, ct_vtd_s1(b.iommufd, b.id, parent, IOMMU_HWPT_ALLOC_PASID, 0, 0,
+                     &good));
+    RET(0, ct_hwpt_data(b.iommufd, b.id, parent, IOMMU_HWPT_ALLOC_PASID, S1,
+                        &s1, sizeof(s1), 0, &bad));
+    RET(0, ct_attach(&b, good));
+    RET(0, ct_attach_pasid(&b, good, 1));
+    RET(-EINVAL, ct_attach(&b, bad));
+    RET(-EINVAL, ct_attach_pasid(&b, bad, 1));
+    RET(0, ct_destroy(b.iommufd, bad));
+    RET(0, ct_attach(&b, good));
+    RET(0, ct_attach_pasid(&b, good, 1));
+    RET(0, ct_detach(&b));
+    RET(-EBUSY, ct_destroy(b.iommufd, good));
+    RET(0, ct_detach_pasid(&b, 1));
+    RET(0, ct_destroy(b.iommufd, good));
+}
+
 /* Attach, replace in both directions, detach */
 static void attaching(void)
 {
@@ -232,6 +259,8 @@ static const CtScenario scenarios[] = {
     { "width and features are checked at attach", late_refusals,
       CT_DEV | CT_VTD | CT_NEST },
     { "attach and replace", attaching, CT_DEV | CT_VTD | CT_NEST },
+    { "a replace that fails", failed_replace,
+      CT_DEV | CT_VTD | CT_NEST | CT_PASID },
     { "reserved ranges of the parent", reserved_ranges,
       CT_DEV | CT_VTD | CT_NEST },
     { "references", references, CT_DEV | CT_VTD | CT_NEST },

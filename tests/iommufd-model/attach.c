@@ -193,6 +193,7 @@ static MdlPasidAttach **find_pasid(MdlDevice *dev, uint32_t pasid)
 static void program(MdlDevice *dev, uint32_t pasid, MdlHwpt *hwpt)
 {
     MdlPasidAttach **p, *entry;
+    bool blocked = false;
     MdlHwpt *old;
 
     if (!pasid) {
@@ -201,8 +202,10 @@ static void program(MdlDevice *dev, uint32_t pasid, MdlHwpt *hwpt)
     } else {
         p = find_pasid(dev, pasid);
         old = *p ? (*p)->hwpt : NULL;
+        blocked = *p && (*p)->blocked;
         if (*p && hwpt) {
             (*p)->hwpt = hwpt;
+            (*p)->blocked = false;
         } else if (*p) {
             entry = *p;
             *p = entry->next;
@@ -226,7 +229,7 @@ static void program(MdlDevice *dev, uint32_t pasid, MdlHwpt *hwpt)
     if (hwpt) {
         hwpt->attachments++;
     }
-    hw_attach(dev, pasid ? pasid : MDL_NO_PASID, old, hwpt);
+    hw_attach(dev, pasid ? pasid : MDL_NO_PASID, blocked ? NULL : old, hwpt);
     mdl_journal("attach", "\"dev\":\"%s\",\"pasid\":%u,\"old\":%u,\"new\":%u",
                 dev->bdf, pasid, old ? old->obj.id : 0,
                 hwpt ? hwpt->obj.id : 0);
@@ -286,12 +289,22 @@ static void set_group(Group *g, uint32_t pasid, MdlHwpt *hwpt)
 /*
  * VT-d blocks the RID before it looks whether the new domain fits, and
  * nobody brings the old one back (intel_iommu_attach_device(),
- * intel_nested_attach_dev()): DMA stays blocked after a failed replace.
+ * intel_nested_attach_dev()): DMA stays blocked after a failed replace. A
+ * PASID is blocked by what goes wrong @late, domain_setup_nested(), and keeps
+ * the domain id.
  */
-static void block_failed(MdlDevice *dev, uint32_t pasid)
+static void block_failed(MdlDevice *dev, uint32_t pasid, bool late)
 {
-    if (mdl_host.arch == MDL_ARCH_VTD && !pasid) {
+    MdlPasidAttach *p = *find_pasid(dev, pasid);
+
+    if (mdl_host.arch != MDL_ARCH_VTD) {
+        return;
+    }
+    if (!pasid) {
         program(dev, 0, NULL);
+    } else if (late && p && !p->blocked) {
+        p->blocked = true;
+        hw_attach(dev, pasid, p->hwpt, NULL);
     }
 }
 
@@ -306,6 +319,7 @@ static int driver_attach(Group *g, uint32_t pasid, MdlHwpt *hwpt)
 {
     MdlDevice *dev;
     unsigned i = 0;
+    bool late;
     int ret;
 
     while ((dev = next_in_group(g->id, &i))) {
@@ -326,10 +340,13 @@ static int driver_attach(Group *g, uint32_t pasid, MdlHwpt *hwpt)
         if (pasid && !has_pasids(dev)) {
             continue;
         }
-        ret = mdl_hwpt_check_attach(hwpt, dev, pasid);
-        ret = ret ? ret : -fail_err;
+        ret = mdl_hwpt_check_attach(hwpt, dev, pasid, &late);
+        if (!ret && fail_err) {
+            ret = -fail_err;
+            late = true;
+        }
         if (ret) {
-            block_failed(dev, pasid);
+            block_failed(dev, pasid, late);
             return ret;
         }
     }
@@ -630,7 +647,8 @@ int mdl_replace(MdlDevice *dev, uint32_t pasid, uint32_t *pt_id)
  */
 static void reattach(MdlDevice *dev, const Attach *a)
 {
-    int ret = mdl_hwpt_check_attach(a->hwpt, dev, a->pasid);
+    bool late;
+    int ret = mdl_hwpt_check_attach(a->hwpt, dev, a->pasid, &late);
 
     if (!ret) {
         set_hw(dev, a->pasid, NULL, a->hwpt);

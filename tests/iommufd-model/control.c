@@ -188,7 +188,7 @@ static int cmd_state(const MdlJson *req, Reply *r)
         dev->hwpt ? dev->hwpt->obj.id : 0);
     for (p = dev->pasids; p; p = p->next) {
         SAY(r, "%s{\"pasid\":%u,\"pt\":%u}", p == dev->pasids ? "" : ",",
-            p->pasid, p->hwpt->obj.id);
+            p->pasid, p->blocked ? 0 : p->hwpt->obj.id);
     }
     SAY(r, "],\"vdevice\":%u,\"migration\":\"%s\"",
         dev->vdevice ? dev->vdevice->obj.id : 0, mdl_migration_name(dev));

@@ -275,7 +275,7 @@ static MdlHwpt *hw_pasid_hwpt(const MdlDevice *dev, uint32_t pasid)
     const MdlPasidAttach *p;
 
     for (p = dev->pasids; p; p = p->next) {
-        if (p->pasid == pasid) {
+        if (p->pasid == pasid && !p->blocked) {
             return p->hwpt;
         }
     }

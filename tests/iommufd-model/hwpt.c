@@ -429,7 +429,7 @@ static int vtd_check_stage1(const MdlHwpt *hwpt, const MdlDevice *dev)
 }
 
 static int vtd_check(const MdlHwpt *hwpt, const MdlDevice *dev,
-                     uint32_t pasid)
+                     uint32_t pasid, bool *late)
 {
     int ret;
 
@@ -444,7 +444,9 @@ static int vtd_check(const MdlHwpt *hwpt, const MdlDevice *dev,
         ret = -ENODEV;
     }
     if (!ret && hwpt->nested) {
+        /* intel_pasid_setup_nested(), behind intel_pasid_tear_down_entry() */
         ret = vtd_check_stage1(hwpt, dev);
+        *late = ret;
     }
     return ret;
 }
@@ -476,11 +478,13 @@ static int smmu_check(const MdlHwpt *hwpt, const MdlDevice *dev,
     return 0;
 }
 
-int mdl_hwpt_check_attach(MdlHwpt *hwpt, MdlDevice *dev, uint32_t pasid)
+int mdl_hwpt_check_attach(MdlHwpt *hwpt, MdlDevice *dev, uint32_t pasid,
+                          bool *late)
 {
+    *late = false;
     switch (mdl_host.arch) {
     case MDL_ARCH_VTD:
-        return vtd_check(hwpt, dev, pasid);
+        return vtd_check(hwpt, dev, pasid, late);
     case MDL_ARCH_SMMUV3:
         return smmu_check(hwpt, dev, pasid);
     default:

@@ -183,6 +183,7 @@ typedef struct MdlResv {
 typedef struct MdlPasidAttach {
     uint32_t pasid;
     MdlHwpt *hwpt;
+    bool blocked;                       /* all the same */
     struct MdlPasidAttach *next;
 } MdlPasidAttach;
 

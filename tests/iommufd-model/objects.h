@@ -271,8 +271,12 @@ void mdl_ioas_destroy(MdlIoas *ioas);
 MdlHwpt *mdl_hwpt_paging_new(MdlCtx *ctx, MdlIoas *ioas, MdlDevice *dev,
                              uint32_t flags, int *err);
 void mdl_hwpt_destroy(MdlHwpt *hwpt);
-/* What the driver checks when an HWPT meets a device; 0 or -errno */
-int mdl_hwpt_check_attach(MdlHwpt *hwpt, MdlDevice *dev, uint32_t pasid);
+/*
+ * What the driver checks when an HWPT meets a device; 0 or -errno
+ * @late: set if it has torn down what there was before it finds that
+ */
+int mdl_hwpt_check_attach(MdlHwpt *hwpt, MdlDevice *dev, uint32_t pasid,
+                          bool *late);
 int mdl_cmd_hwpt_alloc(MdlCmd *cmd);
 int mdl_cmd_hwpt_invalidate(MdlCmd *cmd);
 int mdl_cmd_hwpt_set_dirty(MdlCmd *cmd);

@@ -89,6 +89,38 @@ static void test_bind(void)
 }
 
 /*
+ * A table that the host refuses when it has torn the old one down, which still
+ * counts as attached there, or before. The guest goes back to the old one.
+ */
+static void test_refused(gconstpointer opaque)
+{
+    uint64_t old, new;
+    VtdRig r;
+
+    start(&r, 1);
+    vtd_rig_fill(&r, 1, 0x11);
+    vtd_rig_fill(&r, 2, 0x22);
+    old = vtd_rig_s1(&r, IOVA, 1);
+    new = vtd_rig_s1(&r, IOVA, 2);
+    bind_pasid(&r, RID0, 7, 5, old);
+    bind_pasid(&r, RID0, 8, 5, old);
+    iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":\"ATTACH_IOMMUFD_PT:1:"
+                     "errno=ENOMEM%s\"}", (const char *)opaque);
+    set_pasid(&r, RID0, 7, 5, new);
+    vtd_queue_push(&r.q, vtd_inv_pasid_cache(VTD_PC_PASID, 5, 7));
+    g_assert_false(vtd_queue_sync(&r.q, &r.regs));
+    expect(&r, HOST_DEV0, 7, -1);
+    expect(&r, HOST_DEV0, 8, 0x11);
+    set_pasid(&r, RID0, 7, 5, old);
+    r.regs.write32(r.regs.opaque, VTD_REG_FSTS, VTD_FSTS_IQE_BIT);
+    vtd_rig_inv_pasid(&r, 5, 7);
+    expect(&r, HOST_DEV0, 7, 0x11);
+    bind_pasid(&r, RID0, 7, 5, new);
+    expect(&r, HOST_DEV0, 7, 0x22);
+    vtd_rig_stop(&r);
+}
+
+/*
  * All HWPTs that the guest may have are in use: the next is told, and comes
  * when there is one again. What is shared costs nothing.
  */
@@ -444,6 +476,9 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/vtd-nested/pasid/bind", test_bind);
+    qtest_add_data_func("/vtd-nested/pasid/refused", "", test_refused);
+    qtest_add_data_func("/vtd-nested/pasid/refused-late", ":late",
+                        test_refused);
     qtest_add_func("/vtd-nested/pasid/bound", test_bound);
     qtest_add_func("/vtd-nested/pasid/narrow", test_narrow);
     qtest_add_func("/vtd-nested/pasid/cost", test_cost);
