@@ -384,6 +384,70 @@ static void smmu_partial(void)
     EQ(0x1001, dma_read(&s.vm.b, FS_IOVA + 0x1000));
 }
 
+/* STE with 128 CDs in a table of two levels at @base; SSID 0 is no substream */
+static bool s1_two_levels(Stage1 *s, uint64_t base)
+{
+    return RET(0, ct_ste(s->vm.b.iommufd, s->vm.b.id, s->vm.viommu,
+                         STE0_S1 | 1ull << 4 | base | 7ull << 59, 2, &s->s1)) &&
+           RET(0, ct_attach(&s->vm.b, s->s1));
+}
+
+static void s1_command(Stage1 *s, uint64_t word0, uint64_t word1)
+{
+    const uint64_t cmd[1][2] = { { word0, word1 } };
+    uint32_t nr = 1;
+
+    RET(0, s1_invalidate(s, cmd, &nr));
+}
+
+/*
+ * What is not valid in the configuration is cached like what is (3.21.3), as
+ * arm_smmu_alloc_cd_ptr() of arm-smmu-v3.c has it, line 1573. Model only:
+ * nothing but the hardware shows it.
+ */
+static void smmu_invalid_cached(void)
+{
+    const uint64_t cfgi = CMD_CFGI_CD | (uint64_t)SMMU_VSID << 32;
+    uint64_t cd0;
+    Stage1 s;
+
+    if (!s1_open(&s, CT_PASID)) {
+        return;
+    }
+    s1_map(&s, 0, FS_GPA(0));
+    memcpy(&cd0, s.ram, sizeof(cd0));
+    s1_word(&s, 0, 0);
+    EQ(-1, dma_read(&s.vm.b, FS_IOVA));
+    s1_word(&s, 0, le64toh(cd0));
+    EQ(-1, dma_read(&s.vm.b, FS_IOVA));
+    s1_command(&s, CMD_TLBI_NH_ALL, 0);
+    EQ(-1, dma_read(&s.vm.b, FS_IOVA));
+    s1_command(&s, cfgi, 1);
+    EQ(0x1000, dma_read(&s.vm.b, FS_IOVA));
+
+    /* The descriptor of the CDs from 64 on */
+    if (!s1_two_levels(&s, 0x8000)) {
+        return;
+    }
+    EQ(-1, dma_read_as(&s.vm.b, FS_IOVA, 64));
+    memcpy(s.ram + 0x9000, s.ram, 64);
+    s1_word(&s, 0x8008, 0x9000 | 1);
+    EQ(-1, dma_read_as(&s.vm.b, FS_IOVA, 64));
+    s1_command(&s, cfgi | 64 << 12, 1);
+    EQ(-1, dma_read_as(&s.vm.b, FS_IOVA, 64));
+    s1_command(&s, cfgi | 1 << 12, 0);
+    EQ(-1, dma_read_as(&s.vm.b, FS_IOVA, 64));
+    s1_command(&s, cfgi | 64 << 12, 0);
+    EQ(0x1000, dma_read_as(&s.vm.b, FS_IOVA, 64));
+    /* With all of its kind */
+    s1_word(&s, 0x9000 + 64, 0);
+    EQ(-1, dma_read_as(&s.vm.b, FS_IOVA, 65));
+    memcpy(s.ram + 0x9000 + 64, s.ram, 64);
+    EQ(-1, dma_read_as(&s.vm.b, FS_IOVA, 65));
+    s1_command(&s, CMD_CFGI_CD_ALL | (uint64_t)SMMU_VSID << 32, 0);
+    EQ(0x1000, dma_read_as(&s.vm.b, FS_IOVA, 65));
+}
+
 /* The model's endpoint, see its manual: four zeroes to @addr; its status */
 static uint32_t engine_writes(const CtBound *b, uint64_t addr)
 {
@@ -447,6 +511,7 @@ static const CtScenario scenarios[] = {
     { "SMMUv3: bypass and abort", smmu_without_stage1, SMMU },
     { "SMMUv3: stage 1 and its invalidation", smmu_nested, SMMU },
     { "SMMUv3: partial invalidation", smmu_partial, SMMU },
+    { "SMMUv3: invalid CDs are cached", smmu_invalid_cached, SMMU | CT_PASID },
 };
 
 CT_GROUP(ct_group_dma, "dma");

@@ -264,11 +264,12 @@ static bool smmu_cd_address(SmmuWalk *w, const uint64_t *ste, uint64_t *gpa)
         if (ret) {
             return smmu_s2_fail(w, ret);
         }
-        if (!(l1.out & 1)) {
-            return smmu_fail(w, SMMU_EVT_BAD_SUBSTREAMID, SMMU_CLASS_CD, 0,
-                             HW_REASON_BAD_SUBSTREAMID);
-        }
+        /* Valid or not: unlike descriptors of pages, 3.21.3 */
         e = smmu_insert(w, &w->hw->cfg, &l1);
+    }
+    if (!(e->out & 1)) {
+        return smmu_fail(w, SMMU_EVT_BAD_SUBSTREAMID, SMMU_CLASS_CD, 0,
+                         HW_REASON_BAD_SUBSTREAMID);
     }
     *gpa = (e->out & 0x000ffffffffff000ULL) +
            (uint64_t)(w->ssid & hw_mask(split)) * 64;
@@ -299,14 +300,11 @@ static bool smmu_load_cd(SmmuWalk *w, const uint64_t *ste)
         for (i = 0; i < 8; i++) {
             fresh.cd[i] = le64toh(fresh.cd[i]);
         }
+        e = smmu_insert(w, &w->hw->cfg, &fresh);
     }
-    if (!smmu_cd_decode(w->hw->iommu, e ? e->cd : fresh.cd, ste, upper,
-                        &w->cd)) {
+    if (!smmu_cd_decode(w->hw->iommu, e->cd, ste, upper, &w->cd)) {
         return smmu_fail(w, SMMU_EVT_BAD_CD, SMMU_CLASS_CD, 0,
                          HW_REASON_BAD_CD);
-    }
-    if (!e) {
-        smmu_insert(w, &w->hw->cfg, &fresh);
     }
     return true;
 }

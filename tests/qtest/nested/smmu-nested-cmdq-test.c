@@ -84,6 +84,52 @@ static void test_batch(void)
     smmu_rig_stop(&r);
 }
 
+/*
+ * A CD or a level-1 descriptor that was not there when a device looked for it
+ * is there when the guest has told, in the form it has to be told in
+ */
+static void test_invalid_cd(void)
+{
+    const uint32_t ssid = 64;
+    const IommufdDma how = { .with_pasid = true, .pasid = ssid };
+    g_autofree char *host = smmu_rig_host(1, "", "");
+    SmmuCdTable cds;
+    SmmuS1 s1;
+    SmmuRig r;
+
+    smmu_rig_start(&r, host, "nested=on,ssidsize=12,cd2l=on", 1, "");
+    smmu_rig_enable(&r, 4);
+    smmu_rig_fill(&r, 1, 0x11);
+    s1 = smmu_rig_s1(&r, IOVA, 1);
+    smmu_cdtab_init(&cds, &r.mem, SMMU_S1FMT_4K_L2, 12);
+    smmu_rig_ste(&r, SID0, &(SmmuSte) {
+        .cfg = SMMU_STE_S1, .cds = &cds, .s1dss = SMMU_S1DSS_SSID0 });
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, &how, IOVA), ==, -1);
+    expect(&r, HOST_DEV0, -1);
+    smmu_cd_set(&cds, ssid, &s1, ASID);
+    smmu_cd_set(&cds, 0, &s1, ASID);
+    smmu_queue_push(&r.cmdq, smmu_cfgi_cd(SID0, ssid, true));
+    smmu_queue_push(&r.cmdq, smmu_tlbi_all(SMMU_OP_TLBI_NH_ALL));
+    smmu_rig_sync(&r);
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, &how, IOVA), ==, -1);
+    smmu_queue_push(&r.cmdq, smmu_cfgi_cd(SID0, ssid, false));
+    smmu_queue_push(&r.cmdq, smmu_cfgi_cd(SID0, 0, false));
+    smmu_rig_sync(&r);
+    g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, &how, IOVA), ==, 0x11);
+    expect(&r, HOST_DEV0, 0x11);
+    smmu_cd_clear(&cds, 0);
+    smmu_queue_push(&r.cmdq, smmu_cfgi_cd(SID0, 0, true));
+    smmu_rig_sync(&r);
+    expect(&r, HOST_DEV0, -1);
+    smmu_cd_set(&cds, 0, &s1, ASID);
+    expect(&r, HOST_DEV0, -1);
+    /* The STE with all that it leads to, although it is the same */
+    smmu_queue_push(&r.cmdq, smmu_cfgi_ste(SID0, true));
+    smmu_rig_sync(&r);
+    expect(&r, HOST_DEV0, 0x11);
+    smmu_rig_stop(&r);
+}
+
 /* Every kind of TLBI does what it says; until then the host remembers */
 static void test_tlbi(void)
 {
@@ -364,6 +410,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/smmu-nested/cmdq/batch", test_batch);
+    qtest_add_func("/smmu-nested/cmdq/invalid-cd", test_invalid_cd);
     qtest_add_func("/smmu-nested/cmdq/tlbi", test_tlbi);
     qtest_add_func("/smmu-nested/cmdq/cfgi-ste", test_cfgi_ste);
     qtest_add_func("/smmu-nested/cmdq/emulated", test_emulated);
