@@ -53,6 +53,7 @@ enum {
     CT_INTX     = 1 << 21,      /* a device with INTx and MSI-X */
     CT_ATS      = 1 << 22,      /* a device with the ATS capability */
     CT_NO_ATS   = 1 << 23,      /* a device without it */
+    CT_STALLS   = 1 << 24,      /* an SMMUv3 that can stall, and need not */
 };
 
 typedef struct CtScenario {

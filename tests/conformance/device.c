@@ -183,6 +183,13 @@ unsigned ct_domain_ids(const CtDevice *dev)
     }
 }
 
+/* IDR0.STALL_MODEL */
+static bool can_stall(const CtDevice *d)
+{
+    return d->info_type == IOMMU_HW_INFO_TYPE_ARM_SMMUV3 &&
+           !(d->info.smmu.idr[0] >> 24 & 3);
+}
+
 static bool device_has(const CtDevice *d, unsigned needs)
 {
     return (!(needs & CT_NEST) || d->nest) &&
@@ -200,6 +207,7 @@ static bool device_has(const CtDevice *d, unsigned needs)
                                       ct_domain_ids(d) <= 256)) &&
            (!(needs & CT_INTX) || (d->intx && d->msix)) &&
            (!(needs & CT_ATS) || d->ats) &&
+           (!(needs & CT_STALLS) || can_stall(d)) &&
            (!(needs & CT_NO_ATS) || !d->ats) &&
            (!(needs & CT_MIG) || d->mig);
 }
@@ -430,7 +438,7 @@ static void find_combinations(void)
             }
         }
     }
-    for (unsigned need = CT_NEST; need <= CT_NO_ATS; need <<= 1) {
+    for (unsigned need = CT_NEST; need <= CT_STALLS; need <<= 1) {
         if (need & (CT_MODEL | CT_RAWIO)) {
             continue;
         }

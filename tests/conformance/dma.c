@@ -9,6 +9,7 @@
  */
 
 #include <endian.h>
+#include <poll.h>
 #include "dma.h"
 
 /* iommu_map(), iommu_unmap(), attach and detach */
@@ -463,13 +464,63 @@ static uint32_t engine_writes(const CtBound *b, uint64_t addr)
     return le32toh(status);
 }
 
+static void set_bus_master(const CtBound *b)
+{
+    const uint16_t command = htole16(1u << 1 | 1u << 2);
+
+    RET(2, ct_pwrite(b->fd, &command, 2,
+                     ct_region_offset(b, VFIO_PCI_CONFIG_REGION_INDEX) + 4));
+}
+
+/*
+ * CD.S with STE.S1STALLD clear. arm_smmu_handle_event() of arm-smmu-v3.c makes
+ * a page request of the event, which a nested domain does not handle, and
+ * arm_smmu_page_response() (line 952) refuses to end what a PCI device has
+ * stalled: no vEVENT, and the transaction hangs. The driver leaves S1STALLD to
+ * the VMM, arm_smmu_make_nested_cd_table_ste(). Model only: real hardware may
+ * hang for good.
+ */
+static void smmu_stalls(void)
+{
+    struct {
+        struct iommufd_vevent_header hdr;
+        uint64_t evt[4];
+    } e = { 0 };
+    int qfd = -1;
+    uint64_t cd;
+    uint32_t id;
+    Stage1 s;
+
+    if (!s1_open(&s, CT_STALLS | CT_RESET)) {
+        return;
+    }
+    RET(0, ct_veventq_new(s.vm.b.iommufd, s.vm.viommu,
+                          IOMMU_VEVENTQ_TYPE_ARM_SMMUV3, 8, &id, &qfd));
+    s1_map(&s, 0, FS_GPA(0));
+    memcpy(&cd, s.ram, sizeof(cd));
+    s1_word(&s, 0, le64toh(cd) | 1ull << 44);
+    EQ(0x1000, dma_read(&s.vm.b, FS_IOVA));
+    set_bus_master(&s.vm.b);
+    EQ(1, engine_writes(&s.vm.b, FS_IOVA + 0x1000));
+    EQ(0, ct_poll(qfd, POLLIN, 20));
+    RET(0, ct_ioctl(s.vm.b.fd, VFIO_DEVICE_RESET, NULL));
+    EQ(2, engine_writes(&s.vm.b, FS_IOVA));
+    /* With it the CD is ILLEGAL, 5.4.1 */
+    RET(0, ct_ste(s.vm.b.iommufd, s.vm.b.id, s.vm.viommu, STE0_S1, 1ull << 27,
+                  &s.s1));
+    RET(0, ct_attach(&s.vm.b, s.s1));
+    EQ(3, engine_writes(&s.vm.b, FS_IOVA));
+    EQ(POLLIN, ct_poll(qfd, POLLIN, 1000));
+    RET(sizeof(e), ct_read(qfd, &e, sizeof(e)));
+    EQ(0x0a, le64toh(e.evt[0]) & 0xff);
+}
+
 /*
  * vfio_pci_core_enable(), vfio_pci_core_disable(): pci_clear_master(). Resets
  * keep the command register, pci_restore_state().
  */
 static void bus_master(void)
 {
-    const uint16_t command = htole16(1u << 1 | 1u << 2);
     uint32_t ioas, *mem = ct_mem(ct_page());
     CtBound b;
 
@@ -482,8 +533,7 @@ static void bus_master(void)
     *mem = 1;
     EQ(3, engine_writes(&b, GIB));
     EQ(1, *mem);
-    RET(2, ct_pwrite(b.fd, &command, 2,
-                     ct_region_offset(&b, VFIO_PCI_CONFIG_REGION_INDEX) + 4));
+    set_bus_master(&b);
     EQ(2, engine_writes(&b, GIB));
     EQ(0, *mem);
     RET(0, ct_ioctl(b.fd, VFIO_DEVICE_RESET, NULL));
@@ -511,6 +561,8 @@ static const CtScenario scenarios[] = {
     { "SMMUv3: bypass and abort", smmu_without_stage1, SMMU },
     { "SMMUv3: stage 1 and its invalidation", smmu_nested, SMMU },
     { "SMMUv3: partial invalidation", smmu_partial, SMMU },
+    { "SMMUv3: a stalled transaction hangs", smmu_stalls,
+      SMMU | CT_STALLS | CT_RESET },
     { "SMMUv3: invalid CDs are cached", smmu_invalid_cached, SMMU | CT_PASID },
 };
 

@@ -53,6 +53,7 @@ static const struct {
     { CT_INTX, "intx", "no device with INTx and MSI-X" },
     { CT_ATS, "ats", "no device with ATS" },
     { CT_NO_ATS, "no-ats", "every device has ATS" },
+    { CT_STALLS, "stalls", "the host SMMUv3 cannot stall" },
     { CT_FEW_IDS, "few-ids", "the host IOMMU has more ids than a test uses" },
 };
 

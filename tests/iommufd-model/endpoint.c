@@ -234,6 +234,10 @@ void ep_engine_done(MdlDevice *dev, DmaOp *op)
     MdlEndpoint *ep = dev->ep;
     bool ok = op->state == DMA_DONE;
 
+    if (!ok && op->fault.reason == HW_REASON_STALLED) {
+        free(op);
+        return;                 /* busy until it is reset */
+    }
     if (ok && !op->write) {
         memcpy(ep->buf, op->data, op->len);
     }

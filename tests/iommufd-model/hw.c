@@ -54,6 +54,7 @@ static const char *const reason_names[] = {
     [HW_REASON_BAD_REQUEST] = "bad-request",
     [HW_REASON_STOPPED] = "stopped",
     [HW_REASON_BUS_MASTER] = "no-bus-master",
+    [HW_REASON_STALLED] = "stalled",
 };
 
 const char *hw_reason_name(HwReason reason)

@@ -36,6 +36,7 @@ typedef enum HwReason {
     HW_REASON_BAD_REQUEST,      /* BAR0: nonsense in its registers */
     HW_REASON_STOPPED,          /* for migration */
     HW_REASON_BUS_MASTER,       /* not enabled in the command register */
+    HW_REASON_STALLED,          /* SMMUv3: waits for a CMD_RESUME for ever */
 } HwReason;
 
 const char *hw_reason_name(HwReason reason);

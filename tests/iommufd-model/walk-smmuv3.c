@@ -47,7 +47,7 @@ typedef struct SmmuCd {
     unsigned oa_bits;           /* effective IPS */
     uint64_t ttb;
     bool disabled;              /* EPDn */
-    bool tbi, af_disable, no_hier, wxn, record, big_endian;
+    bool tbi, af_disable, no_hier, wxn, record, stall, big_endian;
 } SmmuCd;
 
 typedef struct SmmuWalk {
@@ -64,6 +64,14 @@ static bool smmu_fail(SmmuWalk *w, unsigned event, unsigned class,
 {
     bool walk_fault = event >= SMMU_EVT_TRANSLATION;
 
+    /*
+     * The event of a stall is a page request for arm_smmu_handle_event(), which
+     * a nested domain has no handler for, and arm_smmu_page_response() does
+     * not resume a PCI device: nobody hears of it.
+     */
+    if (walk_fault && w->cd.stall && !w->req->ats) {
+        return hw_fault(w->fault, w->req, stage, HW_REASON_STALLED, false);
+    }
     /*
      * A translation request that finds no mapping or no right is answered so
      * and leaves no record (3.9.1); wrong configuration always does.
@@ -194,6 +202,7 @@ static bool smmu_cd_decode(const MdlIommu *iommu, const uint64_t *raw,
     cd->af_disable = raw[0] & (1ULL << 35);
     cd->wxn = raw[0] & (1ULL << 36);
     cd->record = raw[0] & (1ULL << 45);
+    cd->stall = stall;
     cd->big_endian = endi;
     return true;
 }
