@@ -170,6 +170,12 @@ void iommufd_fault_expire(void *opaque)
     }
 }
 
+static uint32_t fault_pasid(const struct iommu_hwpt_pgfault *pf)
+{
+    return pf->flags & IOMMU_PGFAULT_FLAGS_PASID_VALID ? pf->pasid :
+                                                         IOMMUFD_NESTED_RID;
+}
+
 static IOMMUFDNestedPageVerdict
 group_judge(IOMMUFDHost *host, IOMMUFDAtt *att,
             const struct iommu_hwpt_pgfault *pf, size_t count)
@@ -193,27 +199,33 @@ group_judge(IOMMUFDHost *host, IOMMUFDAtt *att,
         return IOMMUFD_NESTED_PAGE_REFUSED;
     }
     req = g_new(IOMMUFDNestedPageRequest, count);
-    for (size_t i = 0; i < count; i++) {
-        req[i].addr = pf[i].addr;
-        req[i].perm = pf[i].perm;
-    }
     group.dev = att->dev;
     group.pasid = att->pasid;
     group.index = pf->grpid;
-    group.count = count;
+    group.count = 0;
     group.req = req;
+    for (size_t i = 0; i < count; i++) {
+        if (fault_pasid(&pf[i]) == att->pasid) {
+            req[group.count].addr = pf[i].addr;
+            req[group.count].perm = pf[i].perm;
+            group.count++;
+        }
+    }
     return n->ops->page_group(n->opaque, &group);
 }
 
-/* @count requests of one group */
+/*
+ * @count requests of one group. The last one says whose it is: in front of it
+ * the kernel puts all that it has with the same index and no end, of whatever
+ * PASID, and also of one that has been detached since (iopf_group_alloc()).
+ */
 static void group_deliver(IOMMUFDHost *host,
                           const struct iommu_hwpt_pgfault *pf, size_t count)
 {
     IOMMUFDNested *n = host->n;
     IOMMUFDNestedDevice *dev =
         g_hash_table_lookup(host->devices, GUINT_TO_POINTER(pf->dev_id));
-    uint32_t pasid = pf->flags & IOMMU_PGFAULT_FLAGS_PASID_VALID
-                     ? pf->pasid : IOMMUFD_NESTED_RID;
+    uint32_t pasid = fault_pasid(&pf[count - 1]);
     IOMMUFDAtt *att = dev ? iommufd_att_find(dev, pasid) : NULL;
     IOMMUFDNestedPageVerdict verdict = group_judge(host, att, pf, count);
 

@@ -416,6 +416,55 @@ static void end_group(const Prq *p, bool whole)
     RET(RESP_SIZE, respond(p, f[0].cookie, IOMMUFD_PAGE_RESP_SUCCESS));
 }
 
+/* The same with the detach that the VMM asks for; a replace is none */
+static void incomplete_detach(void)
+{
+    Prq p;
+    uint32_t other;
+
+    if (!prq_open(&p, 0)) {
+        return;
+    }
+    OK(request(&p, NO_PASID, 4, "r", "4096", false));
+    RET(0, ct_hwpt_data(p.b.iommufd, p.b.id, p.ioas, IOMMU_HWPT_FAULT_ID_VALID,
+                        0, NULL, 0, p.fault, &other));
+    RET(0, ct_attach(&p.b, other));
+    end_group(&p, true);
+    OK(request(&p, NO_PASID, 4, "r", "4096", false));
+    RET(0, ct_detach(&p.b));
+    RET(0, ct_attach(&p.b, other));
+    end_group(&p, false);
+}
+
+/*
+ * Model only. A RID that goes from one stage 1 to another counts the new one,
+ * but not the old one off: intel_nested_attach_dev() (intel/nested.c line 53)
+ * against blocking_domain_attach_dev() (intel/iommu.c line 2802). From then on
+ * the device's count is never 0, and what is not whole outlives a detach.
+ */
+static void incomplete_stays(void)
+{
+    uint32_t parent, one, two;
+    Prq p;
+
+    if (!prq_open(&p, CT_NEST)) {
+        return;
+    }
+    RET(0, ct_detach(&p.b));
+    RET(0, ct_hwpt(p.b.iommufd, p.b.id, p.ioas, IOMMU_HWPT_ALLOC_NEST_PARENT,
+                   &parent));
+    RET(0, ct_vtd_s1(p.b.iommufd, p.b.id, parent, IOMMU_HWPT_FAULT_ID_VALID, 0,
+                     p.fault, &one));
+    RET(0, ct_vtd_s1(p.b.iommufd, p.b.id, parent, IOMMU_HWPT_FAULT_ID_VALID, 0,
+                     p.fault, &two));
+    RET(0, ct_attach(&p.b, one));
+    RET(0, ct_attach(&p.b, two));
+    OK(request(&p, NO_PASID, 4, "r", "4096", false));
+    RET(0, ct_detach(&p.b));
+    RET(0, ct_attach(&p.b, two));
+    end_group(&p, true);
+}
+
 /*
  * Model only. pci_dev_reset_iommu_prepare() (iommu.c line 4034) detaches, and
  * intel_iommu_disable_iopf() (intel/iommu.c line 3517) then calls
@@ -440,6 +489,7 @@ static const CtScenario scenarios[] = {
     { "an incomplete group waits", incomplete_group, NEEDS },
     { "a reset drops an incomplete group", incomplete_reset,
       NEEDS | CT_RESET },
+    { "a detach drops an incomplete group", incomplete_detach, NEEDS },
     { "a buffer too small", small_buffer, NEEDS },
     { "several groups in one read", several_groups, NEEDS },
     { "responses", responses, NEEDS },
@@ -450,6 +500,9 @@ static const CtScenario scenarios[] = {
     { "requests the host refuses", refused, NEEDS | CT_PASID },
     { "closing the device answers", closing_device, NEEDS },
     { "the device sees the response", device_sees, NEEDS },
+    /* The last one: the host never counts down again what it counts here */
+    { "an incomplete group after a change of stage 1", incomplete_stays,
+      NEEDS | CT_NEST },
 };
 
 CT_GROUP(ct_group_pageresp, "page-response");

@@ -93,6 +93,63 @@ static void test_group(void)
     pri_stop(&p);
 }
 
+static void request(PriRig *p, const char *pasid, uint64_t addr, bool last)
+{
+    iommufd_model_do(p->v.m, "{\"cmd\":\"page-request\",\"dev\":\"" HOST_DEV0
+                     "\",%s\"addrs\":[%llu],\"grpid\":3,\"last\":%s}", pasid,
+                     (unsigned long long)addr, last ? "true" : "false");
+}
+
+static void expect_answered(PriRig *p)
+{
+    QDict *answer = iommufd_model_command(p->v.m, "{\"cmd\":\"dma-wait\","
+        "\"dev\":\"" HOST_DEV0 "\",\"grpid\":3}");
+
+    g_assert_cmpstr(qdict_get_str(answer, "response"), ==, "success");
+    qobject_unref(answer);
+}
+
+/*
+ * The kernel keeps what was not the last of a group until there is a last one
+ * with the same index, whoever that is of: who it is of counts, and what went
+ * before it is of nobody.
+ */
+static void test_left_over(gconstpointer opaque)
+{
+    static const char seven[] = "\"pasid\":7,";
+    bool gone = opaque;
+    PageRequest req;
+    PriRig p;
+
+    pri_start(&p);
+    request(&p, seven, IOVA, false);
+    if (gone) {
+        vtd_pasid_clear(&p.v.t, RID0, PRI_PASID);
+        vtd_rig_inv_pasid(&p.v, PRI_DID, PRI_PASID);
+    }
+    request(&p, "", IOVA + 0x1000, true);
+    req = pri_next(&p);
+    g_assert_false(req.has_pasid);
+    g_assert_true(req.last);
+    g_assert_cmphex(req.addr, ==, IOVA + 0x1000);
+    pri_respond(&p, &req, VTD_PRG_SUCCESS);
+    expect_answered(&p);
+    if (!gone) {
+        request(&p, "", IOVA, false);
+        request(&p, seven, IOVA + 0x2000, false);
+        request(&p, seven, IOVA + 0x3000, true);
+        for (unsigned i = 2; i <= 3; i++) {
+            req = pri_next(&p);
+            g_assert_true(req.has_pasid);
+            g_assert_cmpint(req.last, ==, i == 3);
+            g_assert_cmphex(req.addr, ==, IOVA + i * 0x1000);
+        }
+        pri_respond(&p, &req, VTD_PRG_SUCCESS);
+        expect_answered(&p);
+    }
+    pri_stop(&p);
+}
+
 /*
  * What the device asks to do is said, as far as Linux hands it on: not to read
  * and execute, and nothing privileged (prq_event_thread())
@@ -444,6 +501,8 @@ int main(int argc, char **argv)
     qtest_add_data_func("/vtd-nested/pri/failure",
                         GUINT_TO_POINTER(VTD_PRG_FAILURE), test_invalid);
     qtest_add_func("/vtd-nested/pri/group", test_group);
+    qtest_add_data_func("/vtd-nested/pri/left-over", NULL, test_left_over);
+    qtest_add_data_func("/vtd-nested/pri/left-over/gone", "", test_left_over);
     qtest_add_func("/vtd-nested/pri/permissions", test_permissions);
     qtest_add_func("/vtd-nested/pri/strange-responses",
                    test_strange_responses);
