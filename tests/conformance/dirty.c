@@ -163,6 +163,35 @@ static void device_writes(void)
     EQ(0x8, bits);
 }
 
+/*
+ * iova_bitmap_set() has nothing to return: bits that have nowhere to go are
+ * lost, after they have been cleared.
+ */
+static void no_bitmap(void)
+{
+    CtBound b;
+    uint32_t ioas, hwpt;
+    uint64_t page = ct_page(), bits = 0;
+    void *nowhere = (void *)(16 * page);
+
+    if (!open_dirty(&b, &ioas, &hwpt)) {
+        return;
+    }
+    RET(0, ct_map(b.iommufd, ioas, ct_mem(8 * page), 8 * page, GIB, CT_RW));
+    RET(0, ct_attach(&b, hwpt));
+    RET(0, ct_dirty_set(b.iommufd, hwpt, ENABLE));
+    RET(0, ct_dirty_get(b.iommufd, hwpt, 0, GIB, 8 * page, page, nowhere));
+    if (!ct.model) {
+        return;
+    }
+    device_write(&b, GIB + page);
+    RET(0, ct_dirty_get(b.iommufd, hwpt, NO_CLEAR, GIB, 8 * page, page,
+                        nowhere));
+    RET(0, ct_dirty_get(b.iommufd, hwpt, 0, GIB, 8 * page, page, nowhere));
+    RET(0, ct_dirty_get(b.iommufd, hwpt, 0, GIB, 8 * page, page, &bits));
+    EQ(0, bits);
+}
+
 /* Each table has bits of its own, also over one IOAS */
 static void tables(void)
 {
@@ -192,6 +221,7 @@ static const CtScenario scenarios[] = {
     { "on and off", switching, CT_DEV | CT_DIRTY },
     { "the processor's writes do not count", cpu_writes, CT_DEV | CT_DIRTY },
     { "the device's writes", device_writes, CT_DEV | CT_DIRTY | CT_MODEL },
+    { "a bitmap that is not there", no_bitmap, CT_DEV | CT_DIRTY },
     { "each table has its own bits", tables, CT_DEV | CT_DIRTY | CT_MODEL },
 };
 

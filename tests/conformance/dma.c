@@ -440,7 +440,25 @@ static void smmu_invalid_cached(void)
     EQ(-1, dma_read_as(&s.vm.b, FS_IOVA, 64));
     s1_command(&s, cfgi | 64 << 12, 0);
     EQ(0x1000, dma_read_as(&s.vm.b, FS_IOVA, 64));
+    /* In a table of the other format it has 1024 CDs, no longer 64 */
+    s1_word(&s, 0xa000, 0);
+    if (!RET(0, ct_ste(s.vm.b.iommufd, s.vm.b.id, s.vm.viommu, STE0_S1 |
+                       2ull << 4 | 0xa000 | 12ull << 59, 2, &s.s1)) ||
+        !RET(0, ct_attach(&s.vm.b, s.s1))) {
+        return;
+    }
+    EQ(-1, dma_read_as(&s.vm.b, FS_IOVA, 1024));
+    s1_word(&s, 0xa008, 0x10000 | 1);
+    memcpy(s.ram + 0x10000, s.ram, 64);
+    /* 65 is of the first descriptor here, and of the second with 64 each */
+    s1_command(&s, cfgi | 65 << 12, 0);
+    EQ(-1, dma_read_as(&s.vm.b, FS_IOVA, 1024));
+    s1_command(&s, cfgi | 1025 << 12, 0);
+    EQ(0x1000, dma_read_as(&s.vm.b, FS_IOVA, 1024));
     /* With all of its kind */
+    if (!s1_two_levels(&s, 0x8000)) {
+        return;
+    }
     s1_word(&s, 0x9000 + 64, 0);
     EQ(-1, dma_read_as(&s.vm.b, FS_IOVA, 65));
     memcpy(s.ram + 0x9000 + 64, s.ram, 64);

@@ -114,7 +114,8 @@ static void empty(void)
         return;
     }
     RET(0, ct_veventq_new(vm.b.iommufd, vm.viommu, QTYPE, 4, &id, &qfd));
-    EQ(0, ct_poll(qfd, POLLIN, 0));
+    /* Unlike a fault queue it is never ready for output */
+    EQ(0, ct_poll(qfd, POLLIN | POLLOUT, 0));
     RET(0, ct_read(qfd, buf, sizeof(buf)));
     RET(0, ct_read(qfd, buf, HDR));
     RET(-EINVAL, ct_read(qfd, buf, HDR - 1));

@@ -245,6 +245,27 @@ static void config_identity(void)
     }
 }
 
+/*
+ * vfio_pci_bar_rw(), vfio_pci_core_do_io_rw() (vfio_pci_rdwr.c line 135): all
+ * of it, or up to the end. Model only: not every device likes that.
+ */
+static void long_read(void)
+{
+    struct vfio_region_info info;
+    uint8_t *buf = ct_mem(64 * 1024);
+    CtBound b;
+
+    if (!ct_bound_new(&b, CT_DEV)) {
+        return;
+    }
+    RET(0, region(&b, VFIO_PCI_BAR0_REGION_INDEX, &info));
+    OK(info.size > 4096 && info.size <= 32 * 1024);
+    RET(info.size, ct_pread(b.fd, buf, info.size, info.offset));
+    RET(info.size, ct_pread(b.fd, buf, 64 * 1024, info.offset));
+    RET(info.size - 100, ct_pread(b.fd, buf, 64 * 1024, info.offset + 100));
+    RET(-EINVAL, ct_pread(b.fd, buf, 4, info.offset + info.size));
+}
+
 /* vfio_pci_config_rw_single(): the end of config space */
 static void config_limits(void)
 {
@@ -414,6 +435,7 @@ static const CtScenario scenarios[] = {
     { "device info", device_info, CT_DEV },
     { "regions", regions, CT_DEV },
     { "config space: identity", config_identity, CT_DEV },
+    { "region: long reads", long_read, CT_DEV | CT_MODEL },
     { "config space: limits", config_limits, CT_DEV },
     { "config space: writing", config_write, CT_DEV },
     { "config space: PASID, ATS, PRI", config_caps, CT_DEV },

@@ -46,7 +46,7 @@ typedef struct DeviceExtra {
 
 MdlConfig mdl_config;
 MdlHost mdl_host = {
-    .scalable_mode = true, .isolated_msi = true,
+    .scalable_mode = true, .isolated_msi = true, .la57 = true,
     .max_kmalloc = KMALLOC_MAX_SIZE,
 };
 
@@ -204,6 +204,8 @@ static void key_host(Parser *p, const char *key, const char *value)
         mdl_host.scalable_mode = on_off(p, key, value);
     } else if (!strcmp(key, "isolated-msi")) {
         mdl_host.isolated_msi = on_off(p, key, value);
+    } else if (!strcmp(key, "la57")) {
+        mdl_host.la57 = on_off(p, key, value);
     } else if (!strcmp(key, "max-kmalloc")) {
         mdl_host.max_kmalloc = number(p, key, value, MDL_PAGE_SIZE,
                                       KMALLOC_MAX_SIZE);
@@ -352,6 +354,7 @@ static bool key_device_flag(Parser *p, const char *key, const char *value)
         { "pf-pri", &dev->pf_pri }, { "reset", &dev->can_reset },
         { "migration", &dev->migration }, { "host-ats", &dev->host_ats },
         { "host-pri", &dev->host_pri }, { "pasid-attach", &dev->pasid_attach },
+        { "pasid-exec", &dev->pasid_exec }, { "pasid-priv", &dev->pasid_priv },
         { "af", &dev->af }, { "pm", &dev->pm },
         { "no-soft-reset", &dev->no_soft_reset }, { "viable", &dev->viable },
         { "intx", &dev->intx },
@@ -475,6 +478,8 @@ static MdlDevice *add_device(const Parser *p, const char *bdf)
     dev->host_ats = true;
     dev->host_pri = true;
     dev->pasid_attach = true;
+    dev->pasid_exec = true;
+    dev->pasid_priv = true;
     dev->viable = true;
     dev->streams = 1;
     dev->bar0_size = 4096;

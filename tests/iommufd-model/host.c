@@ -520,7 +520,8 @@ static uint64_t hw_info_caps(const MdlDevice *dev)
         caps |= MDL_HW_CAP_PCI_ATS_NOT_SUPPORTED;
     }
     if (mdl_host_max_pasids(dev)) {
-        caps |= IOMMU_HW_CAP_PCI_PASID_EXEC | IOMMU_HW_CAP_PCI_PASID_PRIV;
+        caps |= dev->pasid_exec ? IOMMU_HW_CAP_PCI_PASID_EXEC : 0;
+        caps |= dev->pasid_priv ? IOMMU_HW_CAP_PCI_PASID_PRIV : 0;
     }
     return caps;
 }

@@ -784,12 +784,9 @@ int mdl_cmd_hwpt_get_dirty(MdlCmd *cmd)
     if (!bitmap) {
         return -ENOMEM;
     }
-    /* Bits are only ever set, so what the caller has there is kept */
-    ret = mdl_copy_from(bitmap, (void *)(uintptr_t)arg->data, used);
-    if (!ret) {
-        hw_dirty_read(hwpt, arg->iova, n, page_size, clear, bitmap);
-        ret = mdl_copy_to((void *)(uintptr_t)arg->data, bitmap, used);
-    }
+    /* iova_bitmap_set() has no error to return */
+    hw_dirty_read(hwpt, arg->iova, n, page_size, clear, bitmap);
+    mdl_or_to((void *)(uintptr_t)arg->data, (uint8_t *)bitmap, used);
     free(bitmap);
-    return ret;
+    return 0;
 }

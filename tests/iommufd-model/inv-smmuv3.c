@@ -180,13 +180,24 @@ static size_t smmu_tlbi(MdlHw *hw, uint32_t vmid, const uint64_t *cmd)
     return cache_drop(&hw->tlb, &drop);
 }
 
-static size_t smmu_cfgi(MdlHw *hw, uint32_t sid, const uint64_t *cmd)
+/* log2 of the CDs that a level-1 descriptor of @dev's stream leads to, or 0 */
+static unsigned smmu_cd_split(const MdlDevice *dev)
 {
-    unsigned split;
+    uint64_t ste0 = dev->hwpt && dev->hwpt->nested ? dev->hwpt->s1.ste[0] : 0;
+
+    if (!hw_bits(ste0, 63, 59) || !hw_bits(ste0, 5, 4)) {
+        return 0;
+    }
+    return hw_bits(ste0, 5, 4) == 1 ? 6 : 10;
+}
+
+static size_t smmu_cfgi(MdlHw *hw, const MdlDevice *dev, const uint64_t *cmd)
+{
+    unsigned split = smmu_cd_split(dev);
     size_t n;
     HwDrop drop = {
         .kinds = HW_CD | HW_CDTAB,
-        .space = sid,
+        .space = dev->host_sid,
         .any_ctx = true,
     };
 
@@ -197,16 +208,13 @@ static size_t smmu_cfgi(MdlHw *hw, uint32_t sid, const uint64_t *cmd)
     drop.any_ctx = false;
     drop.ctx = hw_bits(cmd[0], 31, 12);
     n = cache_drop(&hw->cfg, &drop);
-    if (cmd[1] & CMD1_LEAF) {
+    if ((cmd[1] & CMD1_LEAF) || !split) {
         return n;
     }
-    /* The level-1 descriptor as well; either table format may be in use */
-    for (split = 6; split <= 10; split += 4) {
-        drop.kinds = HW_CDTAB;
-        drop.ctx = hw_bits(cmd[0], 31, 12) >> split;
-        n += cache_drop(&hw->cfg, &drop);
-    }
-    return n;
+    /* The level-1 descriptor as well */
+    drop.kinds = HW_CDTAB;
+    drop.ctx = hw_bits(cmd[0], 31, 12) >> split;
+    return n + cache_drop(&hw->cfg, &drop);
 }
 
 static size_t smmu_atc_inv(MdlDevice *dev, const uint64_t *cmd)
@@ -331,7 +339,7 @@ int hw_invalidate_smmuv3(MdlViommu *viommu, const void *entry)
     if (effect && op == OP_ATC_INV) {
         dropped = smmu_atc_inv(dev, cmd);
     } else if (effect && dev) {
-        dropped = smmu_cfgi(hw, dev->host_sid, cmd);
+        dropped = smmu_cfgi(hw, dev, cmd);
     } else if (effect) {
         dropped = smmu_tlbi(hw, viommu->vmid, cmd);
     }

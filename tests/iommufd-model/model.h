@@ -66,6 +66,7 @@ typedef struct MdlHost {
     bool amd_nested;                    /* newer than 7.3, see config.c */
     bool scalable_mode;                 /* VT-d: not booted with sm_off */
     bool isolated_msi;                  /* devices cannot forge interrupts */
+    bool la57;                          /* five levels of the CPU's tables */
     bool refetch;                       /* caches fill again by themselves */
     bool vhost;                         /* any descriptor is one of vhost */
     uint64_t max_kmalloc;               /* bytes it can allocate in one piece */
@@ -203,6 +204,7 @@ struct MdlDevice {
     bool atc_hang;                      /* does not answer ATC_INV */
     bool host_ats, host_pri;            /* the host's kernel uses them */
     bool pasid_attach;                  /* its vfio driver attaches PASIDs */
+    bool pasid_exec, pasid_priv;        /* of its PASID capability */
     bool intx;                          /* has pin A */
     bool viable;                        /* no host driver in its group */
     unsigned streams;                   /* SMMUv3: StreamIDs it has */

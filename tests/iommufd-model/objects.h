@@ -63,6 +63,8 @@ void mdl_take_over(void);
 /* 0 or -EFAULT; no lock needed */
 int mdl_copy_from(void *dst, const void *src, size_t len);
 int mdl_copy_to(void *dst, const void *src, size_t len);
+/* Sets bits; those of pages that cannot be written are lost */
+void mdl_or_to(void *dst, const uint8_t *bits, size_t len);
 int mdl_clear_user(void *dst, size_t len);
 
 /**

@@ -171,10 +171,11 @@ bool hw_device_waits(const MdlDevice *dev)
 
 static bool pri_canonical(uint64_t addr)
 {
-    /* What a CPU with five levels takes; Linux asks for no more */
-    uint64_t top = addr >> 56;
+    /* As the CPU has it, not the tables: is_canonical_address() */
+    unsigned bits = mdl_host.la57 ? 57 : 48;
+    uint64_t top = addr >> (bits - 1);
 
-    return top == 0 || top == 0xff;
+    return top == 0 || top == hw_mask(65 - bits);
 }
 
 static bool pri_valid(const MdlPageRequest *r)

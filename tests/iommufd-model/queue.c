@@ -5,7 +5,8 @@
  *
  * Rules follow Linux 7.3, drivers/iommu/iommufd/eventq.c and driver.c.  The
  * descriptor is an eventfd whose count is not zero exactly while something
- * waits to be read, so poll() needs no help.
+ * waits to be read, so poll() needs no help.  That of a vEVENTQ, which polls
+ * for input only, is the end of a pipe.
  */
 
 #include <fcntl.h>
@@ -21,9 +22,9 @@
 /* Hardware has a page request queue of some size, too */
 #define FAULT_MAX_GROUPS    4096
 
-/* An eventfd of ours that follows "something is pending" */
+/* Descriptors of ours that follow "something is pending" */
 typedef struct Signal {
-    int fd;
+    int fd, write_fd;                   /* the same one for an eventfd */
     bool set;
 } Signal;
 
@@ -96,7 +97,7 @@ static void signal_update(Signal *signal, bool pending)
     }
     signal->set = pending;
     if (pending) {
-        if (write(signal->fd, &count, sizeof(count)) < 0) {
+        if (write(signal->write_fd, &count, sizeof(count)) < 0) {
             abort();
         }
     } else if (read(signal->fd, &count, sizeof(count)) < 0) {
@@ -116,13 +117,30 @@ static int signal_init(Signal *signal)
         return -errno;
     }
     signal->fd = mdl_fd_private(dup(fd));
+    signal->write_fd = signal->fd;
     signal->set = false;
     return fd;
+}
+
+static int signal_init_input(Signal *signal)
+{
+    int fds[2];
+
+    if (pipe2(fds, O_CLOEXEC)) {
+        return -errno;
+    }
+    signal->fd = mdl_fd_private(dup(fds[0]));
+    signal->write_fd = mdl_fd_private(fds[1]);
+    signal->set = false;
+    return fds[0];
 }
 
 static void signal_fini(Signal *signal)
 {
     if (signal->fd >= 0) {
+        if (signal->write_fd != signal->fd) {
+            mdl_fd_close_private(signal->write_fd);
+        }
         mdl_fd_close_private(signal->fd);
         signal->fd = -1;
     }
@@ -494,7 +512,7 @@ int mdl_cmd_veventq_alloc(MdlCmd *cmd)
     }
     p->depth = arg->veventq_depth;
     q->priv = p;
-    fd = signal_init(&p->signal);
+    fd = signal_init_input(&p->signal);
     if (fd < 0) {
         free(p);
         free(q);

@@ -125,6 +125,30 @@ static void scan_map(PinScan *scan, const char *line)
     scan->next = end;
 }
 
+void mdl_or_to(void *dst, const uint8_t *bits, size_t len)
+{
+    uint8_t old[MDL_PAGE_SIZE];
+    size_t at = 0, n, i;
+
+    while (at < len) {
+        char *to = (char *)dst + at;
+        bool any = false;
+
+        n = MDL_PAGE_SIZE - ((uintptr_t)to & (MDL_PAGE_SIZE - 1));
+        n = n < len - at ? n : len - at;
+        for (i = 0; i < n; i++) {
+            any |= bits[at + i];
+        }
+        if (any && !mdl_copy_from(old, to, n)) {
+            for (i = 0; i < n; i++) {
+                old[i] |= bits[at + i];
+            }
+            mdl_copy_to(to, old, n);
+        }
+        at += n;
+    }
+}
+
 int mdl_check_pin(uint64_t va, uint64_t len, bool write)
 {
     PinScan scan = { .next = va, .end = va + len, .write = write };

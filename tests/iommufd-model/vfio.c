@@ -609,35 +609,47 @@ int mdl_vfio_ioctl(MdlFile *file, MdlCmd *cmd, unsigned long req)
     return -ENOTTY;
 }
 
+/* Some of it, from its beginning */
+static int64_t region_rw(MdlDevice *dev, uint64_t at, unsigned region,
+                         void *buf, size_t len, bool write)
+{
+    uint8_t bounce[4096];
+    int64_t n;
+
+    len = len < sizeof(bounce) ? len : sizeof(bounce);
+    if (write && mdl_copy_from(bounce, buf, len)) {
+        return -EFAULT;
+    }
+    n = ep_region_rw(dev, region, at, bounce, len, write);
+    if (n > 0 && !write && mdl_copy_to(buf, bounce, n)) {
+        return -EFAULT;
+    }
+    return n;
+}
+
 ssize_t mdl_vfio_rw(MdlFile *file, void *buf, size_t len, int64_t offset,
                     bool write)
 {
     uint64_t region = REGION_OF(offset);
-    uint8_t bounce[4096];
+    size_t done;
     int64_t n;
 
     if (!file->ctx || offset < 0) {
         return -EINVAL;
     }
-    if (!len) {
-        return 0;
-    }
     if (region >= VFIO_PCI_NUM_REGIONS ||
         (write && region == VFIO_PCI_ROM_REGION_INDEX)) {
-        return -EINVAL;
+        return len ? -EINVAL : 0;
     }
-    if (len > sizeof(bounce)) {
-        len = sizeof(bounce);
+    for (done = 0; done < len; done += n) {
+        n = region_rw(file->dev, OFFSET_IN(offset) + done, region,
+                      (char *)buf + done, len - done, write);
+        if (n <= 0) {
+            /* What lies behind the end of the region is left out */
+            return done && n == -EINVAL ? done : n;
+        }
     }
-    if (write && mdl_copy_from(bounce, buf, len)) {
-        return -EFAULT;
-    }
-    n = ep_region_rw(file->dev, region, OFFSET_IN(offset), bounce, len,
-                     write);
-    if (n > 0 && !write && mdl_copy_to(buf, bounce, n)) {
-        return -EFAULT;
-    }
-    return n;
+    return done;
 }
 
 /* vfio_pci_core_mmap() */

@@ -349,6 +349,35 @@ static void test_pass_through(void)
 }
 
 /* What the guest sees in configuration space */
+/* What the device may ask with a PASID is as it is on the host */
+static void test_rights(void)
+{
+    static const struct {
+        const char *host;
+        unsigned want;
+    } cases[] = {
+        { "", PCI_PASID_CAP_EXEC | PCI_PASID_CAP_PRIV },
+        { "pasid-exec=off\n", PCI_PASID_CAP_PRIV },
+        { "pasid-priv=off\n", PCI_PASID_CAP_EXEC },
+        { "pasid-exec=off\npasid-priv=off\n", 0 },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *host = vtd_rig_host(1, "", cases[i].host);
+        unsigned pos;
+        VtdRig r;
+
+        vtd_rig_start(&r, host, "nested=on", 1, "");
+        vtd_rig_open_config(&r);
+        pos = vtd_rig_ext_cap(&r, RID0, PCI_EXT_CAP_ID_PASID);
+        g_assert_cmphex(pos, !=, 0);
+        g_assert_cmphex(vtd_rig_config_read(&r, RID0, pos + 4) &
+                        (PCI_PASID_CAP_EXEC | PCI_PASID_CAP_PRIV), ==,
+                        cases[i].want);
+        vtd_rig_stop(&r);
+    }
+}
+
 static void test_capability(void)
 {
     uint32_t value;
@@ -488,6 +517,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/pasid/bad-entry", test_bad_entry);
     qtest_add_func("/vtd-nested/pasid/pass-through", test_pass_through);
     qtest_add_func("/vtd-nested/pasid/capability", test_capability);
+    qtest_add_func("/vtd-nested/pasid/rights", test_rights);
     qtest_add_func("/vtd-nested/pasid/capability-place",
                    test_capability_place);
     qtest_add_func("/vtd-nested/pasid/capability-no-place",

@@ -151,6 +151,32 @@ static void test_left_over(gconstpointer opaque)
 }
 
 /*
+ * The host's CPU says what is an address, not the guest's tables: in front of a
+ * CPU with four levels Linux answers by itself
+ */
+static void test_canonical(gconstpointer opaque)
+{
+    const uint64_t far = 1ULL << 50;
+    g_autofree char *devices = vtd_rig_host(1, "", "");
+    g_autofree char *host = g_strdup_printf("%s[host]\nla57=%s\n", devices,
+                                            (const char *)opaque);
+    PageRequest req;
+    PriRig p;
+
+    pri_start_with(&p, host, "nested=on", 1, "", 0);
+    pri_context(&p, VTD_CTX_DTE | VTD_CTX_PRE);
+    request(&p, "\"pasid\":7,", far, true);
+    if (!strcmp(opaque, "on")) {
+        g_assert_cmphex(pri_next(&p).addr, ==, far);
+    }
+    request(&p, "\"pasid\":7,", IOVA, true);
+    req = pri_next(&p);
+    g_assert_cmphex(req.addr, ==, IOVA);
+    pri_respond(&p, &req, VTD_PRG_SUCCESS);
+    pri_stop(&p);
+}
+
+/*
  * What the device asks to do is said, as far as Linux hands it on: not to read
  * and execute, and nothing privileged (prq_event_thread())
  */
@@ -503,6 +529,10 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/pri/group", test_group);
     qtest_add_data_func("/vtd-nested/pri/left-over", NULL, test_left_over);
     qtest_add_data_func("/vtd-nested/pri/left-over/gone", "", test_left_over);
+    qtest_add_data_func("/vtd-nested/pri/canonical/four", "off",
+                        test_canonical);
+    qtest_add_data_func("/vtd-nested/pri/canonical/five", "on",
+                        test_canonical);
     qtest_add_func("/vtd-nested/pri/permissions", test_permissions);
     qtest_add_func("/vtd-nested/pri/strange-responses",
                    test_strange_responses);
