@@ -13,6 +13,16 @@ L2_IOMMU=arm-smmuv3,primary-bus=pcie.0,nested=on
 L2_WORDS=
 L2_PLATFORM=
 
+# Of an L3: level3.sh
+L3_MACHINE=virt,gic-version=3,highmem-ecam=off
+L3_RAM=0x40000000
+L3_BAR=0x10000000
+L3_ECAM=0x3f000000
+
+l3_platform() {
+    :
+}
+
 # For L2_OPTIONS: else the kernel is started with the machine's device tree
 UEFI='-bios QEMU_EFI.fd'
 

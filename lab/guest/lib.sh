@@ -133,6 +133,8 @@ L2_APPEND=
 L2_OPTIONS=
 # Patterns of trace events, for l1.qemu
 L2_TRACE=
+L2_MEMORY=256
+L2_INITRD=/lab/l2.cpio
 
 # l2_start ADDRESS...: L2 with these functions assigned.  A character on the
 # serial console costs an exit to QEMU, a millisecond here: warnings go there,
@@ -159,7 +161,7 @@ l2_start() {
     "$L2_QEMU" -L /usr/share/qemu -nodefaults -no-user-config \
         -display none -action "reboot=$L2_REBOOT,shutdown=pause" \
         -msg timestamp=on -D /dev/vport0p4 \
-        -M "$L2_MACHINE" -accel "$L2_ACCEL" -cpu "$L2_CPU" -m 256 \
+        -M "$L2_MACHINE" -accel "$L2_ACCEL" -cpu "$L2_CPU" -m "$L2_MEMORY" \
         -object iommufd,id=iommufd0 -device "$L2_IOMMU" \
         -chardev file,id=console,path=/dev/vport0p2 -serial chardev:console \
         -chardev file,id=story,path=/run/l2.story,logfile=/dev/vport0p3 \
@@ -167,7 +169,7 @@ l2_start() {
         -device virtserialport,chardev=story,nr=1 \
         -chardev pipe,id=qmp,path=/run/qmp \
         -mon chardev=qmp,mode=control \
-        -kernel /lab/kernel -initrd /lab/l2.cpio -append \
+        -kernel /lab/kernel -initrd "$L2_INITRD" -append \
         "console=${TTY}0 loglevel=5 panic=-1 $L2_WORDS lab.level=l2 \
 lab.scenario=$lab_scenario lab.sum=$lab_sum lab.sum1=$lab_sum1 $L2_APPEND" \
         $L2_PLATFORM $L2_OPTIONS "$@" 2>/run/l2.stderr &
@@ -221,13 +223,13 @@ l2_ready() {
     [ "$(grep -c '^lab: ready' /run/l2.story)" = "$1" ]
 }
 
-# What QEMU of L2 printed, but for the base's note that it maps no BARs for
-# peer-to-peer DMA
+# l2_stderr [FILE]: what QEMU of L2 printed, but for the base's note that it maps
+# no BARs for peer-to-peer DMA
 l2_stderr() {
     grep -vE -e 'warning: IOMMU_IOAS_MAP failed: .*, PCI BAR\?$' \
         -e 'PCI peer-to-peer transactions on BARs are not supported\.$' \
         -e 'vfio_container_dma_map\(.*\) = -14 \(Bad address\)$' \
-        /run/l2.stderr
+        "${1:-/run/l2.stderr}"
 }
 
 # What QEMU of L2 says has ended it

@@ -15,6 +15,18 @@ L2_WORDS=no_timer_check
 # Hot-plug is left to the kernel's own driver
 L2_PLATFORM='-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off'
 
+# Of an L3: level3.sh
+L3_MACHINE=q35
+L3_RAM=0
+L3_BAR=0xe0000000
+L3_ECAM=0xb0000000
+
+# PCIEXBAR of the host bridge: enabled, 256 MiB
+l3_platform() {
+    l3_ask outl 0xcf8 0x80000060
+    l3_ask outl 0xcfc $((L3_ECAM | 1))
+}
+
 # own_stage_1 ADDRESS: the driver's DMA goes through tables of this level
 own_stage_1() {
     is "translation type" "$(translation_type "$1")" 1
