@@ -137,12 +137,14 @@ bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
         .commands = vtd_nested_commands,
         .num_commands = VTD_NESTED_CMD__MAX,
     };
+    bool by_fsts = vtd_nested_is_by_fsts(s);
     VTDNested *n;
 
-    if (s->nested_mode == ON_OFF_AUTO_OFF) {
+    if (s->nested_mode == ON_OFF_AUTO_OFF && !by_fsts) {
         if (s->smpwc || s->svm || s->ssts || s->pasid_bits || s->max_hwpts) {
             error_setg(errp, "smpwc, svm, ssts, pasid-bits and max-hwpts need "
-                       "nested=on or nested=auto");
+                       "nested=on, nested=auto or, with nested left out, "
+                       "scalable-mode=on,fsts=on");
             return false;
         }
         return true;
@@ -155,6 +157,7 @@ bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
 
     n = g_new0(VTDNested, 1);
     n->s = s;
+    n->by_fsts = by_fsts;
     QTAILQ_INIT(&n->dirty);
     s->nested = n;
     n->devices = g_hash_table_new(vtd_nested_device_hash,
@@ -226,7 +229,8 @@ int vtd_nested_announced(VTDAddressSpace *vtd_as, int ret)
  */
 static bool vtd_nested_follows(VTDNested *n)
 {
-    return (n->decided || n->frozen) && vtd_nested_announces(n->s);
+    return n->active && (n->decided || n->frozen) &&
+           vtd_nested_announces(n->s);
 }
 
 static void vtd_nested_warn_follower(const char *name, const char *why)
@@ -271,14 +275,24 @@ static bool vtd_nested_needed(void *opaque)
     return vtd_nested_active(opaque);
 }
 
+static bool vtd_nested_regs_loaded(VTDNested *n)
+{
+    return vtd_nested_caps_loaded(n, vtd_nested_reg64(n->s, DMAR_CAP_REG),
+                                  vtd_nested_reg64(n->s, DMAR_ECAP_REG));
+}
+
 static int vtd_nested_state_post_load(void *opaque, int version_id)
 {
-    if (!vtd_nested_active(opaque)) {
+    IntelIOMMUState *s = opaque;
+    VTDNested *n = s->nested;
+
+    if (!n || !(n->active || n->by_fsts)) {
         error_report("intel-iommu: the guest comes from nested=on, but here it "
                      "is off");
         return -EINVAL;
     }
-    return 0;
+    /* Without a device yet, nobody has looked at the registers */
+    return n->active || vtd_nested_regs_loaded(n) ? 0 : -EINVAL;
 }
 
 const VMStateDescription vmstate_vtd_nested = {
@@ -299,8 +313,7 @@ int vtd_nested_post_load(IntelIOMMUState *s)
     if (!n || !n->active) {
         return 0;
     }
-    if (!vtd_nested_caps_loaded(n, vtd_nested_reg64(s, DMAR_CAP_REG),
-                                vtd_nested_reg64(s, DMAR_ECAP_REG))) {
+    if (!vtd_nested_regs_loaded(n)) {
         return -EINVAL;
     }
     vtd_nested_inv_forget(n);
@@ -326,8 +339,17 @@ bool vtd_nested_get_nesting(PCIBus *bus, void *opaque, int devfn,
     g_autofree char *tried = NULL;
     const char *why;
 
-    if (!n || !n->active) {
+    if (!n || !(n->active || n->by_fsts)) {
         return true;
+    }
+    if (n->by_fsts) {
+        if (info->mdev && !n->active) {
+            /* The base's, as long as nobody is nested */
+            return true;
+        }
+        if (!vtd_nested_caps_by_fsts(n, name, errp)) {
+            return false;
+        }
     }
     why = pci_nested_unfit(bus, devfn, NULL, info);
     if (why && vtd_nested_follows(n)) {
@@ -388,6 +410,7 @@ static bool vtd_nested_add(VTDNested *n, PCIBus *bus, int devfn,
         g_free(vdev);
         return false;
     }
+    n->active = true;
     g_hash_table_add(n->devices, vdev);
     /*
      * A device that appears while translation is on is blocked until the
@@ -409,15 +432,16 @@ bool vtd_nested_set_iommu_device(IntelIOMMUState *s, PCIBus *bus, int devfn,
 
     *handled = false;
     if (!n && s->flts) {
-        error_setg(errp, "x-flts=on (or fsts=on): the first-stage tables of "
-                   "%s are walked by the host, which needs nested=on",
+        error_setg(errp, "fsts=on: the first-stage tables of %s are walked by "
+                   "the host, which nested=off forbids: leave it out",
                    hiod->name);
         return false;
     }
     if (!n) {
         return true;
     }
-    why = n->active ? pci_nested_unfit(bus, devfn, hiod, NULL) : NULL;
+    why = n->active || n->by_fsts ?
+          pci_nested_unfit(bus, devfn, hiod, NULL) : NULL;
     if (why && vtd_nested_follows(n)) {
         vtd_nested_warn_follower(hiod->name, why);
         return true;
@@ -425,7 +449,7 @@ bool vtd_nested_set_iommu_device(IntelIOMMUState *s, PCIBus *bus, int devfn,
     if (why && !vtd_nested_caps_refuse(n, hiod->name, why, errp)) {
         return false;
     }
-    if (!n->active) {
+    if (!n->active && !n->by_fsts) {
         vtd_nested_caps_shadow(n, hiod);
         return true;
     }

@@ -19,6 +19,8 @@
 
 /* Widest PASID there is (PCIe 7.8.9) */
 #define VTD_PASID_BITS_MAX  20
+/* What the base has */
+#define VTD_PASID_BITS_BASE ((VTD_ECAP_PSS >> VTD_ECAP_PSS_SHIFT) + 1)
 
 typedef struct VTDNestedFeature {
     const char *name;           /* of the property */
@@ -100,6 +102,9 @@ void vtd_nested_post_init(Object *obj)
     }
     if (!qdev_find_global_prop(obj, "aw-bits")) {
         *given &= ~BIT(X86_IOMMU_GIVEN_AW_BITS);
+    }
+    if (!qdev_find_global_prop(obj, "nested")) {
+        *given &= ~BIT(X86_IOMMU_GIVEN_NESTED);
     }
     x86_iommu_forget_names(obj);
 }
@@ -201,11 +206,97 @@ static char *vtd_nested_needs(IntelIOMMUState *s)
     return NULL;
 }
 
+static bool vtd_nested_realize_svm(IntelIOMMUState *s, Error **errp)
+{
+    X86IOMMUState *x86 = X86_IOMMU_DEVICE(s);
+
+    if (s->svm && !x86->dt_supported) {
+        if (vtd_nested_given(s, X86_IOMMU_GIVEN_DEVICE_IOTLB)) {
+            error_setg(errp, "svm=on needs device-iotlb=on");
+            return false;
+        }
+        x86->dt_supported = true;
+        x86->given |= BIT(X86_IOMMU_GIVEN_DEVICE_IOTLB);
+    }
+    return true;
+}
+
+static bool vtd_nested_realize_pasid(VTDNested *n, Error **errp)
+{
+    IntelIOMMUState *s = n->s;
+
+    if (s->pasid_bits > VTD_PASID_BITS_MAX) {
+        error_setg(errp, "pasid-bits=%u is more than %u", s->pasid_bits,
+                   VTD_PASID_BITS_MAX);
+        return false;
+    }
+    if (s->pasid_bits && !s->pasid &&
+        vtd_nested_given(s, X86_IOMMU_GIVEN_PASID_MODE)) {
+        error_setg(errp, "pasid-bits=%u needs x-pasid-mode=on or auto, not off",
+                   s->pasid_bits);
+        return false;
+    }
+    n->pasid_bits = s->pasid_bits;
+    return true;
+}
+
+bool vtd_nested_is_by_fsts(IntelIOMMUState *s)
+{
+    return s->nested_mode == ON_OFF_AUTO_OFF && s->scalable_mode && s->flts &&
+           !vtd_nested_given(s, X86_IOMMU_GIVEN_NESTED);
+}
+
+/* What is not given is what the base has, but for what the base lacks */
+static bool vtd_nested_realize_by_fsts(VTDNested *n, Error **errp)
+{
+    IntelIOMMUState *s = n->s;
+
+    n->decided = true;
+    if (s->pasid_bits && !vtd_nested_given(s, X86_IOMMU_GIVEN_PASID_MODE)) {
+        s->pasid = true;
+        X86_IOMMU_DEVICE(s)->given |= BIT(X86_IOMMU_GIVEN_PASID_MODE);
+    }
+    if (!vtd_nested_realize_svm(s, errp) ||
+        !vtd_nested_realize_pasid(n, errp)) {
+        return false;
+    }
+    n->active = s->svm || s->smpwc || s->ssts || s->pasid_bits ||
+                s->max_hwpts ||
+                (s->pasid && X86_IOMMU_DEVICE(s)->dt_supported);
+    if (s->pasid && !n->pasid_bits) {
+        n->pasid_bits = VTD_PASID_BITS_BASE;
+    }
+    return true;
+}
+
+/*
+ * Entries that become present are only told of with CAP.CM, which the guest
+ * has looked at by the time that devices are hot-plugged
+ */
+bool vtd_nested_caps_by_fsts(VTDNested *n, const char *name, Error **errp)
+{
+    IntelIOMMUState *s = n->s;
+
+    if (!n->frozen && !vtd_nested_given(s, X86_IOMMU_GIVEN_CACHING_MODE)) {
+        s->caching_mode = true;
+    }
+    if (!s->caching_mode) {
+        error_setg(errp, "fsts=on: %s cannot be nested with caching-mode=off: "
+                   "give intel-iommu caching-mode=on", name);
+        return false;
+    }
+    return true;
+}
+
 bool vtd_nested_caps_realize(VTDNested *n, Error **errp)
 {
     IntelIOMMUState *s = n->s;
-    g_autofree char *needs = vtd_nested_needs(s);
+    g_autofree char *needs = NULL;
 
+    if (n->by_fsts) {
+        return vtd_nested_realize_by_fsts(n, errp);
+    }
+    needs = vtd_nested_needs(s);
     n->base_aw_bits = s->aw_bits;
     if (needs && s->nested_mode == ON_OFF_AUTO_AUTO) {
         info_report("intel-iommu: nested=auto is off, because it needs %s",
@@ -228,27 +319,8 @@ bool vtd_nested_caps_realize(VTDNested *n, Error **errp)
         }
     }
     s->aw_bits = VTD_HOST_AW_48BIT;
-    if (s->svm && !X86_IOMMU_DEVICE(s)->dt_supported) {
-        if (vtd_nested_given(s, X86_IOMMU_GIVEN_DEVICE_IOTLB)) {
-            error_setg(errp, "svm=on needs device-iotlb=on");
-            return false;
-        }
-        X86_IOMMU_DEVICE(s)->dt_supported = true;
-        X86_IOMMU_DEVICE(s)->given |= BIT(X86_IOMMU_GIVEN_DEVICE_IOTLB);
-    }
-    if (s->pasid_bits > VTD_PASID_BITS_MAX) {
-        error_setg(errp, "pasid-bits=%u is more than %u", s->pasid_bits,
-                   VTD_PASID_BITS_MAX);
-        return false;
-    }
-    if (s->pasid_bits && !s->pasid &&
-        vtd_nested_given(s, X86_IOMMU_GIVEN_PASID_MODE)) {
-        error_setg(errp, "pasid-bits=%u needs x-pasid-mode=on or auto, not off",
-                   s->pasid_bits);
-        return false;
-    }
-    n->pasid_bits = s->pasid_bits;
-    return true;
+    return vtd_nested_realize_svm(s, errp) &&
+           vtd_nested_realize_pasid(n, errp);
 }
 
 /* Those that are off by now for want of a device to follow */
@@ -285,12 +357,13 @@ void vtd_nested_caps_freeze(VTDNested *n)
     if (!n->active) {
         return;
     }
-    if (!n->pasid_bits) {
-        /* x-pasid-mode=on and no device yet to tell: as many as the base */
-        n->pasid_bits = s->pasid ? ((VTD_ECAP_PSS >> VTD_ECAP_PSS_SHIFT) + 1) :
-                                   0;
+    if (s->pasid && !n->pasid_bits) {
+        /* x-pasid-mode=on and no device yet to tell */
+        n->pasid_bits = VTD_PASID_BITS_BASE;
     }
-    vtd_nested_warn_alone(n);
+    if (!n->by_fsts) {
+        vtd_nested_warn_alone(n);
+    }
     vtd_init(s);
     trace_vtd_nested_frozen(s->cap, s->ecap, n->host_seen);
 }
@@ -320,6 +393,11 @@ void vtd_nested_cap_init(IntelIOMMUState *s)
 bool vtd_nested_caps_refuse(VTDNested *n, const char *name, const char *why,
                             Error **errp)
 {
+    if (n->by_fsts) {
+        error_setg(errp, "fsts=on: %s cannot be nested: %s; with fsts=off its "
+                   "tables are shadowed", name, why);
+        return false;
+    }
     if (n->decided || n->frozen) {
         error_setg(errp, "nested=%s: %s cannot be nested: %s",
                    OnOffAuto_str(n->s->nested_mode), name, why);
@@ -365,7 +443,7 @@ bool vtd_nested_caps_check(VTDNested *n, const char *name,
         bool *field = f->field(s);
 
         if (!vtd_nested_given(s, f->given) && !n->frozen && !f->needed) {
-            *field = host && (*field || !n->host_seen);
+            *field = host && (*field || !(n->host_seen || n->by_fsts));
         } else if (*field && !host) {
             error_setg(errp, "property '%s' is on for the guest, but off for "
                        "the host's IOMMU of device %s (CAP 0x%" PRIx64

@@ -132,7 +132,9 @@ struct VTDNested {
     GHashTable *devices;
     /* nested=auto: set by the first assigned device */
     bool decided;
-    /* Nesting is on; may only be false while !frozen, or for good after */
+    /* Not given, and fsts=on: the base's until there is an assigned device */
+    bool by_fsts;
+    /* Nesting is on; only with @by_fsts does it come on once @frozen */
     bool active;
     /* What the guest sees is constant from here on */
     bool frozen;
@@ -237,8 +239,12 @@ bool vtd_nested_pasid_enabled(const VTDNestedDevice *vdev);
 bool vtd_nested_pri_enabled(const VTDNestedDevice *vdev);
 
 /* intel_iommu_nested_caps.c */
+/* Is nesting what fsts=on asks for? */
+bool vtd_nested_is_by_fsts(IntelIOMMUState *s);
 bool vtd_nested_caps_realize(VTDNested *n, Error **errp);
 void vtd_nested_caps_freeze(VTDNested *n);
+/* @by_fsts: @name is the first assigned device, or may be */
+bool vtd_nested_caps_by_fsts(VTDNested *n, const char *name, Error **errp);
 /* A device that nothing is known about but that it cannot nest, and why */
 bool vtd_nested_caps_refuse(VTDNested *n, const char *name, const char *why,
                             Error **errp);

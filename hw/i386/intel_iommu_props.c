@@ -12,7 +12,8 @@
 /* Values and default are in the help when the property's type has them */
 static const char *const vtd_descriptions[][2] = {
     { "nested", "The host walks the guest's first-stage tables for assigned "
-      "devices. auto: if the host can" },
+      "devices. auto: if the host can. Not given: as off, but on for assigned "
+      "devices if fsts=on" },
     { "pasid-bits", "Width of PASIDs, 1 to 20. 0: what the host has" },
     { "max-hwpts", "Page tables that the guest may have on the host, up to "
       "65535. 0: 1024" },

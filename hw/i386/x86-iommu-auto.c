@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qapi/qapi-visit-common.h"
 #include "qapi/util.h"
 #include "qapi/visitor.h"
 #include "qobject/qbool.h"
@@ -181,6 +182,39 @@ const PropertyInfo x86_iommu_prop_uint8_given = {
     .get   = x86_iommu_get_uint8_given,
     .set   = x86_iommu_set_uint8_given,
     .set_default_value = x86_iommu_default_uint8_given,
+};
+
+static void x86_iommu_get_on_off_auto(Object *obj, Visitor *v,
+                                      const char *name, void *opaque,
+                                      Error **errp)
+{
+    visit_type_OnOffAuto(v, name, object_field_prop_ptr(obj, opaque), errp);
+}
+
+static void x86_iommu_set_on_off_auto(Object *obj, Visitor *v,
+                                      const char *name, void *opaque,
+                                      Error **errp)
+{
+    const Property *prop = opaque;
+
+    if (visit_type_OnOffAuto(v, name, object_field_prop_ptr(obj, prop),
+                             errp)) {
+        X86_IOMMU_DEVICE(obj)->given |= BIT(prop->bitnr);
+    }
+}
+
+static void x86_iommu_default_on_off_auto(ObjectProperty *op,
+                                          const Property *prop)
+{
+    object_property_set_default_str(op, OnOffAuto_str(prop->defval.i));
+}
+
+const PropertyInfo x86_iommu_prop_on_off_auto_given = {
+    .type  = "OnOffAuto",
+    .description = "on/off/auto",
+    .get   = x86_iommu_get_on_off_auto,
+    .set   = x86_iommu_set_on_off_auto,
+    .set_default_value = x86_iommu_default_on_off_auto,
 };
 
 /* With the name that was used, which is the one that visitors look for */

@@ -20,6 +20,9 @@ extern const PropertyInfo x86_iommu_prop_bool_auto;
 /* A number that has no "auto", but of which is remembered that it was set */
 extern const PropertyInfo x86_iommu_prop_uint8_given;
 
+/* OnOffAuto, of which the same is remembered: not given is no "off" */
+extern const PropertyInfo x86_iommu_prop_on_off_auto_given;
+
 typedef enum X86IOMMUGiven {
     X86_IOMMU_GIVEN_DEVICE_IOTLB,
     X86_IOMMU_GIVEN_SCALABLE_MODE,
@@ -32,6 +35,7 @@ typedef enum X86IOMMUGiven {
     X86_IOMMU_GIVEN_SVM,
     X86_IOMMU_GIVEN_SSTS,
     X86_IOMMU_GIVEN_AW_BITS,
+    X86_IOMMU_GIVEN_NESTED,
     /* By which of two names: two bits each */
     X86_IOMMU_NAMED_SCALABLE_MODE,
     X86_IOMMU_NAMED_FLTS = X86_IOMMU_NAMED_SCALABLE_MODE + 2,
@@ -55,5 +59,11 @@ void x86_iommu_forget_names(Object *obj);
     DEFINE_PROP(_name, _state, _field, x86_iommu_prop_uint8_given, uint8_t, \
                 .bitnr = (_given), .set_default = true,                     \
                 .defval.u = (_defval))
+
+#define DEFINE_PROP_X86_IOMMU_ON_OFF_AUTO(_name, _state, _field, _given,  \
+                                          _defval)                        \
+    DEFINE_PROP(_name, _state, _field, x86_iommu_prop_on_off_auto_given,  \
+                OnOffAuto, .bitnr = (_given), .set_default = true,        \
+                .defval.i = (_defval))
 
 #endif

@@ -289,7 +289,7 @@ static void test_state(void)
         { "nested=on,svm=on,device-iotlb=on,x-pasid-mode=on,pasid-bits=20",
           "caching-mode=on", "comes from nested=on" },
         { "nested=on,svm=on,device-iotlb=on,x-pasid-mode=on,pasid-bits=20",
-          "x-scalable-mode=on,x-flts=on", "comes from nested=on" },
+          "x-scalable-mode=on,x-flts=on", "'svm' was on for the guest" },
         { "caching-mode=on", "nested=on", "iommu-intel" },
     };
     VtdRig r;
