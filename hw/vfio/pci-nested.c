@@ -14,9 +14,53 @@
 #include "qemu/error-report.h"
 #include "qemu/range.h"
 #include "qapi/error.h"
+#include "qapi/qapi-visit-common.h"
+#include "qapi/visitor.h"
+#include "hw/iommufd-host.h"
 #include "hw/pci/nested.h"
 #include "hw/iommufd/vfio.h"
 #include "pci-nested.h"
+
+static void get_on_off_auto(Object *obj, Visitor *v, const char *name,
+                            void *opaque, Error **errp)
+{
+    visit_type_OnOffAuto(v, name, object_field_prop_ptr(obj, opaque), errp);
+}
+
+static void get_uint16(Object *obj, Visitor *v, const char *name,
+                       void *opaque, Error **errp)
+{
+    visit_type_uint16(v, name, object_field_prop_ptr(obj, opaque), errp);
+}
+
+static void default_on_off_auto(ObjectProperty *op, const Property *prop)
+{
+    object_property_set_default_str(op, OnOffAuto_str(prop->defval.i));
+}
+
+static void default_uint16(ObjectProperty *op, const Property *prop)
+{
+    object_property_set_default_uint(op, prop->defval.u);
+}
+
+const PropertyInfo vfio_pci_nested_prop_ats = {
+    .type = "OnOffAuto",
+    .description = "on/off/auto. Whether the guest sees the ATS capability. "
+                   "on: it has to be there and used by the host. auto: unless "
+                   "a vIOMMU nests the device, and the host does not use it",
+    .get = get_on_off_auto,
+    .set = get_on_off_auto,
+    .set_default_value = default_on_off_auto,
+};
+
+const PropertyInfo vfio_pci_nested_prop_pasid_cap = {
+    .type = "uint16",
+    .description = "Where in configuration space the guest sees the PASID "
+                   "capability, behind a nested vIOMMU. 0: where there is room",
+    .get = get_uint16,
+    .set = get_uint16,
+    .set_default_value = default_uint16,
+};
 
 #define PASID_CAP_END (PCIE_CONFIG_SPACE_SIZE - PCI_EXT_CAP_PASID_SIZEOF)
 
@@ -175,7 +219,10 @@ static void pri_setup(VFIOPCIDevice *vdev, bool writable)
     control_setup(vdev, pos + PCI_PRI_ALLOC_REQ + 2, writable ? 0xffff : 0);
 }
 
-/* The guest is not to see a capability that the device has */
+/*
+ * The guest is not to see a capability that the device has. @why: for the
+ * user; NULL: who wants it so
+ */
 static void ext_cap_hide(VFIOPCIDevice *vdev, uint16_t id, uint16_t size,
                          const char *what, const char *why)
 {
@@ -187,8 +234,10 @@ static void ext_cap_hide(VFIOPCIDevice *vdev, uint16_t id, uint16_t size,
     if (!pos) {
         return;
     }
-    info_report("%s: the guest sees no %s of it, because %s",
-                vdev->vbasedev.name, what, why);
+    if (why) {
+        info_report("%s: the guest sees no %s of it, because %s",
+                    vdev->vbasedev.name, what, why);
+    }
     header = pci_get_long(pdev->config + pos);
     next = PCI_EXT_CAP_NEXT(header);
     memset(pdev->config + pos, 0, size);
@@ -206,13 +255,49 @@ static void ext_cap_hide(VFIOPCIDevice *vdev, uint16_t id, uint16_t size,
     pci_set_long(vdev->emulated_config_bits + at, 0xffffffff);
 }
 
+/* Why ats=on cannot be, or NULL */
+static const char *ats_impossible(VFIOPCIDevice *vdev, bool express)
+{
+    const HostIOMMUDevice *hiod = vdev->vbasedev.hiod;
+
+    if (!express) {
+        return "its bus in the guest, or the device, is not PCI Express";
+    }
+    if (!pcie_find_capability(PCI_DEVICE(vdev), PCI_EXT_CAP_ID_ATS)) {
+        return "the device has no ATS capability";
+    }
+    if (hiod && hiod->caps.hw_caps & IOMMUFD_NESTED_CAP_NO_ATS) {
+        return "the host does not use it (pci=noats, an untrusted device, or "
+               "an IOMMU without)";
+    }
+    return NULL;
+}
+
 bool vfio_pci_nested_setup(VFIOPCIDevice *vdev, Error **errp)
 {
     PCIDevice *pdev = PCI_DEVICE(vdev);
+    bool express = pci_is_express(pdev) &&
+                   pci_bus_is_express(pci_get_bus(pdev)) &&
+                   vdev->config_size >= PCIE_CONFIG_SPACE_SIZE;
     PCINestedFeatures features;
 
-    if (!pci_is_express(pdev) || vdev->config_size < PCIE_CONFIG_SPACE_SIZE ||
-        !pci_device_nested_features(pdev, &features)) {
+    if (vdev->ats == ON_OFF_AUTO_ON) {
+        const char *why = ats_impossible(vdev, express);
+
+        if (why) {
+            error_setg(errp, "ats=on: the guest cannot have ATS of it: %s; "
+                       "ats=auto goes without", why);
+            return false;
+        }
+    }
+    if (express && vdev->ats == ON_OFF_AUTO_OFF) {
+        /* Nobody makes page requests without translation requests */
+        ext_cap_hide(vdev, PCI_EXT_CAP_ID_PRI, PCI_EXT_CAP_PRI_SIZEOF,
+                     "page requests", NULL);
+        ext_cap_hide(vdev, PCI_EXT_CAP_ID_ATS, PCI_EXT_CAP_ATS_SIZEOF, "ATS",
+                     NULL);
+    }
+    if (!express || !pci_device_nested_features(pdev, &features)) {
         return true;
     }
     if (features.no_pri) {
@@ -233,6 +318,7 @@ void vfio_pci_nested_reset(VFIOPCIDevice *vdev)
     PCIDevice *pdev = PCI_DEVICE(vdev);
     PCIExpressDevice *exp = &pdev->exp;
 
+    iommufd_nested_vfio_reset(&vdev->vbasedev, false);
     if (exp->pasid_cap) {
         pci_set_word(pdev->config + exp->pasid_cap + PCI_PASID_CTRL, 0);
     }
@@ -254,7 +340,6 @@ void vfio_pci_nested_reset(VFIOPCIDevice *vdev)
 static void reset_by_guest(VFIOPCIDevice *vdev)
 {
     iommufd_nested_vfio_reset(&vdev->vbasedev, true);
-    iommufd_nested_vfio_reset(&vdev->vbasedev, false);
     vfio_pci_nested_reset(vdev);
 }
 

@@ -22,11 +22,7 @@ typedef struct PeerProperty {
     const char *alias;          /* of ours that it is another name of */
     const char *refused;        /* a value that ours refuses, with a reason */
     const char *ours;           /* type, where ours takes it as text */
-    /*
-     * Ours does not have it: links that a machine sets, and what a device
-     * behind these vIOMMUs has of ATS, which they decide
-     */
-    bool absent;
+    bool absent;                /* of ours: links that a machine sets */
 } PeerProperty;
 
 static const PeerProperty peer_properties[] = {
@@ -60,7 +56,7 @@ static const PeerProperty peer_properties[] = {
     { "arm-smmuv3", "stage", "str" },
     { "vfio-pci", "acpi-index", "uint32" },
     { "vfio-pci", "addr", "str" },
-    { "vfio-pci", "ats", "OnOffAuto", .absent = true },
+    { "vfio-pci", "ats", "OnOffAuto" },
     { "vfio-pci", "bootindex", "int32" },
     { "vfio-pci", "busnr", "busnr" },
     { "vfio-pci", "display", "OnOffAuto" },
@@ -187,6 +183,7 @@ static void test_help(void)
         { "arm-smmuv3", "ats" }, { "arm-smmuv3", "ril" },
         { "arm-smmuv3", "cmdqv" }, { "arm-smmuv3", "msi-window" },
         { "arm-smmuv3", "oas" }, { "arm-smmuv3", "host-fwb" },
+        { "vfio-pci", "ats" }, { "vfio-pci", "x-vpasid-cap-offset" },
     };
     QTestState *qts = qtest_init("-machine none");
 
