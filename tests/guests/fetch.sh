@@ -5,8 +5,8 @@
 #
 # What a guest is made of, from Debian's archive: PACKAGE, or the kernel that it
 # is the name for, for ARCH. Prints the directory in the cache that has boot
-# files, modules that NVMe may need, busybox, kexec with its libraries, and
-# "version". SUITE may be "newest".
+# files, modules that NVMe and kexec on Xen may need, busybox, kexec with its
+# libraries, and "version". SUITE may be "newest".
 #
 # What is in the cache is used as it is: remove guest-* there to get newer ones.
 
@@ -18,17 +18,20 @@ suite=$2
 arch=$3
 package=$4
 lab_setup "${1:?which build tree?}" guests
-guest=$cache/guest-$suite-$arch-$package
 
 WANTED='*/vmlinuz* ./boot/xen-*-amd64.gz */bin/busybox */kernel/block/*
 */kernel/crypto/* */kernel/lib/* */kernel/drivers/nvme/common/*
 */kernel/drivers/nvme/host/* */kernel/arch/*/crypto/* */kernel/arch/*/lib/*
+*/kernel/drivers/xen/xen-privcmd.ko*
 */sbin/kexec */lib/*/ld-linux-*.so.* */libc.so.6 */libxencall.so.*
 */libxenctrl.so.* */libxendevice*.so.* */libxenevtchn.so.* */libxenforeign*.so.*
 */libxengnttab.so.* */libxentool*.so.* */libz.so.*'
 
 KEXEC_LIBRARIES='libc6 libxenmisc4.17 libxentoollog1 libxencall1 libxenevtchn1
 libxengnttab1 libxenforeignmemory1 libxendevicemodel1 libxentoolcore1 zlib1g'
+
+guest=$cache/guest-$suite-$arch-$package-$(echo "$WANTED$KEXEC_LIBRARIES" |
+    sha256sum | cut -c1-12)
 
 apt() {
     private_apt "$@" -o "APT::Architecture=$arch" -o "APT::Architectures=$arch"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The initramfs of a guest: busybox, our init, the drivers of NVMe"""
+"""The initramfs of a guest: busybox, our init, the drivers that it needs"""
 
 import glob
 import lzma
@@ -9,7 +9,8 @@ import stat
 
 from initramfs import Cpio
 
-WANTED = 'nvme'
+# xen_privcmd: for kexec on Xen
+WANTED = 'nvme', 'xen_privcmd'
 
 
 def modules(folder):
@@ -45,7 +46,9 @@ def make(path, busybox, kernel, init, patience, others):
     seconds for an answer. @others: files by their names in it.
     """
     order = {}
-    in_order(modules(kernel), WANTED, order)
+    known = modules(kernel)
+    for wanted in WANTED:
+        in_order(known, wanted, order)
     cpio = Cpio(path)
     for name in ('dev', 'proc', 'sys', 'tmp', 'modules'):
         cpio.folder(name)
