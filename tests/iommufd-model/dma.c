@@ -134,6 +134,7 @@ static bool dma_move_chunk(DmaOp *op, uint32_t done, uint32_t n)
     }
     if (op->write) {
         hw_dirty_mark(x.s2, x.out, n);
+        mdl_dma_log(op->dev, at.addr, n);
     }
     return true;
 }

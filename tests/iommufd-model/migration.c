@@ -4,7 +4,7 @@
  * The states and arcs of enum vfio_device_mig_state without PRE_COPY, as a
  * driver makes them with vfio_mig_get_next_state() of Linux 7.3
  * (drivers/vfio/vfio_main.c), and the file that the device's state flows
- * through. The device logs no dirty pages itself.
+ * through.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -65,6 +65,7 @@ void mdl_migration_init(MdlDevice *dev)
 void mdl_migration_reset(MdlDevice *dev)
 {
     session_end(dev);
+    mdl_dma_log_stop(dev);
     dev->mig_state = VFIO_DEVICE_STATE_RUNNING;
 }
 

@@ -25,6 +25,7 @@ typedef struct MdlCtx MdlCtx;           /* one open of /dev/iommu */
 typedef struct MdlIommu MdlIommu;       /* one physical IOMMU */
 typedef struct MdlDevice MdlDevice;     /* one modelled PCI function */
 typedef struct MdlHw MdlHw;             /* hw.c: caches of one MdlIommu */
+typedef struct MdlDmaLog MdlDmaLog;
 typedef struct MdlMigStream MdlMigStream;
 typedef struct MdlEndpoint MdlEndpoint; /* endpoint.c: registers, ATC, IRQs */
 typedef struct MdlJson MdlJson;         /* json.c */
@@ -201,6 +202,7 @@ struct MdlDevice {
     uint8_t revision;
     unsigned pasid_bits;
     bool pri, ats, vf, pf_pri, can_reset, migration, mdev;
+    bool dma_logging;                   /* logs its writes itself */
     bool atc_hang;                      /* does not answer ATC_INV */
     bool host_ats, host_pri;            /* the host's kernel uses them */
     bool pasid_attach;                  /* its vfio driver attaches PASIDs */
@@ -223,6 +225,7 @@ struct MdlDevice {
     MdlVdevice *vdevice;
     uint32_t mig_state;                 /* enum vfio_device_mig_state */
     MdlMigStream *mig_stream;           /* of the session that is open */
+    MdlDmaLog *dma_log;                 /* NULL: off */
     MdlEndpoint *ep;
 };
 
@@ -289,6 +292,9 @@ bool mdl_host_ats(const MdlDevice *dev);
 bool mdl_host_pri(const MdlDevice *dev);
 
 void mdl_migration_init(MdlDevice *dev);
+/* dma-log.c; these two have to do with a log only if it is on */
+void mdl_dma_log(MdlDevice *dev, uint64_t addr, uint64_t len);
+void mdl_dma_log_stop(MdlDevice *dev);
 /* A reset ends a migration session, and the device runs again */
 void mdl_migration_reset(MdlDevice *dev);
 /* A stopped device does no DMA and asks for no pages */

@@ -224,6 +224,8 @@ void mdl_vfio_release(MdlFile *file);
 int mdl_migration_flags(MdlDevice *dev, void *uptr);
 int mdl_migration_data_size(MdlDevice *dev, void *uptr);
 int mdl_migration_state(MdlDevice *dev, void *uptr, bool set);
+int mdl_dma_log_start(MdlDevice *dev, const void *uptr);
+int mdl_dma_log_report(MdlDevice *dev, const void *uptr);
 const char *mdl_migration_name(const MdlDevice *dev);   /* of the state */
 ssize_t mdl_migration_read(MdlMigStream *stream, void *buf, size_t len);
 ssize_t mdl_migration_write(MdlMigStream *stream, const void *buf, size_t len);

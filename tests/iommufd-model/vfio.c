@@ -523,6 +523,34 @@ static int migration_feature(MdlFile *file, MdlCmd *cmd,
     }
 }
 
+/* What only a device has that logs its writes */
+static int logging_feature(MdlFile *file, MdlCmd *cmd,
+                           const struct vfio_device_feature *hdr)
+{
+    uint32_t feature = hdr->flags & VFIO_DEVICE_FEATURE_MASK;
+    bool report = feature == VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT;
+    bool stop = feature == VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP;
+    void *uptr = (char *)cmd->uptr + sizeof(*hdr);
+    int ret;
+
+    if (!file->dev->dma_logging) {
+        return -ENOTTY;
+    }
+    /* Arguments have 24 and 32 bytes, or none */
+    ret = check_feature(hdr->flags, hdr->argsz - sizeof(*hdr),
+                        report ? VFIO_DEVICE_FEATURE_GET :
+                        VFIO_DEVICE_FEATURE_SET, stop ? 0 : 24);
+    if (ret != 1) {
+        return ret;
+    }
+    if (stop) {
+        mdl_dma_log_stop(file->dev);
+        return 0;
+    }
+    return report ? mdl_dma_log_report(file->dev, uptr) :
+                    mdl_dma_log_start(file->dev, uptr);
+}
+
 static int device_feature(MdlFile *file, MdlCmd *cmd)
 {
     struct vfio_device_feature hdr;
@@ -555,8 +583,12 @@ static int device_feature(MdlFile *file, MdlCmd *cmd)
     case VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
     case VFIO_DEVICE_FEATURE_MIG_DATA_SIZE:
         return migration_feature(file, cmd, &hdr);
+    case VFIO_DEVICE_FEATURE_DMA_LOGGING_START:
+    case VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP:
+    case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT:
+        return logging_feature(file, cmd, &hdr);
     default:
-        /* No dirty log of its own, no VF token */
+        /* No VF token */
         return -ENOTTY;
     }
 }
