@@ -262,7 +262,6 @@ struct IOMMUFDNested {
     QTAILQ_HEAD(, IOMMUFDHwpt) stale;   /* shadows with stale ranges */
     IOMMUFDHwpt *prepared;      /* holds a user; NULL: none */
     Error *unprepared;          /* why it could not be */
-    Error *shadow_blocker;      /* of migration, while there are shadows */
     IOMMUFDNestedTold told_shadow;
     uint32_t num_pasids;
     GHashTable *labels;         /* label -> IOMMUFDNestedDevice */
@@ -398,6 +397,8 @@ void iommufd_shadow_unprepare(IOMMUFDNested *n);
 /* Memory of the guest has gone; then, once, that there is other memory */
 void iommufd_shadow_ram_gone(uint64_t first, uint64_t last);
 void iommufd_shadow_ram_changed(void);
+/* Migration wants to know what devices may have written since the last time */
+void iommufd_shadow_log_sync(void);
 
 /* invalidate.c */
 void iommufd_target_init(IOMMUFDTarget *t, IOMMUFDHost *host,

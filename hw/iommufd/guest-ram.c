@@ -6,8 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "core.h"
-#include "migration/blocker.h"
-#include "qapi/error.h"
+#include "qemu/main-loop.h"
 #include "system/address-spaces.h"
 #include "system/memory.h"
 #include "sys.h"
@@ -59,6 +58,27 @@ bool iommufd_sys_guest_ram(uint64_t gpa, uint64_t *size, bool *writable)
     return ram;
 }
 
+void iommufd_sys_guest_ram_dirty(uint64_t gpa, uint64_t size)
+{
+    while (global_dirty_tracking && size) {
+        MemoryRegionSection section = memory_region_find(get_system_memory(),
+                                                         gpa, size);
+        uint64_t end = section.offset_within_address_space +
+                       int128_get64(section.size);
+
+        if (!section.mr) {
+            break;
+        }
+        if (memory_region_is_ram(section.mr) && !section.readonly) {
+            memory_region_set_dirty(section.mr, section.offset_within_region,
+                                    int128_get64(section.size));
+        }
+        memory_region_unref(section.mr);
+        size -= MIN(size, end - gpa);
+        gpa = end;
+    }
+}
+
 static void guest_ram_begin(MemoryListener *listener)
 {
     guest_ram.changed = false;
@@ -99,33 +119,33 @@ static void guest_ram_commit(MemoryListener *listener)
     iommufd_shadow_ram_changed();
 }
 
+static void guest_ram_log_sync(MemoryListener *listener, bool last_stage)
+{
+    assert(bql_locked());
+    iommufd_shadow_log_sync();
+}
+
 static MemoryListener guest_ram_listener = {
     .name = "iommufd-nested",
     .begin = guest_ram_begin,
     .region_add = guest_ram_add,
     .region_del = guest_ram_del,
     .commit = guest_ram_commit,
+    .log_sync_global = guest_ram_log_sync,
 };
 
-bool iommufd_sys_shadow_begin(Error **blocker, Error **errp)
+void iommufd_sys_shadow_begin(void)
 {
-    error_setg(blocker, "an assigned device goes through second-stage tables "
-               "of the guest, and the host has no log of what it writes");
-    if (migrate_add_blocker(blocker, errp) < 0) {
-        return false;
-    }
     if (!guest_ram.users++) {
         guest_ram.gone = g_array_new(false, false, sizeof(MemRange));
         guest_ram.registering = true;
         memory_listener_register(&guest_ram_listener, &address_space_memory);
         guest_ram.registering = false;
     }
-    return true;
 }
 
-void iommufd_sys_shadow_end(Error **blocker)
+void iommufd_sys_shadow_end(void)
 {
-    migrate_del_blocker(blocker);
     if (!--guest_ram.users) {
         memory_listener_unregister(&guest_ram_listener);
         g_array_free(guest_ram.gone, true);

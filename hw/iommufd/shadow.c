@@ -39,8 +39,21 @@ static IOMMUFDArea *area_first(const IOMMUFDHwpt *hwpt, uint64_t first,
     return node ? container_of(node, IOMMUFDArea, node) : NULL;
 }
 
+/*
+ * The host is not asked for a log of what devices write through a shadow: they
+ * may have written all that they can. So has what goes, until it went.
+ */
+static void area_dirty(const IOMMUFDArea *area)
+{
+    if (area->write) {
+        iommufd_sys_guest_ram_dirty(area->gpa,
+                                    area->node.last - area->node.start + 1);
+    }
+}
+
 static void area_free(IOMMUFDHwpt *hwpt, IOMMUFDArea *area)
 {
+    area_dirty(area);
     interval_tree_remove(&area->node, &hwpt->shadow->areas);
     hwpt->host->n->num_areas--;
     g_free(area);
@@ -320,10 +333,8 @@ bool iommufd_shadow_new(IOMMUFDHwpt *hwpt, IOMMUFDNestedDevice *dev,
     IOMMUFDShadow *shadow = g_new0(IOMMUFDShadow, 1);
     int ret;
 
-    if (!n->num_shadows &&
-        !iommufd_sys_shadow_begin(&n->shadow_blocker, errp)) {
-        g_free(shadow);
-        return false;
+    if (!n->num_shadows) {
+        iommufd_sys_shadow_begin();
     }
     ret = iommufd_sys_ioas_alloc(iommufd_host_fd(host), &shadow->ioas_id);
     if (!ret) {
@@ -344,7 +355,7 @@ bool iommufd_shadow_new(IOMMUFDHwpt *hwpt, IOMMUFDNestedDevice *dev,
                          iommufd_nested_device_name(dev));
         g_free(shadow);
         if (!n->num_shadows) {
-            iommufd_sys_shadow_end(&n->shadow_blocker);
+            iommufd_sys_shadow_end();
         }
         return false;
     }
@@ -369,7 +380,7 @@ void iommufd_shadow_free(IOMMUFDHwpt *hwpt)
     g_free(hwpt->shadow);
     hwpt->shadow = NULL;
     if (!--n->num_shadows) {
-        iommufd_sys_shadow_end(&n->shadow_blocker);
+        iommufd_sys_shadow_end();
     }
 }
 
@@ -525,5 +536,23 @@ void iommufd_shadow_ram_changed(void)
     QLIST_FOREACH(n, &iommufd_nested_list, next) {
         iommufd_nested_shadow_stale_all(n);
         iommufd_nested_shadow_sync(n, false);
+    }
+}
+
+void iommufd_shadow_log_sync(void)
+{
+    IOMMUFDNested *n;
+
+    QLIST_FOREACH(n, &iommufd_nested_list, next) {
+        IOMMUFDHwpt *hwpt;
+
+        QTAILQ_FOREACH(hwpt, &n->hwpts, next) {
+            IntervalTreeNode *node = !hwpt->shadow ? NULL :
+                interval_tree_iter_first(&hwpt->shadow->areas, 0, UINT64_MAX);
+
+            for (; node; node = interval_tree_iter_next(node, 0, UINT64_MAX)) {
+                area_dirty(container_of(node, IOMMUFDArea, node));
+            }
+        }
     }
 }

@@ -61,10 +61,13 @@ bool iommufd_sys_guest_ram(uint64_t gpa, uint64_t *size, bool *writable);
 /*
  * From the first shadow of an IOMMUFDNested to the last one: it is told of
  * changes of the guest's memory, by iommufd_shadow_ram_gone() and _changed(),
- * and its VM is not migrated: the host has no log of what devices write there.
+ * and asked by iommufd_shadow_log_sync() when dirty pages are looked for.
  */
-bool iommufd_sys_shadow_begin(Error **blocker, Error **errp);
-void iommufd_sys_shadow_end(Error **blocker);
+void iommufd_sys_shadow_begin(void);
+void iommufd_sys_shadow_end(void);
+
+/* Memory that a device may have written, if dirty pages are looked for */
+void iommufd_sys_guest_ram_dirty(uint64_t gpa, uint64_t size);
 
 /* IOMMU_HWPT_ALLOC; @flags include IOMMU_HWPT_FAULT_ID_VALID if @fault_id is */
 int iommufd_sys_hwpt_alloc(int iommufd, uint32_t dev_id, uint32_t pt_id,

@@ -10,11 +10,13 @@
 #include "qemu/osdep.h"
 #include "qobject/qdict.h"
 #include "qobject/qlist.h"
+#include "../libqos/vtd-second-stage.h"
 #include "vtd-migration-rig.h"
 #include "vtd-pri-rig.h"
 
 #define IOVA        0x4000000000ULL
 #define MISSING     0x5000000000ULL
+#define SHADOWED    0x40000000ULL
 #define DID         PRI_DID
 #define PASID       PRI_PASID
 
@@ -393,6 +395,65 @@ static void test_live(gconstpointer device)
     nested_rig_scratch_remove(socket);
 }
 
+/* In legacy mode: what devices write through shadows, and what they wrote */
+static void test_shadow(gconstpointer device)
+{
+    g_autofree char *host = host_that("", device);
+    g_autofree char *socket = nested_rig_scratch("socket");
+    g_autofree char *uri = g_strdup_printf("unix:%s", socket);
+    uint64_t ss;
+    VtdRig src, dst;
+
+    vtd_rig_start(&src, host, "nested=on", 2, "");
+    for (unsigned page = 1; page <= 3; page++) {
+        vtd_rig_fill(&src, page, page);
+    }
+    vtd_rig_enable_legacy(&src);
+    ss = vtd_s2_new(&src.mem);
+    vtd_s2_map(&src.mem, ss, 4, SHADOWED, DATA + 4096, 3 * 4096, 12, VTD_S2_RW);
+    for (unsigned i = 0; i < 2; i++) {
+        vtd_context_legacy(&src.t, RID0 + i * 8, 0, ss, 4, DID);
+        vtd_rig_inv_context(&src, RID0 + i * 8);
+    }
+    endless(&src);
+    vtd_rig_start(&dst, host, "nested=on", 2, "-incoming defer");
+    vtd_migration_incoming(&dst, uri);
+    vtd_migration_begin(&src, uri);
+    wait_pass(&src);
+    dma_write(&src, HOST_DEV0, NULL, SHADOWED, 0x20);
+    /* The guest takes it away before anybody has looked */
+    dma_write(&src, HOST_DEV1, NULL, SHADOWED + 4096, 0x21);
+    vtd_s2_map(&src.mem, ss, 4, SHADOWED + 4096, 0, 4096, 12, 0);
+    vtd_queue_push(&src.q, vtd_inv_iotlb(VTD_INV_NARROW, DID, SHADOWED + 4096,
+                                         0, false));
+    vtd_rig_sync(&src);
+    wait_pass(&src);
+    dma_write(&src, HOST_DEV1, NULL, SHADOWED + 2 * 4096, 0x22);
+    let_it_end(&src);
+    g_assert_null(vtd_migration_end(&src));
+
+    wait_running(&dst);
+    for (unsigned i = 0; i < 3; i++) {
+        g_assert_cmphex(qtest_readb(dst.qts, DATA + (1 + i) * 4096), ==,
+                        0x20 + i);
+    }
+    iommufd_model_expect_data(dst.m, HOST_DEV0, NULL, SHADOWED, 0x20, 16);
+    iommufd_model_expect_data(dst.m, HOST_DEV1, NULL, SHADOWED + 2 * 4096,
+                              0x22, 16);
+    g_assert_cmpint(vtd_rig_peek(&dst, HOST_DEV0, NULL, SHADOWED + 4096), ==,
+                    -1);
+    vtd_rig_take_over(&dst, &src);
+    vtd_s2_map(&dst.mem, ss, 4, SHADOWED + 4096, DATA + 3 * 4096, 4096, 12,
+               VTD_S2_RW);
+    vtd_queue_push(&dst.q, vtd_inv_iotlb(VTD_INV_DOMAIN, DID, 0, 0, false));
+    vtd_rig_sync(&dst);
+    iommufd_model_expect_data(dst.m, HOST_DEV0, NULL, SHADOWED + 4096, 0x22,
+                              16);
+    vtd_rig_stop(&dst);
+    vtd_rig_stop(&src);
+    nested_rig_scratch_remove(socket);
+}
+
 /* It does not happen: the VM stays, its devices and their requests with it */
 static void test_cancel(void)
 {
@@ -531,6 +592,10 @@ int main(int argc, char **argv)
                         test_live);
     qtest_add_data_func("/vtd-nested/live/migrate-logging",
                         "migration=on\ndma-logging=on\n", test_live);
+    qtest_add_data_func("/vtd-nested/live/shadow", "migration=on\n",
+                        test_shadow);
+    qtest_add_data_func("/vtd-nested/live/shadow-logging",
+                        "migration=on\ndma-logging=on\n", test_shadow);
     qtest_add_func("/vtd-nested/live/cancel", test_cancel);
     qtest_add_func("/vtd-nested/live/pause", test_pause);
     qtest_add_data_func("/vtd-nested/live/fail/set", "HWPT_SET_DIRTY_TRACKING",

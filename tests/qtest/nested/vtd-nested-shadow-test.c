@@ -613,30 +613,6 @@ static void test_reset(void)
     vtd_rig_stop(&r);
 }
 
-static bool migration_is_blocked(VtdRig *r)
-{
-    QDict *answer = qtest_qmp(r->qts, "{'execute': 'query-migrate'}");
-    g_autoptr(GString) text = qobject_to_json(QOBJECT(answer));
-
-    qobject_unref(answer);
-    return strstr(text->str, "second-stage tables of the guest");
-}
-
-/* The host keeps no log of what devices write through shadows */
-static void test_migration(void)
-{
-    VtdRig r;
-
-    vtd_rig_start_simple(&r, 1);
-    vtd_rig_enable_legacy(&r);
-    shadow_legacy(&r, RID0, vtd_s2_new(&r.mem), 4);
-    g_assert_true(migration_is_blocked(&r));
-    vtd_context_clear(&r.t, RID0);
-    vtd_rig_inv_context(&r, RID0);
-    g_assert_false(migration_is_blocked(&r));
-    vtd_rig_stop(&r);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -661,6 +637,5 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/shadow/off", test_off);
     qtest_add_func("/vtd-nested/shadow/bad-entry", test_bad_entry);
     qtest_add_func("/vtd-nested/shadow/reset", test_reset);
-    qtest_add_func("/vtd-nested/shadow/migration", test_migration);
     return g_test_run();
 }

@@ -18,6 +18,7 @@ typedef struct Area {
 } Area;
 
 static GArray *areas;
+unsigned fake_dirty[FAKE_PAGES];
 
 static Area *area(guint i)
 {
@@ -107,11 +108,17 @@ bool iommufd_sys_guest_ram(uint64_t gpa, uint64_t *size, bool *writable)
     return true;
 }
 
-bool iommufd_sys_shadow_begin(Error **blocker, Error **errp)
+void iommufd_sys_shadow_begin(void)
 {
-    return true;
 }
 
-void iommufd_sys_shadow_end(Error **blocker)
+void iommufd_sys_shadow_end(void)
 {
+}
+
+void iommufd_sys_guest_ram_dirty(uint64_t gpa, uint64_t size)
+{
+    for (uint64_t page = gpa / 4096; page < (gpa + size) / 4096; page++) {
+        fake_dirty[page]++;
+    }
 }

@@ -100,6 +100,9 @@ void fake_group(HostIOMMUDeviceIOMMUFD *idev, uint32_t group);
  */
 #define FAKE_NOWHERE    UINT64_MAX
 #define FAKE_RAM        (128 * 4096ULL)
+#define FAKE_PAGES      128
+/* How often a page has been told to be dirty */
+extern unsigned fake_dirty[FAKE_PAGES];
 uint64_t fake_ioas_lookup(uint32_t id, uint64_t iova, bool write);
 /* The IOAS of a HWPT */
 uint32_t fake_ioas_of(uint32_t hwpt);

@@ -407,6 +407,38 @@ static void test_ram(void)
     teardown(&t);
 }
 
+/*
+ * Pages that devices may have written: what is writable now, each time, and
+ * what was until it went, once
+ */
+static void test_dirty(void)
+{
+    Test t;
+
+    setup(&t);
+    t.page[0] = (Page) { .read = true, .write = true, .gpa = 3 * PAGE };
+    t.page[1] = (Page) { .read = true, .gpa = 4 * PAGE };
+    t.page[2] = (Page) { .write = true, .gpa = 5 * PAGE };
+    g_assert_true(set(&t, 0));
+    memset(fake_dirty, 0, sizeof(fake_dirty));
+    iommufd_shadow_log_sync();
+    iommufd_shadow_log_sync();
+    g_assert_cmpuint(fake_dirty[3], ==, 2);
+    g_assert_cmpuint(fake_dirty[4], ==, 0);
+    g_assert_cmpuint(fake_dirty[5], ==, 2);
+    t.page[0] = (Page) {};
+    t.page[1] = (Page) {};
+    iommufd_nested_shadow_stale(t.n, DOMAIN, 0, 2 * PAGE - 1);
+    g_assert_true(iommufd_nested_shadow_sync(t.n, false));
+    g_assert_cmpuint(fake_dirty[3], ==, 3);
+    g_assert_cmpuint(fake_dirty[4], ==, 0);
+    iommufd_shadow_log_sync();
+    g_assert_cmpuint(fake_dirty[3], ==, 3);
+    g_assert_cmpuint(fake_dirty[5], ==, 3);
+    teardown(&t);
+    g_assert_cmpuint(fake_dirty[5], ==, 4);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -416,5 +448,6 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/shadow/prepare", test_prepare);
     g_test_add_func("/iommufd/shadow/bound", test_bound);
     g_test_add_func("/iommufd/shadow/ram", test_ram);
+    g_test_add_func("/iommufd/shadow/dirty", test_dirty);
     return g_test_run();
 }
