@@ -17,22 +17,20 @@ static const char *const vtd_descriptions[][2] = {
     { "pasid-bits", "Width of PASIDs, 1 to 20. 0: what the host has" },
     { "max-hwpts", "Page tables that the guest may have on the host, up to "
       "65535. 0: 1024" },
-    { "x-scalable-mode", "on, off or auto. Scalable mode; nested=on has it" },
-    { "x-flts", "on, off or auto. First-stage translation; nested=on has it" },
-    { "caching-mode", "on, off or auto. The guest invalidates what becomes "
-      "present as well; nested=on has it" },
-    { "fs1gp", "on, off or auto. First-stage pages of 1 GiB. auto with "
-      "nested=on: as the host" },
-    { "snoop-control", "on, off or auto. Snoop control. auto with nested=on: "
-      "as the host" },
-    { "smpwc", "on, off or auto. Scalable-mode page-walk coherency, for "
-      "nested=on. auto: as the host" },
-    { "x-pasid-mode", "on, off or auto. PASIDs. auto with nested=on: as the "
+    { "x-scalable-mode", "Scalable mode; nested=on has it" },
+    { "x-flts", "First-stage translation; nested=on has it" },
+    { "caching-mode", "The guest invalidates what becomes present as well; "
+      "nested=on has it" },
+    { "fs1gp", "First-stage pages of 1 GiB. Not given, with nested=on: as the "
       "host" },
-    { "svm", "on, off or auto. Page requests, for nested=on; needs "
-      "device-iotlb. auto: as the host" },
-    { "ssts", "on, off or auto. Second-stage tables of the guest, mirrored; "
-      "nested=on has it unless off" },
+    { "snoop-control", "Snoop control. Not given, with nested=on: as the host" },
+    { "smpwc", "Scalable-mode page-walk coherency, for nested=on. auto: as the "
+      "host" },
+    { "x-pasid-mode", "PASIDs. Not given, with nested=on: as the host" },
+    { "svm", "Page requests, for nested=on; needs device-iotlb. Not given: as "
+      "the host" },
+    { "ssts", "Second-stage tables of the guest, mirrored, for nested=on. auto: "
+      "on" },
     { "host-nesting", "For emulated hosts: guests may nest their tables in "
       "second-stage ones" },
     { "host-smpwc", "For emulated hosts: page-walk coherency" },

@@ -1,5 +1,5 @@
 /*
- * Properties of x86 vIOMMUs that may be "auto"
+ * Properties of x86 vIOMMUs that may be left open
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,10 +7,7 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qapi/qapi-visit-common.h"
-#include "qapi/util.h"
 #include "qapi/visitor.h"
-#include "qobject/qbool.h"
-#include "qobject/qstring.h"
 #include "hw/i386/x86-iommu.h"
 #include "hw/i386/x86-iommu-auto.h"
 
@@ -56,15 +53,14 @@ void x86_iommu_forget_names(Object *obj)
     X86_IOMMU_DEVICE(obj)->given &= ~X86_IOMMU_NAMED;
 }
 
-static const char *x86_iommu_auto_str(bool given, bool value)
+static const char *x86_iommu_bool_str(bool value)
 {
-    return !given ? "auto" : value ? "on" : "off";
+    return value ? "on" : "off";
 }
 
 /* Sets @prop by one of its names, unless the other says something else */
 static void x86_iommu_set_named(Object *obj, const Property *prop,
-                                const char *name, bool given, bool value,
-                                Error **errp)
+                                const char *name, bool value, Error **errp)
 {
     bool *field = object_field_prop_ptr(obj, prop);
     uint32_t *bits = &X86_IOMMU_DEVICE(obj)->given;
@@ -72,81 +68,98 @@ static void x86_iommu_set_named(Object *obj, const Property *prop,
 
     if (a) {
         bool by_alias = !strcmp(name, a->alias);
-        const char *now = x86_iommu_auto_str(given, value);
-        const char *before = x86_iommu_auto_str(*bits & BIT(prop->bitnr),
-                                                *field);
 
-        if (*bits & BIT(a->named + !by_alias) && strcmp(now, before)) {
+        if (*bits & BIT(a->named + !by_alias) && value != *field) {
             error_setg(errp, "%s=%s and %s=%s are two values for one "
                        "property; give one of the names",
-                       a->name, by_alias ? before : now,
-                       a->alias, by_alias ? now : before);
+                       a->name, x86_iommu_bool_str(by_alias ? *field : value),
+                       a->alias, x86_iommu_bool_str(by_alias ? value : *field));
             return;
         }
         *bits |= BIT(a->named + by_alias);
     }
-    *field = given ? value : prop->defval.u;
-    *bits = given ? *bits | BIT(prop->bitnr) : *bits & ~BIT(prop->bitnr);
+    *field = value;
+    *bits |= BIT(prop->bitnr);
 }
 
-static void x86_iommu_get_bool_auto(Object *obj, Visitor *v, const char *name,
-                                    void *opaque, Error **errp)
+static void x86_iommu_get_bool_given(Object *obj, Visitor *v, const char *name,
+                                     void *opaque, Error **errp)
 {
-    const Property *prop = opaque;
-
-    visit_type_bool(v, name, object_field_prop_ptr(obj, prop), errp);
+    visit_type_bool(v, name, object_field_prop_ptr(obj, opaque), errp);
 }
 
-/*
- * Whatever the base takes for a bool (JSON true and false, "on", "yes", ...)
- * and "auto". Only one visit is allowed, hence the visit of anything.
- */
-static void x86_iommu_set_bool_auto(Object *obj, Visitor *v, const char *name,
-                                    void *opaque, Error **errp)
+static void x86_iommu_set_bool_given(Object *obj, Visitor *v, const char *name,
+                                     void *opaque, Error **errp)
 {
-    const Property *prop = opaque;
-    QObject *value = NULL;
-    const char *text;
-    QBool *boolean;
-    bool on;
+    bool value;
 
-    if (!visit_type_any(v, name, &value, errp)) {
-        return;
+    if (visit_type_bool(v, name, &value, errp)) {
+        x86_iommu_set_named(obj, opaque, name, value, errp);
     }
-
-    boolean = qobject_to(QBool, value);
-    text = qobject_to(QString, value) ?
-           qstring_get_str(qobject_to(QString, value)) : NULL;
-    if (boolean) {
-        x86_iommu_set_named(obj, prop, name, true, qbool_get_bool(boolean),
-                            errp);
-    } else if (text && !strcmp(text, "auto")) {
-        x86_iommu_set_named(obj, prop, name, false, false, errp);
-    } else if (!text) {
-        error_setg(errp, "Parameter '%s' expects 'on', 'off' or 'auto'", name);
-    } else if (qapi_bool_parse(name, text, &on, errp)) {
-        x86_iommu_set_named(obj, prop, name, true, on, errp);
-    }
-    qobject_unref(value);
 }
 
 /* Not by the setter: a default is not a value that was given */
-static void x86_iommu_init_bool_auto(Object *obj, ObjectProperty *op)
+static void x86_iommu_init_bool(Object *obj, ObjectProperty *op)
 {
     const Property *prop = op->opaque;
 
     *(bool *)object_field_prop_ptr(obj, prop) = prop->defval.u;
 }
 
+static void x86_iommu_default_bool_given(ObjectProperty *op,
+                                         const Property *prop)
+{
+    object_property_set_default_bool(op, prop->defval.u);
+    op->init = x86_iommu_init_bool;
+}
+
+const PropertyInfo x86_iommu_prop_bool_given = {
+    .type  = "bool",
+    .description = "on/off",
+    .get   = x86_iommu_get_bool_given,
+    .set   = x86_iommu_set_bool_given,
+    .set_default_value = x86_iommu_default_bool_given,
+};
+
+/* What it has become, once that is known */
+static void x86_iommu_get_bool_auto(Object *obj, Visitor *v, const char *name,
+                                    void *opaque, Error **errp)
+{
+    const Property *prop = opaque;
+    bool *field = object_field_prop_ptr(obj, prop);
+    bool known = X86_IOMMU_DEVICE(obj)->given & BIT(prop->bitnr) ||
+                 DEVICE(obj)->realized;
+    OnOffAuto value = !known ? ON_OFF_AUTO_AUTO :
+                      *field ? ON_OFF_AUTO_ON : ON_OFF_AUTO_OFF;
+
+    visit_type_OnOffAuto(v, name, &value, errp);
+}
+
+static void x86_iommu_set_bool_auto(Object *obj, Visitor *v, const char *name,
+                                    void *opaque, Error **errp)
+{
+    const Property *prop = opaque;
+    bool *field = object_field_prop_ptr(obj, prop);
+    uint32_t *bits = &X86_IOMMU_DEVICE(obj)->given;
+    OnOffAuto value;
+
+    if (!visit_type_OnOffAuto(v, name, &value, errp)) {
+        return;
+    }
+    *field = value == ON_OFF_AUTO_ON;
+    *bits = value == ON_OFF_AUTO_AUTO ? *bits & ~BIT(prop->bitnr) :
+                                        *bits | BIT(prop->bitnr);
+}
+
 static void x86_iommu_default_bool_auto(ObjectProperty *op,
                                         const Property *prop)
 {
-    object_property_set_default_bool(op, prop->defval.u);
-    op->init = x86_iommu_init_bool_auto;
+    object_property_set_default_str(op, "auto");
+    op->init = x86_iommu_init_bool;
 }
 
 const PropertyInfo x86_iommu_prop_bool_auto = {
-    .type  = "bool",
+    .type  = "OnOffAuto",
     .description = "on/off/auto",
     .get   = x86_iommu_get_bool_auto,
     .set   = x86_iommu_set_bool_auto,

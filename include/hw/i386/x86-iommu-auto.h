@@ -1,5 +1,5 @@
 /*
- * Properties of x86 vIOMMUs that may be "auto"
+ * Properties of x86 vIOMMUs that may be left open
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,14 +10,17 @@
 #include "hw/qdev-properties.h"
 
 /*
- * The field is a bool and starts with the default. It is taken as "auto"
- * until "on" or "off" is set, which X86IOMMUState.given remembers, one bit for
- * each property (enum X86IOMMUGiven). A vIOMMU that knows nothing of "auto"
- * just uses the field.
+ * A bool of which is remembered that it was set: X86IOMMUState.given has one
+ * bit for each property (enum X86IOMMUGiven). What was not set is open, and the
+ * default until something is known. A vIOMMU that knows nothing of that just
+ * uses the field.
  */
+extern const PropertyInfo x86_iommu_prop_bool_given;
+
+/* The same for features that have no history as a bool: OnOffAuto */
 extern const PropertyInfo x86_iommu_prop_bool_auto;
 
-/* A number that has no "auto", but of which is remembered that it was set */
+/* A number of which the same is remembered */
 extern const PropertyInfo x86_iommu_prop_uint8_given;
 
 /* OnOffAuto, of which the same is remembered: not given is no "off" */
@@ -50,10 +53,14 @@ bool x86_iommu_find_global(Object *obj, const char *name);
 /* What -global says by one name, -device may override by the other */
 void x86_iommu_forget_names(Object *obj);
 
-#define DEFINE_PROP_X86_IOMMU_AUTO(_name, _state, _field, _given, _defval) \
-    DEFINE_PROP(_name, _state, _field, x86_iommu_prop_bool_auto, bool,     \
+#define DEFINE_PROP_X86_IOMMU_BOOL(_name, _state, _field, _given, _defval) \
+    DEFINE_PROP(_name, _state, _field, x86_iommu_prop_bool_given, bool,    \
                 .bitnr = (_given), .set_default = true,                    \
                 .defval.u = (_defval))
+
+#define DEFINE_PROP_X86_IOMMU_AUTO(_name, _state, _field, _given)          \
+    DEFINE_PROP(_name, _state, _field, x86_iommu_prop_bool_auto, bool,     \
+                .bitnr = (_given), .set_default = true)
 
 #define DEFINE_PROP_X86_IOMMU_UINT8(_name, _state, _field, _given, _defval) \
     DEFINE_PROP(_name, _state, _field, x86_iommu_prop_uint8_given, uint8_t, \

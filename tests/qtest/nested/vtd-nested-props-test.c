@@ -137,8 +137,9 @@ static void test_spellings(void)
         "nested=on -global intel-iommu.fs1gp=off",
     };
     static const char *const on[] = {
-        "nested=on,fs1gp=on", "nested=on,fs1gp=yes", "nested=on,fs1gp=auto",
-        "nested=on -global intel-iommu.fs1gp=auto",
+        "nested=on,fs1gp=on", "nested=on,fs1gp=yes",
+        "nested=on -global intel-iommu.fs1gp=on", "nested=on,ssts=auto",
+        "nested=on,ssts=on -global intel-iommu.smpwc=auto",
     };
     VtdRig r;
 
