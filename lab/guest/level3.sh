@@ -34,6 +34,7 @@ L3_OK=0x1
 # have both ends of it, hence the time-out.
 l3_ask() {
     echo "$*" >&6
+    # shellcheck disable=SC3045  # of busybox
     read -t 60 -r status answer <&7 || fail "QEMU of L3: $(cat /run/l3.stderr)"
     [ "$status" = OK ] || fail "$*: $status $answer"
 }

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh
+#
+# title: a VFIO container of the old kind follows L2's second-stage tables
+# timeout: 90
+
+l1() {
+    L2_APPEND=intel_iommu=sm_off
+    L2_BACKEND=
+    L2_SAYS='cannot be nested: it has no iommufd= property\. It follows|no assigned device to follow'
+    address=$(function_of $NVME)
+    bind "$address" vfio-pci
+    l2_start "$address"
+    l2_end 60
+    grep -q 'It follows second-stage tables' /run/l2.stderr ||
+        fail "not a word"
+}
+
+# Legacy mode, see nvme-legacy
+own_stage_1() {
+    is "translation of $1" \
+        "$(cat "/sys/bus/pci/devices/$1/iommu_group/type")" DMA
+    is "translation type" "$(translation_type "$1")" 0
+}
+
+l2() {
+    . /lab/nvme.sh
+    nvme_l2 "$lab_sum"
+}
