@@ -27,6 +27,7 @@
 #define S1FMT_RESERVED      3
 #define S1DSS_TERMINATE     0
 #define S1DSS_BYPASS        1
+#define S1DSS_SSID0         2
 #define S1DSS_RESERVED      3
 
 /* Level 1 descriptor of a CD table (5.4.1) */
@@ -42,8 +43,10 @@
 #define STE1_ALWAYS         0x00000000000000fcULL
 /* And, besides S1Fmt and S1DSS, those of streams with substreams */
 #define STE0_S1FMT_SHIFT    4
+#define STE0_S1FMT          (3ULL << STE0_S1FMT_SHIFT)
 #define STE0_S1CTXPTR       0x000fffffffffffc0ULL
 #define STE0_S1CDMAX        0xf800000000000000ULL
+#define STE1_S1DSS          3ULL
 #define STE1_S1STALLD       (1ULL << 27)
 #define STE1_EATS_FULL      (1ULL << 28)
 
@@ -310,15 +313,94 @@ static uint64_t smmuv3_nested_ctxptr(const struct iommu_hwpt_arm_smmuv3 *s1)
     return le64_to_cpu(s1->ste[0]) & STE0_S1CTXPTR;
 }
 
-/* Whether the STEs, from different tables of CDs, say the same */
+static bool smmuv3_nested_eats(const struct iommu_hwpt_arm_smmuv3 *s1)
+{
+    return le64_to_cpu(s1->ste[1]) & STE1_EATS_FULL;
+}
+
+/*
+ * EATS of a device without ATS means nothing: the host sets that of its own STE
+ * by what the device has (arm_smmu_attach_prepare())
+ */
+static bool smmuv3_nested_has_ats(const SMMUv3NestedDevice *ndev)
+{
+    PCIDevice *pdev = ndev->bus->devices[ndev->devfn];
+
+    return pdev && pci_is_express(pdev) && pdev->exp.ats_cap &&
+           smmuv3_nested_host_ats(&ndev->info);
+}
+
+static uint64_t smmuv3_nested_cdmax(const struct iommu_hwpt_arm_smmuv3 *s1)
+{
+    return le64_to_cpu(s1->ste[0]) & STE0_S1CDMAX;
+}
+
+/* Requests with and without substream go the same way */
+static bool smmuv3_nested_ssid0(const struct iommu_hwpt_arm_smmuv3 *s1)
+{
+    return smmuv3_nested_cdmax(s1) &&
+           (le64_to_cpu(s1->ste[1]) & STE1_S1DSS) == S1DSS_SSID0;
+}
+
+static bool smmuv3_nested_first_cd(const SMMUv3NestedDevice *ndev, CD *cd)
+{
+    uint64_t ste0 = le64_to_cpu(ndev->own.ste[0]), l1;
+    dma_addr_t addr = ste0 & STE0_S1CTXPTR;
+
+    iommufd_nested_count_read(ndev->n->core);
+    if (ste0 & STE0_S1CDMAX && ste0 & STE0_S1FMT) {
+        if (dma_memory_read(&address_space_memory, addr, &l1, sizeof(l1),
+                            MEMTXATTRS_UNSPECIFIED) != MEMTX_OK ||
+            !(le64_to_cpu(l1) & L1CD_VALID)) {
+            return false;
+        }
+        addr = le64_to_cpu(l1) & L1CD_L2PTR;
+    }
+    return dma_memory_read(&address_space_memory, addr, cd, sizeof(*cd),
+                           MEMTXATTRS_UNSPECIFIED) == MEMTX_OK;
+}
+
+/*
+ * One without substreams, whose device cannot have any, beside one with: the
+ * second's STE means the same for it if the first CDs do
+ */
+static bool smmuv3_nested_same_first(const SMMUv3NestedDevice *a,
+                                     const SMMUv3NestedDevice *b)
+{
+    bool few = smmuv3_nested_cdmax(&b->own);
+    CD x, y;
+
+    return !(few ? a : b)->info.max_pasid_log2 &&
+           smmuv3_nested_ssid0(&(few ? b : a)->own) &&
+           smmuv3_nested_first_cd(a, &x) && smmuv3_nested_first_cd(b, &y) &&
+           !memcmp(&x, &y, sizeof(x));
+}
+
+/* Whether the STEs, be it with different tables of CDs, say the same */
 static bool smmuv3_nested_alike(SMMUv3NestedMember *a, SMMUv3NestedMember *b)
 {
     const struct iommu_hwpt_arm_smmuv3 *x = &a->ndev->own, *y = &b->ndev->own;
+    uint64_t ste0 = le64_to_cpu(x->ste[0] ^ y->ste[0]);
+    uint64_t ste1 = le64_to_cpu(x->ste[1] ^ y->ste[1]);
+    bool first = !smmuv3_nested_cdmax(x) != !smmuv3_nested_cdmax(y);
 
-    return x->ste[1] == y->ste[1] &&
-           !(le64_to_cpu(x->ste[0] ^ y->ste[0]) & ~STE0_S1CTXPTR) &&
-           smmuv3_nested_member_cds(a) && smmuv3_nested_member_cds(b) &&
-           g_bytes_equal(a->cds, b->cds);
+    if (ste1 & STE1_EATS_FULL &&
+        !smmuv3_nested_has_ats(smmuv3_nested_eats(x) ? b->ndev : a->ndev)) {
+        ste1 &= ~STE1_EATS_FULL;
+    }
+    if (first) {
+        ste0 &= ~(STE0_S1CDMAX | STE0_S1FMT);
+        ste1 &= ~STE1_S1DSS;
+    }
+    if (ste1 || ste0 & ~STE0_S1CTXPTR) {
+        return false;
+    }
+    if (first) {
+        return smmuv3_nested_same_first(a->ndev, b->ndev);
+    }
+    return !ste0 ||
+           (smmuv3_nested_member_cds(a) && smmuv3_nested_member_cds(b) &&
+            g_bytes_equal(a->cds, b->cds));
 }
 
 static void smmuv3_nested_member_clear(void *opaque)
@@ -337,10 +419,40 @@ static void smmuv3_nested_join(GArray *group, SMMUv3NestedDevice *ndev)
     }
 }
 
+/* That with substreams comes first, then that with the lowest table */
+static bool smmuv3_nested_before(const struct iommu_hwpt_arm_smmuv3 *a,
+                                 const struct iommu_hwpt_arm_smmuv3 *b)
+{
+    uint64_t x = smmuv3_nested_cdmax(a), y = smmuv3_nested_cdmax(b);
+
+    return x != y ? x > y : smmuv3_nested_ctxptr(a) < smmuv3_nested_ctxptr(b);
+}
+
+/* @m gets the STE of one that says the same, with ATS if either has it */
+static void smmuv3_nested_follow(SMMUv3NestedMember *m,
+                                 SMMUv3NestedMember *with)
+{
+    const struct iommu_hwpt_arm_smmuv3 *own = &with->ndev->own;
+    bool before = smmuv3_nested_before(own, &m->s1);
+    bool eats = smmuv3_nested_eats(&m->s1);
+
+    if (m == with || (!before && (eats || !smmuv3_nested_eats(own))) ||
+        !smmuv3_nested_alike(m, with)) {
+        return;
+    }
+    eats |= smmuv3_nested_eats(own);
+    if (before) {
+        m->s1 = *own;
+    }
+    if (eats) {
+        m->s1.ste[1] |= cpu_to_le64(STE1_EATS_FULL);
+    }
+}
+
 /*
  * The host has one translation for its IOMMU group, and drivers make a table
- * of CDs for each device. So of those that say the same all get the STE with
- * the lowest table: which that is does not depend on who comes first.
+ * of CDs for each device. So of those that say the same all get the same STE:
+ * which that is does not depend on who comes first.
  */
 static GArray *smmuv3_nested_group(SMMUv3NestedDevice *ndev)
 {
@@ -357,13 +469,8 @@ static GArray *smmuv3_nested_group(SMMUv3NestedDevice *ndev)
         SMMUv3NestedMember *m = &g_array_index(group, SMMUv3NestedMember, i);
 
         for (guint j = 0; j < group->len; j++) {
-            SMMUv3NestedMember *with = &g_array_index(group,
-                                                      SMMUv3NestedMember, j);
-
-            if (smmuv3_nested_ctxptr(&with->ndev->own) <
-                smmuv3_nested_ctxptr(&m->s1) && smmuv3_nested_alike(m, with)) {
-                m->s1 = with->ndev->own;
-            }
+            smmuv3_nested_follow(m, &g_array_index(group, SMMUv3NestedMember,
+                                                   j));
         }
     }
     return group;
@@ -438,7 +545,7 @@ static bool smmuv3_nested_put_changed(GArray *group,
             .state = IOMMUFD_NESTED_STAGE1,
             .event.sid = m->ndev->sid,
             .event.inval_ste_allowed = true,
-            .ats = le64_to_cpu(m->s1.ste[1]) & STE1_EATS_FULL,
+            .ats = smmuv3_nested_eats(&m->ndev->own),
             .s1 = m->s1,
         };
 

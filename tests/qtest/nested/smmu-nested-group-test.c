@@ -200,6 +200,126 @@ static void test_own_tables(void)
 }
 
 /* With substreams all of their CDs count, as far as they are looked at */
+/*
+ * A GPU with ATS and its audio function without: EATS of the second means
+ * nothing. That of a device which has ATS, and does not use it, does.
+ */
+static void test_ats(gconstpointer opaque)
+{
+    bool mixed = opaque != NULL;
+    g_autofree char *host = g_strdup_printf(
+        "[host]\narch=smmuv3\nrefetch=on\n[iommu 0]\n"
+        "[device " HOST_DEV0 "]\ngroup=7\n"
+        "[device " HOST_DEV1 "]\ngroup=7\nats=%s\n", mixed ? "off" : "on");
+    const IommufdDma ats = { .ats = true };
+    SmmuCdTable cds[2], *last;
+    SmmuSte ste[2];
+    SmmuS1 two;
+    SmmuRig r;
+
+    for (int order = 0; order < 4; order++) {
+        smmu_rig_start(&r, host, "nested=on,ats=on", 2, "");
+        smmu_rig_fill(&r, 1, 0x11);
+        smmu_rig_fill(&r, 2, 0x22);
+        smmu_rig_enable(&r, 4);
+        two_tables(&r, cds, SMMU_S1FMT_LINEAR, 0);
+        /* Each has a table, the first one the lower or the higher; or one */
+        last = order < 2 ? &cds[!order] : &cds[0];
+        ste[0] = (SmmuSte) {
+            .cfg = SMMU_STE_S1, .ats = true,
+            .cds = order < 2 ? &cds[order] : &cds[0],
+        };
+        ste[1] = (SmmuSte) { .cfg = SMMU_STE_S1, .cds = last };
+        smmu_rig_ste(&r, order & 1 ? SID1 : SID0, &ste[order & 1]);
+        expect(&r, IOVA, -1);
+        smmu_rig_ste(&r, order & 1 ? SID0 : SID1, &ste[!(order & 1)]);
+        expect(&r, IOVA, mixed ? 0x11 : -1);
+        nested_group_expect_reason(r.qts, HOST_DEV0, !mixed);
+        if (mixed) {
+            g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, &ats, IOVA), ==, 0x11);
+            /* Switched off for it, then on again */
+            ste[0].ats = false;
+            smmu_rig_ste(&r, SID0, &ste[0]);
+            expect(&r, IOVA, 0x11);
+            g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, &ats, IOVA), ==, -1);
+            ste[0].ats = true;
+            smmu_rig_ste(&r, SID0, &ste[0]);
+            g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, &ats, IOVA), ==, 0x11);
+            /* Its device TLB is kept: ATC_INV is the first one's alone */
+            two = smmu_rig_s1(&r, IOVA, 2);
+            smmu_cd_set(&cds[0], 0, &two, ASID);
+            smmu_cd_set(&cds[1], 0, &two, ASID);
+            push(&r, smmu_cfgi_cd_all(SID0));
+            push(&r, smmu_cfgi_cd_all(SID1));
+            push(&r, smmu_tlbi_all(SMMU_OP_TLBI_NH_ALL));
+            push(&r, smmu_atc_inv(SID0, SMMU_NO_SSID, 0, 52));
+            smmu_rig_sync(&r);
+            expect(&r, IOVA, 0x22);
+            g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, &ats, IOVA), ==, 0x22);
+        }
+        smmu_rig_stop(&r);
+    }
+}
+
+/*
+ * The same two with substreams: the second device cannot have any, and goes by
+ * the first CD of the first one
+ */
+static void test_few(gconstpointer opaque)
+{
+    bool can = opaque != NULL;
+    g_autofree char *host = g_strdup_printf(
+        "[host]\narch=smmuv3\nrefetch=on\n[iommu 0]\n"
+        "[device " HOST_DEV0 "]\ngroup=7\n"
+        "[device " HOST_DEV1 "]\ngroup=7\npasid-bits=%u\n", can ? 20 : 0);
+    static const SmmuS1Fmt formats[] = {
+        SMMU_S1FMT_LINEAR, SMMU_S1FMT_4K_L2,
+    };
+    const IommufdDma ssid = { .with_pasid = true, .pasid = 100 };
+    SmmuRig r;
+
+    smmu_rig_start(&r, host, "nested=on,ssidsize=12,cd2l=on", 2, "");
+    smmu_rig_fill(&r, 1, 0x11);
+    smmu_rig_fill(&r, 2, 0x22);
+    smmu_rig_enable(&r, 4);
+    for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+        SmmuS1 one = smmu_rig_s1(&r, IOVA, 1), two = smmu_rig_s1(&r, IOVA, 2);
+        SmmuCdTable cds[2];
+        SmmuSte ste[2];
+
+        smmu_cdtab_init(&cds[0], &r.mem, formats[i], 12);
+        smmu_cdtab_init(&cds[1], &r.mem, SMMU_S1FMT_LINEAR, 0);
+        for (int j = 0; j < 2; j++) {
+            smmu_cd_set(&cds[j], 0, &one, ASID);
+            ste[j] = (SmmuSte) { .cfg = SMMU_STE_S1, .cds = &cds[j],
+                                 .s1dss = SMMU_S1DSS_SSID0 };
+        }
+        smmu_rig_ste(&r, i ? SID1 : SID0, &ste[i]);
+        smmu_rig_ste(&r, i ? SID0 : SID1, &ste[!i]);
+        expect(&r, IOVA, can ? -1 : 0x11);
+        if (can) {
+            continue;
+        }
+        /* Substreams are the first one's affair */
+        smmu_cd_set(&cds[0], 100, &two, ASID + 1);
+        push(&r, smmu_cfgi_cd(SID0, 100, false));
+        smmu_rig_sync(&r);
+        expect(&r, IOVA, 0x11);
+        g_assert_cmpint(smmu_rig_peek(&r, HOST_DEV0, &ssid, IOVA), ==, 0x22);
+        change_in_turn(&r, cds, &two, ASID + 2, i, 0x22);
+        /* Requests without one go another way */
+        ste[0].s1dss = SMMU_S1DSS_TERMINATE;
+        smmu_rig_ste(&r, SID0, &ste[0]);
+        expect(&r, IOVA, -1);
+        ste[0].s1dss = SMMU_S1DSS_SSID0;
+        smmu_rig_ste(&r, SID0, &ste[0]);
+        expect(&r, IOVA, 0x22);
+        smmu_rig_ste(&r, SID0, NULL);
+        smmu_rig_ste(&r, SID1, NULL);
+    }
+    smmu_rig_stop(&r);
+}
+
 static void test_own_tables_substreams(void)
 {
     static const struct {
@@ -372,6 +492,10 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/group/cold", test_cold);
     qtest_add_func("/smmu-nested/group/hot", test_hot);
     qtest_add_func("/smmu-nested/group/own-tables", test_own_tables);
+    qtest_add_data_func("/smmu-nested/group/ats-mixed", "", test_ats);
+    qtest_add_data_func("/smmu-nested/group/substreams-mixed", NULL, test_few);
+    qtest_add_data_func("/smmu-nested/group/substreams-unequal", "", test_few);
+    qtest_add_data_func("/smmu-nested/group/ats-unequal", NULL, test_ats);
     qtest_add_func("/smmu-nested/group/own-tables-substreams",
                    test_own_tables_substreams);
     qtest_add_func("/smmu-nested/group/own-tables-hot", test_own_tables_hot);
