@@ -1,6 +1,12 @@
 /*
  * Nested IOMMU core: the system calls
  *
+ * HostIOMMUDeviceIOMMUFDClass and backends/iommufd.c have functions for some of
+ * them. They return no errno, and what is done about an error depends on it:
+ * EBUSY is a reset that is under way, ENODEV and EINVAL are page requests that
+ * the host does not serve, ENOENT is memory that the parent does not have. Nor
+ * do they know PASIDs, fault queues and vIOMMUs.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
