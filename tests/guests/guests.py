@@ -123,5 +123,6 @@ GUESTS = [
     arm('arm-newest', 'the newest Debian has, UEFI,', 'newest', efi=True),
     arm('arm-kexec', 'Debian 12, UEFI, from mode to mode by kexec,', 'bookworm',
         efi=True, links=(Link(KEXEC, 'iommu.passthrough=1', BYPASS),
-                         Link(KEXEC, '', STAGE1))),
+                         Link(KEXEC, CRASHKERNEL, STAGE1),
+                         Link(CRASH, '', STAGE1))),
 ]
