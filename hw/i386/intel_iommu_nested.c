@@ -191,13 +191,14 @@ bool vtd_nested_announces(IntelIOMMUState *s)
 int vtd_nested_announced(VTDAddressSpace *vtd_as, int ret)
 {
     IntelIOMMUState *s = vtd_as->iommu_state;
+    VTDNested *n = s->nested;
     uint16_t sid = PCI_BUILD_BDF(pci_bus_num(vtd_as->bus), vtd_as->devfn);
     VTDNestedContext ctx;
     VTDNestedEntry entry;
     Error *err = NULL;
     bool first_stage;
 
-    if (!vtd_nested_active(s)) {
+    if (!n || !(n->active || n->by_fsts)) {
         return ret;
     }
     vtd_nested_read_context(s, sid, &ctx);
@@ -215,9 +216,13 @@ int vtd_nested_announced(VTDAddressSpace *vtd_as, int ret)
                    PCI_SLOT(vtd_as->devfn), PCI_FUNC(vtd_as->devfn));
         error_append_hint(&err, "Linux as guest has second-stage tables with "
                           "intel_iommu=sm_off\n");
-        iommufd_nested_tell(&s->nested->told_follower, err);
+        iommufd_nested_tell(&n->told_follower, err);
     }
     vtd_as->first_stage_told = first_stage;
+    if (!first_stage && !n->active) {
+        /* The base knows all other tables that there can be */
+        return ret;
+    }
     return !ret && entry.state == IOMMUFD_NESTED_SHADOW ?
            0 : -VTD_FR_CONTEXT_ENTRY_P;
 }

@@ -42,14 +42,14 @@ typedef struct Follow {
     char *said;
 } Follow;
 
-static void start(Follow *f, const Case *c)
+static void start_with(Follow *f, const Case *c, const char *iommu)
 {
     g_autofree char *host = vtd_rig_host(1, "", c->host);
     g_autofree char *extra = NULL;
 
     f->said = nested_rig_scratch("stderr");
     extra = g_strdup_printf("%s 2>'%s'", c->devices, f->said);
-    vtd_rig_start(&f->r, host, "nested=on", 0, extra);
+    vtd_rig_start(&f->r, host, iommu, 0, extra);
     if (c->bridge) {
         /* Primary, secondary and subordinate bus */
         vtd_rig_config_write(&f->r, BRIDGE_RID, PCI_PRIMARY_BUS, 0x010100);
@@ -62,6 +62,11 @@ static void stop(Follow *f)
     vtd_rig_stop(&f->r);
     nested_rig_scratch_remove(f->said);
     g_free(f->said);
+}
+
+static void start(Follow *f, const Case *c)
+{
+    start_with(f, c, "nested=on");
 }
 
 /* The life of mappings; a context entry that goes takes them along */
@@ -241,6 +246,32 @@ static void test_plugged(gconstpointer opaque)
     stop(&f);
 }
 
+/*
+ * fsts=on and nobody who is nested, as of QEMU 11.1: of first-stage tables
+ * nothing is made here either
+ */
+static void test_by_fsts(void)
+{
+    VtdRig *r;
+    Follow f;
+
+    start_with(&f, &mdev, "scalable-mode=on,fsts=on,caching-mode=on");
+    r = &f.r;
+    vtd_rig_enable(r);
+    vtd_rig_first_stage(r, RID0, DID, vtd_rig_s1(r, IOVA, 4));
+    vtd_rig_inv_pasid(r, DID, 0);
+    shadow_expect_none(r, HOST_DEV0, IOVA);
+    shadow_inv(r, VTD_INV_GLOBAL, 0, 0);
+    shadow_inv(r, VTD_INV_NARROW, IOVA, 0);
+    shadow_expect_none(r, HOST_DEV0, IOVA);
+    g_assert_cmpuint(nested_rig_said(f.said, "first-stage tables: its DMA is "
+                                     "blocked"), ==, 1);
+    vtd_rig_pass_through(r, RID0, DID);
+    vtd_rig_inv_pasid(r, DID, 0);
+    shadow_expect(r, HOST_DEV0, DATA + 3 * PAGE, 3);
+    stop(&f);
+}
+
 /* A guest that has first-stage tables only: refused, with the reason */
 static void test_refused(gconstpointer opaque)
 {
@@ -270,5 +301,6 @@ int main(int argc, char **argv)
     qtest_add_data_func("/vtd-nested/follow/bridge/plugged", &bridge,
                         test_plugged);
     qtest_add_func("/vtd-nested/follow/beside", test_beside);
+    qtest_add_func("/vtd-nested/follow/by-fsts", test_by_fsts);
     return g_test_run();
 }
