@@ -82,6 +82,8 @@ def arm(name, title, suite, iommu='', **more):
     return Row(name, title, suite, arch='arm64', machine=VIRT + iommu, **more)
 
 
+# Invalidated at once, and addresses of more than 32 bits
+STRICT = ' iommu.strict=1 iommu.forcedac=1'
 SM = 'intel_iommu=on,sm_on'
 LEGACY = 'intel_iommu=on,sm_off'
 CRASHKERNEL = ' crashkernel=256M'
@@ -95,6 +97,10 @@ GUESTS = [
         words=SM + ' iommu=pt', state=BYPASS),
     Row('x86-legacy', 'Debian 12, legacy mode,', 'bookworm', words=LEGACY,
         state=SHADOW),
+    Row('x86-strict', 'Debian 13, scalable mode, strict,', 'trixie',
+        words=SM + STRICT),
+    Row('x86-legacy-strict', 'Debian 13, legacy mode, strict, small pages,',
+        'trixie', words=LEGACY + ',sp_off' + STRICT, state=SHADOW),
     Row('x86-legacy-pt', 'Debian 12, legacy mode, pass-through,', 'bookworm',
         words=LEGACY + ' iommu=pt', state=BYPASS),
     # Xen leaves translation on
