@@ -23,14 +23,15 @@ static const char *const vtd_descriptions[][2] = {
       "nested=on has it" },
     { "fs1gp", "First-stage pages of 1 GiB. Not given, with nested=on: as the "
       "host" },
-    { "snoop-control", "Snoop control. Not given, with nested=on: as the host" },
+    { "snoop-control", "Snoop control. Not given, with nested=on: as the "
+      "host" },
     { "smpwc", "Scalable-mode page-walk coherency, for nested=on. auto: as the "
       "host" },
     { "x-pasid-mode", "PASIDs. Not given, with nested=on: as the host" },
     { "svm", "Page requests, for nested=on; needs device-iotlb. Not given: as "
       "the host" },
-    { "ssts", "Second-stage tables of the guest, mirrored, for nested=on. auto: "
-      "on" },
+    { "ssts", "Second-stage tables of the guest, mirrored, for nested=on. "
+      "auto: on" },
     { "host-nesting", "For emulated hosts: guests may nest their tables in "
       "second-stage ones" },
     { "host-smpwc", "For emulated hosts: page-walk coherency" },

@@ -1,8 +1,9 @@
 /*
  * VT-d nesting: live migration of a VM with nested devices
  *
- * The host's IOMMU logs what the devices write. What some of them log themselves
- * are addresses before translation, which says nothing of the guest's memory.
+ * The host's IOMMU logs what the devices write. What some of them log
+ * themselves are addresses before translation, which says nothing of the
+ * guest's memory.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
