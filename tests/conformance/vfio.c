@@ -342,6 +342,41 @@ static void config_caps(void)
     }
 }
 
+/* pci_read_config(): what is hidden from a guest is not from the host */
+static void config_of_host(void)
+{
+    char path[256];
+    uint32_t word = 0;
+    CtBound b;
+
+    if (!ct_bound_new(&b, CT_PASID)) {
+        return;
+    }
+    EQ(0, ct_pci_ext_cap(&b, EXT_CAP_PASID));
+    snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/physfn",
+             b.dev->bdf);
+    if (b.dev->bdf[0] && access(path, F_OK)) {
+        unsigned pos = 0x100;
+        int fd;
+
+        snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config",
+                 b.dev->bdf);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        for (unsigned n = 0; pos && n < 480; n++) {
+            RET(4, ct_pread(fd, &word, 4, pos));
+            word = le32toh(word);
+            if ((word & 0xffff) == EXT_CAP_PASID) {
+                break;
+            }
+            pos = word >> 20 & 0xffc;
+        }
+        OK(pos != 0);
+        RET(4, ct_pread(fd, &word, 4, pos + 4));
+        OK((le32toh(word) >> 8 & 0x1f) >= b.dev->pasid_bits);
+        close(fd);
+    }
+}
+
 /* vfio_pci_bar_rw(): cut off at the BAR's end */
 static void bar_limits(void)
 {
@@ -439,6 +474,7 @@ static const CtScenario scenarios[] = {
     { "config space: limits", config_limits, CT_DEV },
     { "config space: writing", config_write, CT_DEV },
     { "config space: PASID, ATS, PRI", config_caps, CT_DEV },
+    { "config space: PASIDs, as the host sees it", config_of_host, CT_PASID },
     { "BARs: limits", bar_limits, CT_DEV },
     { "BARs: mmap", mapping, CT_DEV },
     { "device features", features, CT_DEV },

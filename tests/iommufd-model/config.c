@@ -358,7 +358,7 @@ static bool key_device_flag(Parser *p, const char *key, const char *value)
         { "pasid-exec", &dev->pasid_exec }, { "pasid-priv", &dev->pasid_priv },
         { "af", &dev->af }, { "pm", &dev->pm },
         { "no-soft-reset", &dev->no_soft_reset }, { "viable", &dev->viable },
-        { "intx", &dev->intx },
+        { "intx", &dev->intx }, { "bound", &dev->vfio_driver },
     };
     size_t i;
 
@@ -482,6 +482,7 @@ static MdlDevice *add_device(const Parser *p, const char *bdf)
     dev->pasid_exec = true;
     dev->pasid_priv = true;
     dev->viable = true;
+    dev->vfio_driver = true;
     dev->streams = 1;
     dev->bar0_size = 4096;
     dev->msix_vectors = 4;

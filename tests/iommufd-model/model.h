@@ -209,6 +209,7 @@ struct MdlDevice {
     bool pasid_exec, pasid_priv;        /* of its PASID capability */
     bool intx;                          /* has pin A */
     bool viable;                        /* no host driver in its group */
+    bool vfio_driver;                   /* it is bound to vfio-pci */
     unsigned streams;                   /* SMMUv3: StreamIDs it has */
     bool af, pm, no_soft_reset;
     uint64_t bar0_size;

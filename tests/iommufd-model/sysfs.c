@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+#include <linux/pci_regs.h>
 #include <linux/vfio.h>
 #include "objects.h"
 #include "json.h"
@@ -125,6 +126,30 @@ static void make_node(MdlDevice *dev, const char *fmt, ...)
     close(fd);
 }
 
+/* vfio hides the PASID capability, the device and sysfs do not */
+static void add_pasid(const MdlDevice *dev, uint8_t *config)
+{
+    unsigned last = PCI_CFG_SPACE_SIZE, at = PCI_CFG_SPACE_SIZE;
+    uint32_t header;
+
+    if (!dev->pasid_bits || dev->vf || dev->mdev) {
+        return;
+    }
+    memcpy(&header, config + last, sizeof(header));
+    while (header && PCI_EXT_CAP_NEXT(header)) {
+        last = PCI_EXT_CAP_NEXT(header);
+        memcpy(&header, config + last, sizeof(header));
+    }
+    if (header) {
+        at = PCI_CFG_SPACE_EXP_SIZE - PCI_EXT_CAP_PASID_SIZEOF;
+        header |= at << 20;
+        memcpy(config + last, &header, sizeof(header));
+    }
+    header = PCI_EXT_CAP_ID_PASID | 1 << 16;
+    memcpy(config + at, &header, sizeof(header));
+    config[at + PCI_PASID_CAP + 1] = dev->pasid_bits;
+}
+
 static void make_config_space(MdlDevice *dev, const char *dir)
 {
     char path[PATH_MAX];
@@ -142,6 +167,9 @@ static void make_config_space(MdlDevice *dev, const char *dir)
     if (ep_region_rw(dev, VFIO_PCI_CONFIG_REGION_INDEX, 0, config, size,
                      false) != (int64_t)size) {
         return;
+    }
+    if (size == PCI_CFG_SPACE_EXP_SIZE) {
+        add_pasid(dev, config);
     }
     make_file("", "%s/config", dir);
     snprintf(path, sizeof(path), "%s%s/config", run_dir, dir);
@@ -217,10 +245,31 @@ static const char *iommu_name(const MdlIommu *iommu, char *buf, size_t len)
     return buf;
 }
 
+/* What vfio-pci adds to a device that is bound to it */
+static void make_cdev(MdlDevice *dev, const char *dir)
+{
+    unsigned n = dev->vfio_index;
+    char text[128];
+
+    snprintf(text, sizeof(text), "%u:%u\n", MDL_VFIO_MAJOR, n);
+    make_file(text, "%s/vfio-dev/vfio%u/dev", dir, n);
+    make_link("../../../../../class/vfio-dev",
+              "%s/vfio-dev/vfio%u/subsystem", dir, n);
+    make_link("../..", "%s/vfio-dev/vfio%u/device", dir, n);
+    snprintf(text, sizeof(text), "../../../../devices/pci%.7s/%s", dev->bdf,
+             dev->bdf);
+    make_link(text, "/sys/bus/pci/drivers/vfio-pci/%s", dev->bdf);
+    snprintf(text, sizeof(text),
+             "../../devices/pci%.7s/%s/vfio-dev/vfio%u", dev->bdf, dev->bdf,
+             n);
+    make_link(text, "/sys/class/vfio-dev/vfio%u", n);
+    make_link(text, "/sys/dev/char/%u:%u", MDL_VFIO_MAJOR, n);
+    make_node(dev, "/dev/vfio/devices/vfio%u", n);
+}
+
 static void make_device(MdlDevice *dev)
 {
     char dir[128], text[128], name[48];
-    unsigned n = dev->vfio_index;
     MdlResv *r;
 
     snprintf(dir, sizeof(dir), "/sys/devices/pci%.7s/%s", dev->bdf,
@@ -233,7 +282,9 @@ static void make_device(MdlDevice *dev)
     }
     make_link(dev->mdev ? "../../../bus/mdev" : "../../../bus/pci",
               "%s/subsystem", dir);
-    make_link("../../../bus/pci/drivers/vfio-pci", "%s/driver", dir);
+    snprintf(text, sizeof(text), "../../../bus/pci/drivers/%s",
+             dev->vfio_driver ? "vfio-pci" : "nvme");
+    make_link(text, "%s/driver", dir);
     snprintf(text, sizeof(text), "../../../kernel/iommu_groups/%u",
              dev->group);
     make_link(text, "%s/iommu_group", dir);
@@ -246,25 +297,13 @@ static void make_device(MdlDevice *dev)
                  dev->bdf);
         make_link(text, "%s/physfn", dir);
     }
-    snprintf(text, sizeof(text), "%u:%u\n", MDL_VFIO_MAJOR, n);
-    make_file(text, "%s/vfio-dev/vfio%u/dev", dir, n);
-    make_link("../../../../../class/vfio-dev",
-              "%s/vfio-dev/vfio%u/subsystem", dir, n);
-    make_link("../..", "%s/vfio-dev/vfio%u/device", dir, n);
-
     snprintf(text, sizeof(text), "../../../devices/pci%.7s/%s", dev->bdf,
              dev->bdf);
     make_link(text, "/sys/bus/pci/devices/%s", dev->bdf);
     snprintf(text, sizeof(text), "../../../../devices/pci%.7s/%s", dev->bdf,
              dev->bdf);
-    make_link(text, "/sys/bus/pci/drivers/vfio-pci/%s", dev->bdf);
     make_link(text, "/sys/kernel/iommu_groups/%u/devices/%s", dev->group,
               dev->bdf);
-    snprintf(text, sizeof(text),
-             "../../devices/pci%.7s/%s/vfio-dev/vfio%u", dev->bdf, dev->bdf,
-             n);
-    make_link(text, "/sys/class/vfio-dev/vfio%u", n);
-    make_link(text, "/sys/dev/char/%u:%u", MDL_VFIO_MAJOR, n);
     make_file("DMA-FQ\n", "/sys/kernel/iommu_groups/%u/type", dev->group);
     for (r = dev->reserved, text[0] = '\0'; r; r = r->next) {
         mdl_append(text, sizeof(text), strlen(text),
@@ -273,7 +312,9 @@ static void make_device(MdlDevice *dev)
     }
     make_file(text, "/sys/kernel/iommu_groups/%u/reserved_regions",
               dev->group);
-    make_node(dev, "/dev/vfio/devices/vfio%u", n);
+    if (dev->vfio_driver) {
+        make_cdev(dev, dir);
+    }
 }
 
 static void make_iommu(const MdlIommu *iommu)
@@ -498,7 +539,8 @@ static void find_node(const char *path, MdlNode *node)
         node->kind = MDL_NODE_IOMMU;
     } else if (!strncmp(path, vfio, sizeof(vfio) - 1)) {
         node->dev = device_by_index(path + sizeof(vfio) - 1);
-        node->kind = node->dev ? MDL_NODE_DEVICE : MDL_NODE_NONE;
+        node->kind = node->dev && node->dev->vfio_driver ? MDL_NODE_DEVICE :
+                     MDL_NODE_NONE;
     }
 }
 
