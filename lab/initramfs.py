@@ -25,6 +25,7 @@ import machines  # noqa: E402  pylint: disable=wrong-import-position
 PROGRAMS = {
     'vsva': ['lab/programs/vsva*.c'],
     'iommufd-conformance': ['tests/conformance/*.c'],
+    'qemu-nested-check': ['tools/nested-check/*.c'],
 }
 
 
@@ -84,7 +85,8 @@ def program(machine, name):
     sources = sorted(s for pattern in PROGRAMS[name]
                      for s in glob.glob(os.path.join(TOP, pattern)))
     headers = glob.glob(os.path.join(TOP, 'lab/programs/*.h')) + \
-        glob.glob(os.path.join(TOP, 'tests/conformance/*.h'))
+        glob.glob(os.path.join(TOP, 'tests/conformance/*.h')) + \
+        glob.glob(os.path.join(TOP, 'tools/nested-check/*.h'))
     target = os.path.join(machine.folder, name)
     if not newer(target, sources + headers):
         run(*machine.compiler, '-std=gnu11', '-O2', '-Wall', '-static',

@@ -15,4 +15,5 @@ l1() {
     # Parents, and vIOMMUs for them
     iommufd-conformance --flavour smmuv3 --require nest,viommu --only \
         "hwpt: nesting parent where the registers say so,viommu: references"
+    qemu-nested-check "$(function_of $SVA_ENGINE)" "$(function_of $NVME)"
 }

@@ -12,4 +12,5 @@ l1() {
             "/sys/bus/pci/devices/$address/iommu")")" dmar0
     done
     iommufd-conformance --require nest,pri,pasid --only 1
+    qemu-nested-check "$(function_of $SVA_ENGINE)" "$(function_of $NVME)"
 }

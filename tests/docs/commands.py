@@ -155,6 +155,10 @@ class Runner:
                 env = {'LD_PRELOAD': self.model,
                        'IOMMUFD_MODEL_CONFIG': '[host];arch=vtd'}
             return self.shell(self.place(command), cwd=self.work, env=env)
+        if words[0] == 'qemu-nested-check':
+            return self.shell(f'{self.obj}/nested/{command}', env={
+                'LD_PRELOAD': self.model,
+                'IOMMUFD_MODEL_CONFIG': '[host];arch=vtd'})
         if words[0] in ('cd', '$Q') or words[0].startswith('Q='):
             return self.run_quilt(command)
         if words[0] == 'socat':
