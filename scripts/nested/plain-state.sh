@@ -56,8 +56,14 @@ state() {
     say "$got: $3 of ${2##*/} to $5"
 }
 
+# Newer ones have other names for these
+first=scalable-mode=on,fsts=on
+case $("$plain" -device intel-iommu,help) in
+*x-flts*) first=x-scalable-mode=on,x-flts=on ;;
+esac
+
 nested=nested=on,svm=on,device-iotlb=on,x-pasid-mode=on,pasid-bits=20
-for props in caching-mode=on x-scalable-mode=on,x-flts=on,caching-mode=on; do
+for props in caching-mode=on "$first,caching-mode=on"; do
     state ok "$plain" $props "$ours" $props
     state ok "$ours" $props "$plain" $props
     state refused "$ours" $nested "$plain" $props
