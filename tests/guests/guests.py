@@ -5,6 +5,7 @@ import dataclasses
 
 # States of x-query-nested-iommu
 STAGE1 = 'stage1'
+STAGE2 = 'stage2'
 BYPASS = 'bypass'
 SHADOW = 'shadow'
 
@@ -109,6 +110,7 @@ GUESTS = [
         links=(Link(KEXEC, SM, STAGE1),)),
     Row('x86-kexec', 'Debian 12, from mode to mode by kexec,', 'bookworm',
         words=SM, links=(Link(KEXEC, LEGACY, SHADOW),
+                         Link(KEXEC, 'intel_iommu=off', STAGE2),
                          Link(KEXEC, SM + ' iommu=pt', BYPASS),
                          Link(KEXEC, SM + ' iommu.strict=1', STAGE1))),
     Row('x86-crash', 'the newest Debian has, crash in scalable mode,', 'newest',
