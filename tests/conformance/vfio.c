@@ -259,7 +259,7 @@ static void long_read(void)
         return;
     }
     RET(0, region(&b, VFIO_PCI_BAR0_REGION_INDEX, &info));
-    OK(info.size > 4096 && info.size <= 32 * 1024);
+    OK(info.size && info.size <= 32 * 1024);
     RET(info.size, ct_pread(b.fd, buf, info.size, info.offset));
     RET(info.size, ct_pread(b.fd, buf, 64 * 1024, info.offset));
     RET(info.size - 100, ct_pread(b.fd, buf, 64 * 1024, info.offset + 100));
