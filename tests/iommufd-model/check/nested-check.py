@@ -187,10 +187,25 @@ def usage(program):
             yield f'{args}: status {done.returncode}, not {status}'
 
 
+def no_iommufd(program, model):
+    """The model without a host hides /dev/iommu"""
+    env = {k: v for k, v in os.environ.items()
+           if not k.startswith('IOMMUFD_MODEL')}
+    done = subprocess.run([program, '--json'], env=dict(env, LD_PRELOAD=model),
+                          capture_output=True, text=True, timeout=60,
+                          check=False)
+    said = [c for c in json.loads(done.stdout)['checks']
+            if c['check'] == 'iommufd']
+    if done.returncode != 1 or len(said) != 1 or \
+            said[0]['result'] != 'no' or 'CONFIG_IOMMUFD' not in \
+            said[0]['remedy']:
+        yield f'status {done.returncode}: {said}'
+
+
 def main():
     program, model = sys.argv[1:]
     bad = 0
-    print(f'1..{len(HOSTS) + 1}')
+    print(f'1..{len(HOSTS) + 2}')
     for number, host in enumerate(HOSTS, 1):
         with tempfile.TemporaryDirectory() as directory:
             found = list(complaints(
@@ -200,11 +215,15 @@ def main():
         print(f"{'not ' if found else ''}ok {number} - {host.name}")
         for line in found:
             print(f'# {line}')
-    found = list(usage(program))
-    print(f"{'not ' if found else ''}ok {len(HOSTS) + 1} - arguments")
-    for line in found:
-        print(f'# {line}')
-    return 1 if bad or found else 0
+    for number, (name, found) in enumerate((
+            ('arguments', list(usage(program))),
+            ('no /dev/iommu', list(no_iommufd(program, model)))),
+            len(HOSTS) + 1):
+        bad += bool(found)
+        print(f"{'not ' if found else ''}ok {number} - {name}")
+        for line in found:
+            print(f'# {line}')
+    return 1 if bad else 0
 
 
 if __name__ == '__main__':
