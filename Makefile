@@ -24,7 +24,7 @@ export CCACHE_BASEDIR := $(build)
 
 .PHONY: all build slim deps check demo install dist clean distclean help \
 	patches-edit patches-refresh check-style check-build check-docs check-report \
-	check-unit check-model check-qtest check-guests check-upstream check-lab \
+	check-unit check-model check-qtest check-guests check-libvirt check-upstream check-lab \
 	check-sanitizers
 
 all: build
@@ -51,7 +51,8 @@ check:
 	@$(check) begin
 	@$(MAKE) --no-print-directory slim
 	@status=0; \
-	for part in style build docs report unit model qtest guests upstream; do \
+	for part in style build docs report unit model qtest guests libvirt \
+	    upstream; do \
 		$(check) $$part || status=1; \
 	done; \
 	$(check) total || status=1; \
@@ -61,7 +62,7 @@ check:
 parts_of_qtest := model qtest
 
 check-style check-build check-docs check-report check-unit check-model \
-check-qtest check-guests check-upstream: slim
+check-qtest check-guests check-libvirt check-upstream: slim
 	@$(check) begin
 	@status=0; \
 	for part in $(or $(parts_of_$(@:check-%=%)),$(@:check-%=%)); do \
@@ -138,6 +139,7 @@ help:
 #@ make check-model      the /dev/iommu model: conformance, mutation, random
 #@ make check-qtest      our qtests on the /dev/iommu model, and its own tests
 #@ make check-guests     stock kernels and Xen as guests, with an assigned disk
+#@ make check-libvirt    Debian's libvirt starts our QEMU, by XML
 #@ make check-upstream   QEMU's own tests near our code; differences only
 #@ make check-lab        whole nested machines, with real Linux (lab/run --list)
 #@ make check-sanitizers unit, model and qtest parts under ASan and UBSan

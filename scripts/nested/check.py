@@ -34,7 +34,7 @@ SANITIZER_LEAKS = {'unit': 1, 'model': 1, 'qtest': 0}
 SANITIZER_SLOWER = 6
 
 PARTS = ['style', 'build', 'docs', 'report', 'unit', 'model', 'qtest',
-         'guests', 'upstream']
+         'guests', 'libvirt', 'upstream']
 # Not in "make check": it builds kernels
 MORE_PARTS = ['lab']
 # What passes there is a file and a rule, and is not counted as a test
@@ -254,6 +254,9 @@ def main():
         ok = tap_script(args, 'guests', [
             os.path.join(TOP, 'tests/guests/run'), '--build', args.build,
             '--jobs', str(args.jobs)])
+    elif args.part == 'libvirt':
+        ok = tap_script(args, 'libvirt', [
+            os.path.join(TOP, 'tests/libvirt/run'), args.build])
     elif args.part == 'upstream':
         results = Results(args.build, 'upstream')
         upstream.run(TOP, args.build, args.jobs, results)

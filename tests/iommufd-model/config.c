@@ -211,6 +211,10 @@ static void key_host(Parser *p, const char *key, const char *value)
                                       KMALLOC_MAX_SIZE);
     } else if (!strcmp(key, "refetch")) {
         mdl_host.refetch = on_off(p, key, value);
+    } else if (!strcmp(key, "container")) {
+        mdl_host.container = on_off(p, key, value);
+    } else if (!strcmp(key, "privileged")) {
+        mdl_host.privileged = on_off(p, key, value);
     } else if (!strcmp(key, "vhost")) {
         mdl_host.vhost = on_off(p, key, value);
     } else {

@@ -246,7 +246,7 @@ static int option_rlimit_mode(MdlCtx *ctx, struct iommu_option *arg)
         arg->val64 = ctx->account_mm;
         return 0;
     case IOMMU_OPTION_OP_SET:
-        if (!may_set_rlimit_mode()) {
+        if (!mdl_host.privileged && !may_set_rlimit_mode()) {
             return -EPERM;
         }
         for (id = 1; id < ctx->nr_objs; id++) {

@@ -70,6 +70,8 @@ typedef struct MdlHost {
     bool la57;                          /* five levels of the CPU's tables */
     bool refetch;                       /* caches fill again by themselves */
     bool vhost;                         /* any descriptor is one of vhost */
+    bool container;                     /* /dev/vfio/vfio is there */
+    bool privileged;                    /* everybody has CAP_SYS_RESOURCE */
     uint64_t max_kmalloc;               /* bytes it can allocate in one piece */
     MdlIommu iommu[MDL_MAX_IOMMUS];
     MdlDevice *device[MDL_MAX_DEVICES];

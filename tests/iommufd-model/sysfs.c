@@ -434,6 +434,10 @@ static void make_tree(void)
         free(resolved);
     }
     make_node(NULL, "/dev/iommu");
+    if (mdl_host.container) {
+        /* To be seen: nobody has a group for it */
+        make_file("", "/dev/vfio/vfio");
+    }
     for (i = 0; i < MDL_MAX_IOMMUS; i++) {
         if (mdl_host.iommu[i].present) {
             make_iommu(&mdl_host.iommu[i]);
