@@ -102,6 +102,7 @@ static void att_attached(IOMMUFDAtt *att, IOMMUFDAttached attached,
     if (old) {
         QLIST_REMOVE(att, hwpt_next);
     }
+    att->dev->num_asking += iommufd_hwpt_asks(hwpt) - iommufd_hwpt_asks(old);
     att->attached = attached;
     att->hwpt = hwpt;
     if (hwpt) {
@@ -124,6 +125,7 @@ static int att_attach(IOMMUFDAtt *att, IOMMUFDHwpt *hwpt)
     if (att->attached == attached && att->hwpt == hwpt) {
         return 0;
     }
+    iommufd_fault_leave(att, hwpt);
     ret = iommufd_sys_attach(dev->idev, att->pasid, id);
     trace_iommufd_nested_attach(iommufd_nested_device_name(dev), att->pasid,
                                 id, att->attached, ret);
@@ -148,6 +150,7 @@ static bool att_abort(IOMMUFDAtt *att)
     if (att->attached == IOMMUFD_ATTACHED_ABORT) {
         return true;
     }
+    iommufd_fault_leave(att, NULL);
     ret = iommufd_sys_attach(dev->idev, att->pasid, id);
     trace_iommufd_nested_attach(iommufd_nested_device_name(dev), att->pasid,
                                 id, att->attached, ret);
@@ -167,6 +170,7 @@ static int att_detach(IOMMUFDAtt *att)
     if (att->attached == IOMMUFD_ATTACHED_NONE) {
         return 0;
     }
+    iommufd_fault_leave(att, NULL);
     ret = iommufd_sys_detach(dev->idev, att->pasid);
     trace_iommufd_nested_detach(iommufd_nested_device_name(dev), att->pasid,
                                 ret);
@@ -592,7 +596,7 @@ void iommufd_att_suspend(IOMMUFDAtt *att)
 void iommufd_att_clear(IOMMUFDAtt *att)
 {
     iommufd_fault_answer(att);
-    if (att->hwpt && att->hwpt->key.page_requests) {
+    if (iommufd_hwpt_asks(att->hwpt)) {
         /* The kernel may name @dev in what others ask: not any more then */
         att_part_others(att);
     }

@@ -245,6 +245,7 @@ struct IOMMUFDNestedDevice {
     QLIST_ENTRY(IOMMUFDNestedDevice) group_next;
     IOMMUFDAtt rid;
     GHashTable *pasids;         /* PASID -> IOMMUFDAtt */
+    uint32_t num_asking;        /* of them and @rid: attached to fault queues */
     QTAILQ_ENTRY(IOMMUFDNestedDevice) next;
 };
 
@@ -302,6 +303,12 @@ struct IOMMUFDNested {
 /* All emulated vIOMMUs, for queries and for vfio's resets */
 typedef QLIST_HEAD(IOMMUFDNestedList, IOMMUFDNested) IOMMUFDNestedList;
 extern IOMMUFDNestedList iommufd_nested_list;
+
+/* NULL: not one of ours, and without a fault queue */
+static inline bool iommufd_hwpt_asks(const IOMMUFDHwpt *hwpt)
+{
+    return hwpt && hwpt->key.page_requests;
+}
 
 static inline int iommufd_host_fd(const IOMMUFDHost *host)
 {
@@ -426,6 +433,7 @@ void iommufd_fault_queue_free(IOMMUFDHost *host);
 void iommufd_fault_watch(IOMMUFDHost *host, bool on);
 void iommufd_fault_drain(IOMMUFDHost *host);
 void iommufd_fault_answer(IOMMUFDAtt *att);
+void iommufd_fault_leave(IOMMUFDAtt *att, const IOMMUFDHwpt *hwpt);
 void iommufd_fault_forget(IOMMUFDAtt *att);
 void iommufd_fault_expire(void *opaque);
 

@@ -282,6 +282,26 @@ static void fault_split(IOMMUFDHost *host, size_t num)
     }
 }
 
+/* Return: bytes, 0: there is nothing, or -errno */
+static ssize_t fault_read_some(IOMMUFDHost *host)
+{
+    const size_t size = sizeof(host->fault_buf[0]);
+    ssize_t ret = iommufd_sys_read(host->fault_fd, host->fault_buf,
+                                   host->fault_cap * size);
+
+    while (ret == -EINVAL && host->fault_cap < READ_MAX) {
+        host->fault_cap *= 2;
+        host->fault_buf = g_renew(struct iommu_hwpt_pgfault, host->fault_buf,
+                                  host->fault_cap);
+        ret = iommufd_sys_read(host->fault_fd, host->fault_buf,
+                               host->fault_cap * size);
+    }
+    if (ret > 0) {
+        fault_split(host, ret / size);
+    }
+    return ret;
+}
+
 /*
  * ENOMEM is of the moment, and while the VM is stopped nobody is in a hurry.
  *
@@ -289,16 +309,8 @@ static void fault_split(IOMMUFDHost *host, size_t num)
  */
 static bool fault_read(IOMMUFDHost *host)
 {
-    const size_t size = sizeof(host->fault_buf[0]);
-    ssize_t ret = iommufd_sys_read(host->fault_fd, host->fault_buf,
-                                   host->fault_cap * size);
+    ssize_t ret = fault_read_some(host);
 
-    if (ret == -EINVAL && host->fault_cap < READ_MAX) {
-        host->fault_cap *= 2;
-        host->fault_buf = g_renew(struct iommu_hwpt_pgfault, host->fault_buf,
-                                  host->fault_cap);
-        return true;
-    }
     if (ret == -ENOMEM &&
         (!host->n->running || iommufd_retry_later(&host->fault_retry))) {
         host->n->count.errors[IOMMUFD_ERR_QUEUE]++;
@@ -312,11 +324,7 @@ static bool fault_read(IOMMUFDHost *host)
     if (host->fault_retry.pause) {
         iommufd_fault_watch(host, host->n->running);
     }
-    if (ret <= 0) {
-        return false;
-    }
-    fault_split(host, ret / size);
-    return true;
+    return ret > 0;
 }
 
 static void fault_readable(void *opaque)
@@ -339,6 +347,32 @@ void iommufd_fault_drain(IOMMUFDHost *host)
             continue;
         }
     }
+}
+
+/*
+ * Before @att goes to @hwpt (NULL: elsewhere). With the last HWPT of a device
+ * that has a fault queue Linux 7.3 frees what is not answered, and then goes
+ * through it (iopf_queue_remove_device(), iommufd_auto_response_faults()). A
+ * queue that cannot be read is met again by who watches it.
+ */
+void iommufd_fault_leave(IOMMUFDAtt *att, const IOMMUFDHwpt *hwpt)
+{
+    IOMMUFDNested *n = att->dev->n;
+    IOMMUFDHost *host = att->dev->host;
+    const IOMMUFDAtt *was = n->refuse;
+
+    if (!iommufd_hwpt_asks(att->hwpt) || iommufd_hwpt_asks(hwpt) ||
+        att->dev->num_asking > 1) {
+        return;
+    }
+    if (n->running && host->fault_fd >= 0) {
+        n->refuse = att;
+        for (int i = 0; i < READ_MAX && fault_read_some(host) > 0; i++) {
+            continue;
+        }
+        n->refuse = was;
+    }
+    iommufd_fault_answer(att);
 }
 
 bool iommufd_nested_page_response(IOMMUFDNestedDevice *dev, uint32_t pasid,

@@ -362,6 +362,23 @@ static bool wakes_up_reset(PCIDevice *pdev, uint32_t addr, uint32_t val,
            !(written_byte(addr, val, len, reg, old) & PCI_PM_CTRL_STATE_MASK);
 }
 
+/* What the kernel makes a function-level reset of (vfio_pci_config.c) */
+static bool is_flr(PCIDevice *pdev, uint32_t addr, uint32_t val, int len)
+{
+    uint16_t exp = pdev->exp.exp_cap;
+    uint16_t af = pci_find_capability(pdev, PCI_CAP_ID_AF);
+    const uint8_t needed = PCI_AF_CAP_FLR | PCI_AF_CAP_TP;
+    const uint8_t exp_flr = PCI_EXP_DEVCTL_BCR_FLR >> 8;
+
+    if (pci_get_long(pdev->config + exp + PCI_EXP_DEVCAP) &
+        PCI_EXP_DEVCAP_FLR &&
+        written_byte(addr, val, len, exp + PCI_EXP_DEVCTL + 1, 0) & exp_flr) {
+        return true;
+    }
+    return af && (pdev->config[af + PCI_AF_CAP] & needed) == needed &&
+           written_byte(addr, val, len, af + PCI_AF_CTRL, 0) & PCI_AF_CTRL_FLR;
+}
+
 static bool is_in_cap(uint32_t addr, int len, uint16_t cap, uint16_t size)
 {
     return cap && ranges_overlap(addr, len, cap, size);
@@ -378,6 +395,10 @@ bool vfio_pci_nested_write(VFIOPCIDevice *vdev, uint32_t addr, uint32_t val,
         /* While it is still asleep */
         reset_by_guest(vdev);
         return false;
+    }
+    if (pci_is_express(pdev) && is_flr(pdev, addr, val, len)) {
+        /* The kernel frees what is not answered when it resets the device */
+        iommufd_nested_vfio_reset(&vdev->vbasedev, true);
     }
     if (!is_in_cap(addr, len, pdev->exp.pasid_cap, PCI_EXT_CAP_PASID_SIZEOF) &&
         !is_in_cap(addr, len, pdev->exp.ats_cap, PCI_EXT_CAP_ATS_SIZEOF) &&
@@ -401,23 +422,6 @@ bool vfio_pci_nested_write(VFIOPCIDevice *vdev, uint32_t addr, uint32_t val,
     }
     pci_device_nested_changed(pdev);
     return true;
-}
-
-/* What the kernel makes a function-level reset of (vfio_pci_config.c) */
-static bool is_flr(PCIDevice *pdev, uint32_t addr, uint32_t val, int len)
-{
-    uint16_t exp = pdev->exp.exp_cap;
-    uint16_t af = pci_find_capability(pdev, PCI_CAP_ID_AF);
-    const uint8_t needed = PCI_AF_CAP_FLR | PCI_AF_CAP_TP;
-    const uint8_t exp_flr = PCI_EXP_DEVCTL_BCR_FLR >> 8;
-
-    if (pci_get_long(pdev->config + exp + PCI_EXP_DEVCAP) &
-        PCI_EXP_DEVCAP_FLR &&
-        written_byte(addr, val, len, exp + PCI_EXP_DEVCTL + 1, 0) & exp_flr) {
-        return true;
-    }
-    return af && (pdev->config[af + PCI_AF_CAP] & needed) == needed &&
-           written_byte(addr, val, len, af + PCI_AF_CTRL, 0) & PCI_AF_CTRL_FLR;
 }
 
 /*

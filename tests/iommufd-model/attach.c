@@ -252,6 +252,7 @@ static void count_iopf(MdlDevice *dev, uint32_t pasid, const MdlHwpt *old,
     dev->iopf_users += new && new->fault;
     if (old && old->fault && dev->iopf_users && !--dev->iopf_users) {
         hw_partial_free(dev);
+        mdl_fault_freed(dev);
     }
 }
 

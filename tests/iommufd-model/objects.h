@@ -319,6 +319,8 @@ void mdl_fault_destroy(MdlFaultQueue *q);
 void mdl_veventq_destroy(MdlVeventq *q);
 /* The last descriptor of a queue went away */
 void mdl_queue_release(MdlFile *file);
+/* The driver has freed what @dev has asked and nobody answered */
+void mdl_fault_freed(MdlDevice *dev);
 void mdl_queue_drop(unsigned n);
 void mdl_queue_dup(unsigned n);
 

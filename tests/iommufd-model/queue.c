@@ -33,6 +33,7 @@ typedef struct FaultGroup {
     MdlDevice *dev;
     uint32_t cookie;
     bool duplicate;                     /* its answer changes nothing */
+    bool freed;                         /* mdl_fault_freed() */
     void *cookie_priv;
     unsigned nr;
     struct FaultGroup *next;
@@ -210,9 +211,49 @@ static void group_append(FaultGroup **list, FaultGroup *g)
     *list = g;
 }
 
+/*
+ * iopf_queue_remove_device() frees the groups of a device that nobody has
+ * answered, and iommufd has them in its lists: the next time that it looks at
+ * them, or is told of a cookie, is a use of freed memory in the kernel. Here
+ * all goes on, and is written down.
+ */
+static void group_use(const FaultGroup *g)
+{
+    if (g->freed) {
+        mdl_journal("use-after-free", "\"dev\":\"%s\",\"grpid\":%u",
+                    g->dev->bdf, g->req[0].grpid);
+    }
+}
+
+static void free_list_of(FaultGroup *list, const MdlDevice *dev)
+{
+    for (; list; list = list->next) {
+        list->freed |= list->dev == dev;
+    }
+}
+
+void mdl_fault_freed(MdlDevice *dev)
+{
+    MdlCtx *ctx;
+    uint32_t id;
+
+    for (ctx = mdl_ctxs; ctx; ctx = ctx->next) {
+        for (id = 1; id < ctx->nr_objs; id++) {
+            MdlFaultQueue *q = (MdlFaultQueue *)mdl_obj_get(ctx, id,
+                                                            MDL_OBJ_FAULT);
+
+            if (q) {
+                free_list_of(fault_priv(q)->deliver, dev);
+                free_list_of(fault_priv(q)->response, dev);
+            }
+        }
+    }
+}
+
 /* Ends a group that is in no list any more */
 static void group_finish(FaultPriv *p, FaultGroup *g, bool success)
 {
+    group_use(g);
     p->nr_groups--;
     if (!g->duplicate) {
         hw_group_response(g->dev, g->cookie_priv, success);
@@ -268,7 +309,8 @@ int mdl_fault_push(MdlFaultQueue *q, MdlDevice *dev, const MdlPageRequest *req,
 static bool group_matches(const FaultGroup *g, MdlDevice *dev, uint32_t pasid,
                           bool all)
 {
-    return g->dev == dev && (all || g->req[0].pasid == pasid);
+    /* find_fault_handler(): the last one says whose it is */
+    return g->dev == dev && (all || g->req[g->nr - 1].pasid == pasid);
 }
 
 static void cancel_list(MdlFaultQueue *q, FaultGroup **list, MdlDevice *dev,
@@ -324,6 +366,7 @@ static void compose(struct iommu_hwpt_pgfault *out, const FaultGroup *g,
                     unsigned i)
 {
     const MdlPageRequest *r = &g->req[i];
+    uint32_t last = g->req[g->nr - 1].pasid;
 
     memset(out, 0, sizeof(*out));
     if (r->pasid != MDL_NO_PASID) {
@@ -334,8 +377,8 @@ static void compose(struct iommu_hwpt_pgfault *out, const FaultGroup *g,
     if (r->last) {
         out->flags |= IOMMU_PGFAULT_FLAGS_LAST_PAGE;
     }
-    out->dev_id = mdl_attach_named(g->dev, r->pasid == MDL_NO_PASID ? 0 :
-                                           r->pasid)->obj.id;
+    out->dev_id = mdl_attach_named(g->dev, last == MDL_NO_PASID ? 0 :
+                                           last)->obj.id;
     out->grpid = r->grpid;
     out->perm = (r->read ? IOMMU_PGFAULT_PERM_READ : 0) |
                 (r->write ? IOMMU_PGFAULT_PERM_WRITE : 0) |
@@ -364,6 +407,7 @@ ssize_t mdl_fault_read(MdlFaultQueue *q, void *buf, size_t len)
             }
             break;
         }
+        group_use(g);
         g->cookie = new_cookie(p);
         for (i = 0; i < g->nr; i++) {
             compose(&fault, g, i);

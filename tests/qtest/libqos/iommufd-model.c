@@ -120,6 +120,16 @@ static void remove_tree(const char *path)
     g_remove(path);
 }
 
+/* A VMM can have the kernel use what it has freed */
+static void must_be_sane(IommufdModel *m)
+{
+    g_autofree char *file = g_build_filename(m->dir, "journal", NULL);
+    g_autofree char *content = NULL;
+
+    g_assert_false(g_file_get_contents(file, &content, NULL, NULL) &&
+                   strstr(content, "\"ev\":\"use-after-free\""));
+}
+
 void iommufd_model_free(IommufdModel *m)
 {
     if (m->sock >= 0) {
@@ -128,6 +138,7 @@ void iommufd_model_free(IommufdModel *m)
     if (m->qts) {
         qtest_quit(m->qts);
     }
+    must_be_sane(m);
     remove_tree(m->dir);
     free(m->library);
     g_free(m->dir);

@@ -179,11 +179,12 @@ static void test_bind(void)
     expect_cost(&r, "replace of the only one (HWPT, attach, destroy)",
                 &before, 3);
     tear_down(&r, 2, 3);
-    expect_cost(&r, "unbind (detach, destroy)", &before, 2);
+    expect_cost(&r, "unbind, the device's last (read, detach, destroy)",
+                &before, 3);
     /* One ioctl more: the command is for the other device's PASID as well */
     tear_down(&r, 1, 1);
-    expect_cost(&r, "unbind from shared tables (detach, invalidate)", &before,
-                2);
+    expect_cost(&r, "unbind from shared tables (read, detach, invalidate)",
+                &before, 3);
     tear_down(&r, 0, 1);
     expect_cost(&r, "unbind, last user (detach, destroy)", &before, 2);
     tear_down(&r, 0, 1);

@@ -489,6 +489,10 @@ static void test_taken_away(gconstpointer opaque)
     case 3:
         qtest_system_reset(p.v.qts);
         break;
+    case 4:
+        vtd_rig_config_write(&p.v, RID0, vtd_rig_pcie_cap(&p.v, RID0) +
+                             PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_BCR_FLR);
+        break;
     }
     g_assert_cmpint(pri_outcome(&p, index), ==, -1);
     pri_stop(&p);
@@ -514,7 +518,7 @@ static void test_off(void)
 int main(int argc, char **argv)
 {
     static const char *const ways[] = {
-        "pasid", "context", "translation", "reset",
+        "pasid", "context", "translation", "reset", "flr",
     };
     static const char *const toggles[] = { "pri", "ats", "pre", "dte" };
 
