@@ -18,6 +18,8 @@
 #include "hw/vfio/vfio-device.h"
 #include "hw/vfio/vfio-iommufd.h"
 #include "qemu/cutils.h"
+#include "qemu/main-loop.h"
+#include "system/system.h"
 #include "sys.h"
 
 static int sys_ioctl(int fd, unsigned long request, void *arg)
@@ -387,4 +389,22 @@ void iommufd_sys_bh_schedule(QEMUBH *bh)
 void iommufd_sys_bh_free(QEMUBH *bh)
 {
     qemu_bh_delete(bh);
+}
+
+static void (*at_exit)(void);
+
+static void sys_exit(Notifier *notifier, void *data)
+{
+    BQL_LOCK_GUARD();
+    at_exit();
+}
+
+void iommufd_sys_at_exit(void (*fn)(void))
+{
+    static Notifier notifier = { .notify = sys_exit };
+
+    if (!at_exit) {
+        at_exit = fn;
+        qemu_add_exit_notifier(&notifier);
+    }
 }

@@ -129,4 +129,7 @@ QEMUBH *iommufd_sys_bh_new(QEMUBHFunc *cb, void *opaque,
 void iommufd_sys_bh_schedule(QEMUBH *bh);
 void iommufd_sys_bh_free(QEMUBH *bh);
 
+/* Call @fn, always the same, when QEMU exits */
+void iommufd_sys_at_exit(void (*fn)(void));
+
 #endif

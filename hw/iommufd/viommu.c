@@ -160,6 +160,16 @@ static uint32_t or_default(uint32_t value, uint32_t def)
     return value ? value : def;
 }
 
+/* The kernel closes the devices, which it must not do with requests open */
+static void quiesce_all(void)
+{
+    IOMMUFDNested *n;
+
+    QLIST_FOREACH(n, &iommufd_nested_list, next) {
+        iommufd_nested_quiesce(n);
+    }
+}
+
 IOMMUFDNested *iommufd_nested_new(const IOMMUFDNestedConfig *config,
                                   const IOMMUFDNestedOps *ops, void *opaque)
 {
@@ -186,6 +196,7 @@ IOMMUFDNested *iommufd_nested_new(const IOMMUFDNestedConfig *config,
                                    c->inv_len);
     }
 
+    iommufd_sys_at_exit(quiesce_all);
     n->ops = ops;
     n->opaque = opaque;
     n->running = true;

@@ -321,6 +321,8 @@ void mdl_veventq_destroy(MdlVeventq *q);
 void mdl_queue_release(MdlFile *file);
 /* The driver has freed what @dev has asked and nobody answered */
 void mdl_fault_freed(MdlDevice *dev);
+/* The kernel closes what the process has left open: devices first */
+void mdl_queue_exit(void);
 void mdl_queue_drop(unsigned n);
 void mdl_queue_dup(unsigned n);
 

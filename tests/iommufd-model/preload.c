@@ -497,6 +497,7 @@ static __attribute__((destructor)) void model_exit(void)
 {
     if (mdl_config.active && same_process()) {
         inside++;
+        mdl_queue_exit();
         mdl_control_stop();
         mdl_tree_remove();
         inside--;

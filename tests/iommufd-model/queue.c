@@ -225,14 +225,18 @@ static void group_use(const FaultGroup *g)
     }
 }
 
-static void free_list_of(FaultGroup *list, const MdlDevice *dev)
+/* @dev: NULL: of any; @used: at once */
+static void free_list_of(FaultGroup *list, const MdlDevice *dev, bool used)
 {
     for (; list; list = list->next) {
-        list->freed |= list->dev == dev;
+        list->freed |= !dev || list->dev == dev;
+        if (used) {
+            group_use(list);
+        }
     }
 }
 
-void mdl_fault_freed(MdlDevice *dev)
+static void free_groups(const MdlDevice *dev, bool used)
 {
     MdlCtx *ctx;
     uint32_t id;
@@ -243,11 +247,21 @@ void mdl_fault_freed(MdlDevice *dev)
                                                             MDL_OBJ_FAULT);
 
             if (q) {
-                free_list_of(fault_priv(q)->deliver, dev);
-                free_list_of(fault_priv(q)->response, dev);
+                free_list_of(fault_priv(q)->deliver, dev, used);
+                free_list_of(fault_priv(q)->response, dev, used);
             }
         }
     }
+}
+
+void mdl_fault_freed(MdlDevice *dev)
+{
+    free_groups(dev, false);
+}
+
+void mdl_queue_exit(void)
+{
+    free_groups(NULL, true);
 }
 
 /* Ends a group that is in no list any more */

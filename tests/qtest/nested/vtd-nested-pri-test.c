@@ -515,6 +515,19 @@ static void test_off(void)
     pri_stop(&p);
 }
 
+/* QEMU ends with one that the guest has not answered, and one not read */
+static void test_quit(void)
+{
+    PriRig p;
+
+    pri_start(&p);
+    pri_miss(&p, true, IOVA);
+    pri_next(&p);
+    qtest_qmp_assert_success(p.v.qts, "{ 'execute': 'stop' }");
+    pri_miss(&p, true, IOVA + 0x1000);
+    pri_stop(&p);
+}
+
 int main(int argc, char **argv)
 {
     static const char *const ways[] = {
@@ -558,5 +571,6 @@ int main(int argc, char **argv)
         qtest_add_data_func(path, GUINT_TO_POINTER(i), test_taken_away);
     }
     qtest_add_func("/vtd-nested/pri/off", test_off);
+    qtest_add_func("/vtd-nested/pri/quit", test_quit);
     return g_test_run();
 }

@@ -739,6 +739,10 @@ void iommufd_sys_bh_free(QEMUBH *bh)
     g_free(bh);
 }
 
+void iommufd_sys_at_exit(void (*fn)(void))
+{
+}
+
 bool fake_main_loop(void)
 {
     bool any = false;
