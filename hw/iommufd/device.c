@@ -355,14 +355,23 @@ static void device_answer_att(IOMMUFDAtt *att, void *arg)
     iommufd_fault_answer(att);
 }
 
-/* INVALID to all that @dev has asked, read or not */
-static void device_answer_all(IOMMUFDNestedDevice *dev)
+/*
+ * INVALID to all that @dev has asked, read or not. Others' requests come along,
+ * and the guest's memory must not be written while the VM is stopped: then
+ * nothing is read, unless there must be none of @dev's in any case (@reset, see
+ * iommufd_fault_leave()); the others are refused with it.
+ */
+static void device_answer_all(IOMMUFDNestedDevice *dev, bool reset)
 {
-    /* As in iommufd_nested_page_drain(): others' requests come along */
-    if (dev->n->running) {
-        dev->n->refuse_device = dev;
+    IOMMUFDNested *n = dev->n;
+    bool was_all = n->refuse_all;
+
+    if (n->running || reset) {
+        n->refuse_all |= !n->running;
+        n->refuse_device = dev;
         iommufd_fault_drain(dev->host);
-        dev->n->refuse_device = NULL;
+        n->refuse_device = NULL;
+        n->refuse_all = was_all;
     }
     iommufd_device_foreach_att(dev, device_answer_att, NULL);
 }
@@ -376,7 +385,7 @@ void iommufd_nested_device_reset(HostIOMMUDevice *hiod, bool begin)
     }
     trace_iommufd_nested_device_reset(iommufd_nested_device_name(dev), begin);
     if (begin) {
-        device_answer_all(dev);
+        device_answer_all(dev, true);
     } else {
         iommufd_att_retry(dev->n);
     }
@@ -390,5 +399,5 @@ void iommufd_nested_device_stop(HostIOMMUDevice *hiod)
         return;
     }
     trace_iommufd_nested_device_stop(iommufd_nested_device_name(dev));
-    device_answer_all(dev);
+    device_answer_all(dev, false);
 }

@@ -360,17 +360,21 @@ void iommufd_fault_leave(IOMMUFDAtt *att, const IOMMUFDHwpt *hwpt)
     IOMMUFDNested *n = att->dev->n;
     IOMMUFDHost *host = att->dev->host;
     const IOMMUFDAtt *was = n->refuse;
+    bool was_all = n->refuse_all;
 
     if (!iommufd_hwpt_asks(att->hwpt) || iommufd_hwpt_asks(hwpt) ||
         att->dev->num_asking > 1) {
         return;
     }
-    if (n->running && host->fault_fd >= 0) {
+    if (host->fault_fd >= 0) {
+        /* Others' come along, and a stopped VM has no memory for them */
+        n->refuse_all |= !n->running;
         n->refuse = att;
         for (int i = 0; i < READ_MAX && fault_read_some(host) > 0; i++) {
             continue;
         }
         n->refuse = was;
+        n->refuse_all = was_all;
     }
     iommufd_fault_answer(att);
 }

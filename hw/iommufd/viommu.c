@@ -242,7 +242,6 @@ static void reset_att(IOMMUFDAtt *att, void *arg)
     bool is_rid = att->pasid == IOMMUFD_NESTED_RID;
     Error *err = NULL;
 
-    iommufd_fault_answer(att);
     if (!iommufd_nested_set(att->dev, att->pasid, is_rid ? &stage2 : NULL,
                             &err)) {
         error_report_err(err);
@@ -259,6 +258,21 @@ static void reset_targets(IOMMUFDNested *n)
     }
 }
 
+static void refuse_requests(IOMMUFDNested *n)
+{
+    IOMMUFDHost *host;
+    IOMMUFDGroup *group;
+
+    n->refuse_all = true;
+    QLIST_FOREACH(host, &n->hosts, next) {
+        iommufd_fault_drain(host);
+    }
+    n->refuse_all = false;
+    while ((group = QTAILQ_FIRST(&n->groups))) {
+        iommufd_fault_answer(group->att);
+    }
+}
+
 void iommufd_nested_reset(IOMMUFDNested *n)
 {
     IOMMUFDNestedDevice *dev;
@@ -266,6 +280,8 @@ void iommufd_nested_reset(IOMMUFDNested *n)
     trace_iommufd_nested_reset(n->config.name);
     n->told_shadow = (IOMMUFDNestedTold) {};
     iommufd_shadow_unprepare(n);
+    /* The next guest has not asked: nothing of it may come into its memory */
+    refuse_requests(n);
     QTAILQ_FOREACH(dev, &n->devices, next) {
         iommufd_device_foreach_att(dev, reset_att, NULL);
     }
@@ -280,18 +296,14 @@ void iommufd_nested_reset(IOMMUFDNested *n)
 void iommufd_nested_quiesce(IOMMUFDNested *n)
 {
     IOMMUFDHost *host;
-    IOMMUFDGroup *group;
 
     trace_iommufd_nested_quiesce(n->config.name, n->num_groups);
+    refuse_requests(n);
     n->refuse_all = true;
     QLIST_FOREACH(host, &n->hosts, next) {
-        iommufd_fault_drain(host);
         iommufd_event_drain(host);
     }
     n->refuse_all = false;
-    while ((group = QTAILQ_FIRST(&n->groups))) {
-        iommufd_fault_answer(group->att);
-    }
 }
 
 void iommufd_nested_set_running(IOMMUFDNested *n, bool running)

@@ -472,8 +472,13 @@ static void test_taken_away(gconstpointer opaque)
     int index;
 
     pri_start(&p);
+    if (how == 5) {
+        qtest_qmp_assert_success(p.v.qts, "{ 'execute': 'stop' }");
+    }
     index = pri_miss(&p, true, IOVA);
-    pri_next(&p);
+    if (how != 5) {
+        pri_next(&p);
+    }
     switch (how) {
     case 0:
         vtd_pasid_clear(&p.v.t, RID0, PRI_PASID);
@@ -487,6 +492,7 @@ static void test_taken_away(gconstpointer opaque)
         vtd_rig_translation(&p.v, false);
         break;
     case 3:
+    case 5:
         qtest_system_reset(p.v.qts);
         break;
     case 4:
@@ -531,7 +537,7 @@ static void test_quit(void)
 int main(int argc, char **argv)
 {
     static const char *const ways[] = {
-        "pasid", "context", "translation", "reset", "flr",
+        "pasid", "context", "translation", "reset", "flr", "reset-stopped",
     };
     static const char *const toggles[] = { "pri", "ats", "pre", "dte" };
 
