@@ -34,6 +34,7 @@ static const char *const vtd_descriptions[][2] = {
       "auto: on" },
     { "host-nesting", "For emulated hosts: guests may nest their tables in "
       "second-stage ones" },
+    { "host-keep", "For emulated hosts: caches keep all that hardware may" },
     { "host-smpwc", "For emulated hosts: page-walk coherency" },
     { "host-ssads", "For emulated hosts: second-stage accessed and dirty "
       "bits" },

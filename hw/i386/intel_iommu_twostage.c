@@ -53,9 +53,9 @@ bool vtd_twostage_check_config(IntelIOMMUState *s, Error **errp)
                    VTD_HOST_AW_48BIT, AW_57);
         return false;
     }
-    if (ts->pasid_bits < 1 || ts->pasid_bits > 20) {
+    if (ts->pss < 1 || ts->pss > 20) {
         error_setg(errp, "host-pasid-bits is %d, supported are 1 to 20",
-                   ts->pasid_bits);
+                   ts->pss);
         return false;
     }
     if (ts->pri == ON_OFF_AUTO_ON && !x86_iommu->dt_supported) {
@@ -70,6 +70,8 @@ void vtd_twostage_init(IntelIOMMUState *s)
     VTDTwoStage *ts = &s->twostage;
 
     /* Keys are parts of the values */
+    ts->contexts = g_hash_table_new_full(g_int64_hash, g_int64_equal,
+                                         NULL, g_free);
     ts->requesters = g_hash_table_new_full(g_int64_hash, g_int64_equal,
                                            NULL, g_free);
     ts->iotlb = g_hash_table_new_full(vtd_tlb_hash, vtd_tlb_equal,
@@ -78,6 +80,7 @@ void vtd_twostage_init(IntelIOMMUState *s)
 
 void vtd_twostage_reset_locked(IntelIOMMUState *s)
 {
+    g_hash_table_remove_all(s->twostage.contexts);
     g_hash_table_remove_all(s->twostage.requesters);
     g_hash_table_remove_all(s->twostage.iotlb);
 }
@@ -120,7 +123,7 @@ void vtd_twostage_cap_init(IntelIOMMUState *s)
         s->ecap |= ECAP_EAFS;
     }
     if (s->pasid) {
-        s->ecap |= (uint64_t)(ts->pasid_bits - 1) << ECAP_PSS_SHIFT;
+        s->ecap |= (uint64_t)(ts->pss - 1) << ECAP_PSS_SHIFT;
     }
     if (x86_iommu->dt_supported && ts->pri != ON_OFF_AUTO_OFF) {
         s->ecap |= VTD_ECAP_PRS | ECAP_PDS;
@@ -154,6 +157,46 @@ static bool satisfies(const VTDXlate *xlate, VTDAccess acc)
            (!(acc.write || acc.want_write) || xlate->write);
 }
 
+/*
+ * What is cached may be less than what the tables allow by now, and hardware
+ * need not look again, as it does for a dirty bit (6.2.4).
+ */
+static bool cache_decides(IntelIOMMUState *s, const VTDXlate *xlate,
+                          VTDAccess acc, int *reason)
+{
+    if (satisfies(xlate, acc)) {
+        *reason = 0;
+        return true;
+    }
+    if (!s->twostage.keep) {
+        return false;
+    }
+    if (acc.read && !xlate->read) {
+        *reason = VTD_TS_READ;
+        return true;
+    }
+    *reason = acc.write ? VTD_TS_WRITE : 0;
+    return !xlate->may_write;
+}
+
+/* Hardware may look ahead, as long as nothing shows: 8 pages around @addr */
+static void translate_ahead(IntelIOMMUState *s, const VTDRequester *req,
+                            uint64_t addr, bool priv)
+{
+    const VTDAccess read = { .priv = priv, .ahead = true };
+    const VTDAccess write = { .priv = priv, .ahead = true, .want_write = true };
+    uint64_t first = addr & ~MAKE_64BIT_MASK(0, 15), page;
+    VTDXlate xlate;
+
+    for (page = first; page - first < 8 * 4096; page += 4096) {
+        if (!vtd_tlb_find(s, req, page, priv, &xlate) &&
+            (!vtd_walk(s, req, page, write, &xlate) ||
+             !vtd_walk(s, req, page, read, &xlate))) {
+            vtd_tlb_add(s, req, page, priv, &xlate);
+        }
+    }
+}
+
 /* Returns: 0 or a fault condition, then with @fpd */
 static int translate_locked(IntelIOMMUState *s, const VTDRequest *request,
                             VTDAccess acc, VTDXlate *out, bool *fpd)
@@ -185,12 +228,15 @@ static int translate_locked(IntelIOMMUState *s, const VTDRequest *request,
     }
 
     if (vtd_tlb_find(s, &req, request->addr, acc.priv, out) &&
-        satisfies(out, acc)) {
-        return 0;
+        cache_decides(s, out, acc, &ret)) {
+        return ret;
     }
     ret = vtd_walk(s, &req, request->addr, acc, out);
     if (!ret) {
         vtd_tlb_add(s, &req, request->addr, acc.priv, out);
+        if (s->twostage.keep) {
+            translate_ahead(s, &req, request->addr, acc.priv);
+        }
     }
     return ret;
 }

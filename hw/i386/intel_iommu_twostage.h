@@ -78,12 +78,10 @@ typedef enum VTDPgtt {
 
 /* What root, context and PASID table say about one requester */
 typedef struct VTDRequester {
-    uint64_t key;               /* source id and PASID of the request */
+    uint64_t key;               /* source id, and @pasid */
     uint32_t pasid;             /* the PASID entry used: RID_PASID included */
     uint16_t did;
     VTDPgtt pgtt;
-    bool dte;
-    bool pre;
     bool fpd;                   /* as far as known; valid on failure, too */
     bool sre;
     bool wpe;
@@ -99,7 +97,8 @@ typedef struct VTDRequester {
  * What is asked of a translation.  An untranslated request is either a read
  * or a write and fails without the permission; a translation request sets
  * neither and takes what there is, @want_write telling whether writes are
- * worth a dirty bit (no NW bit in the request).
+ * worth a dirty bit (no NW bit in the request).  @ahead: nobody asks, the
+ * tables are left as they are.
  */
 typedef struct VTDAccess {
     bool read;
@@ -107,6 +106,7 @@ typedef struct VTDAccess {
     bool want_write;
     bool priv;
     bool ats;
+    bool ahead;
 } VTDAccess;
 
 typedef struct VTDXlate {
@@ -114,6 +114,7 @@ typedef struct VTDXlate {
     unsigned shift;             /* log2 of the size this holds for */
     bool read;
     bool write;
+    bool may_write;             /* @write, once there is a dirty bit */
 } VTDXlate;
 
 /* A request as fault records and page requests name it */
@@ -202,9 +203,14 @@ int vtd_requester_find(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
 int vtd_requester_may_page(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
                            bool *fpd);
 
-/* Drop cached entries; with iommu_lock held.  @sid_mask selects bits */
+/*
+ * Drop cached entries; with iommu_lock held.  @sid_mask selects bits.  Unless
+ * host-keep is on, PASID entries go along with context entries and, when all
+ * of them go, the other way round.
+ */
 void vtd_requester_drop_context(IntelIOMMUState *s, uint16_t sid,
                                 uint16_t sid_mask);
+void vtd_requester_drop_pasids(IntelIOMMUState *s);
 void vtd_requester_drop_domain(IntelIOMMUState *s, uint16_t did);
 void vtd_requester_drop_pasid(IntelIOMMUState *s, uint16_t did,
                               uint32_t pasid);
@@ -217,11 +223,24 @@ void vtd_requester_drop_pasid(IntelIOMMUState *s, uint16_t did,
 int vtd_walk(IntelIOMMUState *s, const VTDRequester *req, uint64_t iova,
              VTDAccess acc, VTDXlate *out);
 
+/* Make room for one more: of a full cache all goes, or one with host-keep */
+void vtd_cache_make_room(IntelIOMMUState *s, GHashTable *cache);
+
 /* Cached translations; with iommu_lock held */
 bool vtd_tlb_find(IntelIOMMUState *s, const VTDRequester *req, uint64_t iova,
                   bool priv, VTDXlate *out);
 void vtd_tlb_add(IntelIOMMUState *s, const VTDRequester *req, uint64_t iova,
                  bool priv, const VTDXlate *xlate);
+/*
+ * Entries that point to tables, with host-keep only.  @second: of stage 2,
+ * @addr being what that translates; @shift: log2 of what the entry covers
+ */
+bool vtd_tlb_find_table(IntelIOMMUState *s, const VTDRequester *req,
+                        bool second, uint64_t addr, unsigned shift,
+                        uint64_t *pte);
+void vtd_tlb_add_table(IntelIOMMUState *s, const VTDRequester *req,
+                       bool second, uint64_t addr, unsigned shift,
+                       uint64_t pte);
 /* One page of one PASID, first stage and nested */
 void vtd_tlb_drop_page(IntelIOMMUState *s, uint16_t did, uint32_t pasid,
                        uint64_t iova);

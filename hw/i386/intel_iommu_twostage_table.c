@@ -5,13 +5,11 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/lockable.h"
 #include "exec/memattrs.h"
 #include "system/address-spaces.h"
 #include "system/memory.h"
 #include "intel_iommu_twostage.h"
-
-/* Reached only by a guest that makes up requesters: start over then */
-#define REQUESTERS_MAX      4096
 
 #define ENTRY_P             (1ULL << 0)
 #define ENTRY_FPD           (1ULL << 1)
@@ -177,29 +175,15 @@ static int decode_pasid_entry(IntelIOMMUState *s, const uint64_t *pe,
     return 0;
 }
 
-static int read_requester(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
-                          bool ats, VTDRequester *req)
+/* That of @req->pasid; on failure @req->fpd is as far as known */
+static int read_pasid_entry(IntelIOMMUState *s, const ContextEntry *ctx,
+                            VTDRequester *req)
 {
-    ContextEntry ctx = {};
     uint64_t dir, pe[3];
     hwaddr addr;
-    int ret;
-
-    ret = read_context(s, sid, &ctx);
-    req->fpd = ctx.val[0] & CTX_FPD;
-    if (ret) {
-        return ret;
-    }
-    ret = check_context(&ctx, pasid, ats);
-    if (ret) {
-        return ret;
-    }
-    req->dte = ctx.val[0] & CTX_DTE;
-    req->pre = ctx.val[0] & CTX_PRE;
-    req->pasid = pasid == PCI_NO_PASID ? CTX_RID_PASID(ctx.val[1]) : pasid;
 
     /* Section 9.5: a directory entry covers 64 PASIDs */
-    addr = (ctx.val[0] & ENTRY_ADDR) + (req->pasid >> 6) * 8;
+    addr = (ctx->val[0] & ENTRY_ADDR) + (req->pasid >> 6) * 8;
     if (!read_entry(addr, &dir, 1)) {
         return VTD_TS_DIR_ACCESS;
     }
@@ -223,38 +207,77 @@ static int read_requester(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
     return decode_pasid_entry(s, pe, req);
 }
 
+/* A cached context entry; its key is the source id */
+typedef struct CachedContext {
+    uint64_t sid;
+    ContextEntry ctx;
+} CachedContext;
+
+static int find_context(IntelIOMMUState *s, uint16_t sid, ContextEntry *ctx)
+{
+    GHashTable *cache = s->twostage.contexts;
+    uint64_t key = sid;
+    CachedContext *cached = g_hash_table_lookup(cache, &key);
+    int ret;
+
+    if (cached) {
+        *ctx = cached->ctx;
+        return 0;
+    }
+    ret = read_context(s, sid, ctx);
+    if (!ret) {
+        vtd_cache_make_room(s, cache);
+        cached = g_new(CachedContext, 1);
+        *cached = (CachedContext) { .sid = sid, .ctx = *ctx };
+        g_hash_table_replace(cache, &cached->sid, cached);
+    }
+    return ret;
+}
+
 int vtd_requester_find(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
                        bool ats, VTDRequester *req)
 {
     GHashTable *cache = s->twostage.requesters;
-    uint64_t key = (uint64_t)sid << 32 | pasid;
-    VTDRequester *cached = g_hash_table_lookup(cache, &key);
+    VTDRequester *cached;
+    ContextEntry ctx = {};
+    bool fpd;
     int ret;
 
-    if (cached && (!ats || cached->dte)) {
-        *req = *cached;
-        return 0;
-    }
-
-    *req = (VTDRequester) { .key = key };
-    ret = read_requester(s, sid, pasid, ats, req);
+    ret = find_context(s, sid, &ctx);
+    fpd = ctx.val[0] & CTX_FPD;
+    *req = (VTDRequester) { .fpd = fpd };
+    ret = ret ?: check_context(&ctx, pasid, ats);
     if (ret) {
         return ret;
     }
-    if (g_hash_table_size(cache) >= REQUESTERS_MAX) {
-        g_hash_table_remove_all(cache);
+    *req = (VTDRequester) {
+        .pasid = pasid == PCI_NO_PASID ? CTX_RID_PASID(ctx.val[1]) : pasid,
+    };
+    req->key = (uint64_t)sid << 32 | req->pasid;
+
+    cached = g_hash_table_lookup(cache, &req->key);
+    if (cached) {
+        *req = *cached;
+    } else {
+        ret = read_pasid_entry(s, &ctx, req);
+        if (!ret) {
+            vtd_cache_make_room(s, cache);
+            cached = g_memdup2(req, sizeof(*req));
+            g_hash_table_replace(cache, &cached->key, cached);
+        }
     }
-    cached = g_memdup2(req, sizeof(*req));
-    g_hash_table_replace(cache, &cached->key, cached);
-    return 0;
+    req->fpd = req->fpd || fpd;
+    return ret;
 }
 
 int vtd_requester_may_page(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
                            bool *fpd)
 {
     ContextEntry ctx = {};
-    int ret = read_context(s, sid, &ctx);
+    int ret;
 
+    QEMU_LOCK_GUARD(&s->iommu_lock);
+    ret = find_context(s, sid, &ctx);
     *fpd = ctx.val[0] & CTX_FPD;
     if (ret) {
         return ret;
@@ -266,6 +289,7 @@ int vtd_requester_may_page(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
 }
 
 typedef struct DropContext {
+    unsigned sid_shift;         /* where the source id is in a key */
     uint16_t sid;
     uint16_t mask;
 } DropContext;
@@ -273,7 +297,7 @@ typedef struct DropContext {
 static gboolean of_context(gpointer key, gpointer value, gpointer opaque)
 {
     const DropContext *drop = opaque;
-    uint16_t sid = *(uint64_t *)key >> 32;
+    uint16_t sid = *(uint64_t *)key >> drop->sid_shift;
 
     return (sid & drop->mask) == (drop->sid & drop->mask);
 }
@@ -283,7 +307,19 @@ void vtd_requester_drop_context(IntelIOMMUState *s, uint16_t sid,
 {
     DropContext drop = { .sid = sid, .mask = sid_mask };
 
-    g_hash_table_foreach_remove(s->twostage.requesters, of_context, &drop);
+    g_hash_table_foreach_remove(s->twostage.contexts, of_context, &drop);
+    if (!s->twostage.keep) {
+        drop.sid_shift = 32;
+        g_hash_table_foreach_remove(s->twostage.requesters, of_context, &drop);
+    }
+}
+
+void vtd_requester_drop_pasids(IntelIOMMUState *s)
+{
+    g_hash_table_remove_all(s->twostage.requesters);
+    if (!s->twostage.keep) {
+        g_hash_table_remove_all(s->twostage.contexts);
+    }
 }
 
 static gboolean of_domain(gpointer key, gpointer value, gpointer opaque)

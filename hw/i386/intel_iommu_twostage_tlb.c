@@ -11,9 +11,11 @@
 #include "intel_iommu_twostage.h"
 #include "trace.h"
 
-#define TLB_MAX             4096
+#define CACHE_MAX           4096
+#define CACHE_MAX_KEEP      32768
 
 #define WAIT_PAGE_DRAIN     (1ULL << 7)
+#define DESC_IH             (1ULL << 6)
 
 /*
  * Tags of a translation, section 6.2.4: domain id, and for first-stage and
@@ -27,13 +29,15 @@ typedef struct TlbKey {
     uint8_t shift;
     bool second;                /* second stage only */
     bool priv;
+    bool table;                 /* an entry that points to a table */
 } TlbKey;
 
 typedef struct TlbEntry {
     TlbKey key;
-    uint64_t addr;
+    uint64_t addr;              /* of a table: the entry as it was read */
     bool read;
     bool write;
+    bool may_write;
 } TlbEntry;
 
 static const uint8_t shifts[] = { 12, 21, 30 };
@@ -53,7 +57,25 @@ gboolean vtd_tlb_equal(gconstpointer v1, gconstpointer v2)
 
     return a->page == b->page && a->pasid == b->pasid && a->did == b->did &&
            a->shift == b->shift && a->second == b->second &&
-           a->priv == b->priv;
+           a->priv == b->priv && a->table == b->table;
+}
+
+void vtd_cache_make_room(IntelIOMMUState *s, GHashTable *cache)
+{
+    bool keep = s->twostage.keep;
+    GHashTableIter iter;
+
+    if (g_hash_table_size(cache) < (keep ? CACHE_MAX_KEEP : CACHE_MAX)) {
+        return;
+    }
+    if (!keep) {
+        g_hash_table_remove_all(cache);
+        return;
+    }
+    g_hash_table_iter_init(&iter, cache);
+    if (g_hash_table_iter_next(&iter, NULL, NULL)) {
+        g_hash_table_iter_remove(&iter);
+    }
 }
 
 static TlbKey key_of(const VTDRequester *req, uint64_t iova, unsigned shift,
@@ -87,6 +109,7 @@ bool vtd_tlb_find(IntelIOMMUState *s, const VTDRequester *req, uint64_t iova,
                 .shift = entry->key.shift,
                 .read = entry->read,
                 .write = entry->write,
+                .may_write = entry->may_write,
             };
             return true;
         }
@@ -99,21 +122,64 @@ void vtd_tlb_add(IntelIOMMUState *s, const VTDRequester *req, uint64_t iova,
 {
     TlbEntry *entry = g_new(TlbEntry, 1);
 
-    if (g_hash_table_size(s->twostage.iotlb) >= TLB_MAX) {
-        g_hash_table_remove_all(s->twostage.iotlb);
-    }
+    vtd_cache_make_room(s, s->twostage.iotlb);
     *entry = (TlbEntry) {
         .key = key_of(req, iova, xlate->shift, priv),
         .addr = xlate->addr & ~((1ULL << xlate->shift) - 1),
         .read = xlate->read,
         .write = xlate->write,
+        .may_write = xlate->may_write,
     };
     g_hash_table_replace(s->twostage.iotlb, &entry->key, entry);
+}
+
+static TlbKey table_key(const VTDRequester *req, bool second, uint64_t addr,
+                        unsigned shift)
+{
+    return (TlbKey) {
+        .page = addr & ~((1ULL << shift) - 1),
+        .pasid = second ? 0 : req->pasid,
+        .did = req->did,
+        .shift = shift,
+        .second = second,
+        .table = true,
+    };
+}
+
+bool vtd_tlb_find_table(IntelIOMMUState *s, const VTDRequester *req,
+                        bool second, uint64_t addr, unsigned shift,
+                        uint64_t *pte)
+{
+    TlbKey key = table_key(req, second, addr, shift);
+    const TlbEntry *entry = s->twostage.keep ?
+        g_hash_table_lookup(s->twostage.iotlb, &key) : NULL;
+
+    if (entry) {
+        *pte = entry->addr;
+    }
+    return entry;
+}
+
+void vtd_tlb_add_table(IntelIOMMUState *s, const VTDRequester *req,
+                       bool second, uint64_t addr, unsigned shift,
+                       uint64_t pte)
+{
+    TlbEntry *entry;
+
+    if (s->twostage.keep) {
+        vtd_cache_make_room(s, s->twostage.iotlb);
+        entry = g_new(TlbEntry, 1);
+        *entry = (TlbEntry) {
+            .key = table_key(req, second, addr, shift), .addr = pte,
+        };
+        g_hash_table_replace(s->twostage.iotlb, &entry->key, entry);
+    }
 }
 
 /* What an invalidation selects */
 typedef struct TlbDrop {
     enum { DROP_DOMAIN, DROP_DOMAIN_PAGES, DROP_PASID, DROP_PASID_PAGES } what;
+    bool leaves;                /* IH: no table has been changed or moved */
     uint16_t did;
     uint32_t pasid;
     uint64_t first, last;
@@ -135,13 +201,15 @@ static gboolean selected(gpointer key, gpointer value, gpointer opaque)
     case DROP_DOMAIN_PAGES:
         /*
          * The range is one of stage 2.  Which first-stage and nested
-         * translations went through it is not known: all of them go.
+         * translations went through it is not known: all of them go, with
+         * the tables that these were found by.
          */
-        return !k->second || overlap;
+        return !k->second || (overlap && !(k->table && drop->leaves));
     case DROP_PASID:
         return !k->second && k->pasid == drop->pasid;
     case DROP_PASID_PAGES:
-        return !k->second && k->pasid == drop->pasid && overlap;
+        return !k->second && k->pasid == drop->pasid && overlap &&
+               !(k->table && drop->leaves);
     }
     g_assert_not_reached();
 }
@@ -241,7 +309,7 @@ static VTDDescVerdict pasid_cache_descriptor(IntelIOMMUState *s,
         vtd_requester_drop_pasid(s, did, pasid);
         return VTD_TS_DESC_DONE;
     case VTD_INV_DESC_PASIDC_G_GLOBAL:
-        vtd_requester_drop_context(s, 0, 0);
+        vtd_requester_drop_pasids(s);
         return VTD_TS_DESC_DONE;
     default:
         return VTD_TS_DESC_BAD;
@@ -274,6 +342,7 @@ static VTDDescVerdict iotlb_descriptor(IntelIOMMUState *s,
             return VTD_TS_DESC_BAD;
         }
         drop.what = DROP_DOMAIN_PAGES;
+        drop.leaves = desc->hi & DESC_IH;
         drop_range(&drop, VTD_INV_DESC_IOTLB_ADDR(desc->hi), order);
         drop_locked(s, &drop);
         break;
@@ -303,6 +372,7 @@ static VTDDescVerdict piotlb_descriptor(IntelIOMMUState *s,
         break;
     case VTD_INV_DESC_PIOTLB_PSI_IN_PASID:
         drop.what = DROP_PASID_PAGES;
+        drop.leaves = desc->val[1] & DESC_IH;
         drop_range(&drop, VTD_INV_DESC_PIOTLB_ADDR(desc->val[1]),
                    VTD_INV_DESC_PIOTLB_AM(desc->val[1]));
         break;

@@ -64,7 +64,8 @@ typedef enum UpdateResult {
  * Set flags in an entry.  Vcpus change tables while they are walked, so this
  * must not write anything back that they have just taken away (3.6.2).
  */
-static UpdateResult set_pte_flags(hwaddr addr, uint64_t pte, uint64_t flags)
+static UpdateResult set_pte_flags(hwaddr addr, uint64_t pte, uint64_t flags,
+                                  bool ahead)
 {
     hwaddr len = sizeof(pte), xlat;
     uint64_t seen, old = cpu_to_le64(pte);
@@ -73,6 +74,9 @@ static UpdateResult set_pte_flags(hwaddr addr, uint64_t pte, uint64_t flags)
 
     if ((pte & flags) == flags) {
         return UPDATE_DONE;
+    }
+    if (ahead) {
+        return UPDATE_FAILED;
     }
 
     RCU_READ_LOCK_GUARD();
@@ -122,7 +126,7 @@ static int walk_s2(IntelIOMMUState *s, const VTDRequester *req, uint64_t gpa,
     unsigned level = req->s2_levels;
     uint64_t table = req->s2_root, pte, flags;
     hwaddr slot;
-    bool leaf;
+    bool leaf, cached;
 
     if (gpa & ~VTD_HAW_MASK(MIN(level_shift(level + 1), s->aw_bits))) {
         return VTD_TS_BEYOND_MGAW;
@@ -131,7 +135,9 @@ static int walk_s2(IntelIOMMUState *s, const VTDRequester *req, uint64_t gpa,
 
     for (;;) {
         slot = slot_of(table, gpa, level);
-        if (!read_pte(slot, &pte)) {
+        cached = vtd_tlb_find_table(s, req, true, gpa, level_shift(level),
+                                    &pte);
+        if (!cached && !read_pte(slot, &pte)) {
             return level == req->s2_levels ? VTD_TS_S2_ROOT_ACCESS :
                                              VTD_TS_S2_ACCESS;
         }
@@ -149,13 +155,13 @@ static int walk_s2(IntelIOMMUState *s, const VTDRequester *req, uint64_t gpa,
         }
         leaf = level == 1 || pte & PTE_PS;
 
-        if (req->ssade) {
+        if (req->ssade && !cached) {
             flags = S2_A;
             if (leaf && (acc.write || (acc.want_write && out->write &&
                                        pte & S2_W))) {
                 flags |= S2_D;
             }
-            switch (set_pte_flags(slot, pte, flags)) {
+            switch (set_pte_flags(slot, pte, flags, acc.ahead)) {
             case UPDATE_RACED:
                 continue;
             case UPDATE_FAILED:
@@ -170,11 +176,15 @@ static int walk_s2(IntelIOMMUState *s, const VTDRequester *req, uint64_t gpa,
         if (leaf) {
             break;
         }
+        if (!cached) {
+            vtd_tlb_add_table(s, req, true, gpa, level_shift(level), pte);
+        }
         table = pte & PTE_ADDR;
         level--;
     }
 
     /* Without a dirty bit set, a later write must come here again */
+    out->may_write = out->write;
     out->write = out->write && (acc.write || acc.want_write || !req->ssade);
     out->shift = level_shift(level);
     out->addr = (pte & PTE_ADDR & ~offset_mask(out->shift)) |
@@ -189,9 +199,10 @@ static int walk_s2(IntelIOMMUState *s, const VTDRequester *req, uint64_t gpa,
  * of stage 2 like any other access (3.8).  @write: the entry is to be changed.
  */
 static int locate_s1_entry(IntelIOMMUState *s, const VTDRequester *req,
-                           uint64_t addr, bool root, bool write, hwaddr *slot)
+                           uint64_t addr, bool root, bool write, bool ahead,
+                           hwaddr *slot)
 {
-    VTDAccess acc = { .read = true, .write = write };
+    VTDAccess acc = { .read = true, .write = write, .ahead = ahead };
     VTDXlate xlate;
     int ret;
 
@@ -219,7 +230,7 @@ static int locate_s1_entry(IntelIOMMUState *s, const VTDRequester *req,
 /* Returns: 0 when done or raced, which *@raced tells, or a fault condition */
 static int update_s1_entry(IntelIOMMUState *s, const VTDRequester *req,
                            uint64_t addr, bool root, uint64_t pte,
-                           uint64_t flags, bool *raced)
+                           uint64_t flags, bool ahead, bool *raced)
 {
     hwaddr slot;
     int ret;
@@ -228,11 +239,14 @@ static int update_s1_entry(IntelIOMMUState *s, const VTDRequester *req,
     if ((pte & flags) == flags) {
         return 0;
     }
-    ret = locate_s1_entry(s, req, addr, root, true, &slot);
+    if (ahead) {
+        return VTD_TS_AD_UPDATE;
+    }
+    ret = locate_s1_entry(s, req, addr, root, true, false, &slot);
     if (ret) {
         return ret;
     }
-    switch (set_pte_flags(slot, pte, flags)) {
+    switch (set_pte_flags(slot, pte, flags, false)) {
     case UPDATE_RACED:
         *raced = true;
         return 0;
@@ -293,6 +307,7 @@ static int finish_s1(IntelIOMMUState *s, const VTDRequester *req,
 
     *out = (VTDXlate) {
         .addr = addr, .shift = shift, .read = true, .write = write,
+        .may_write = write,
     };
     if (req->pgtt == VTD_TS_NESTED) {
         acc.want_write = acc.want_write && write;
@@ -302,6 +317,7 @@ static int finish_s1(IntelIOMMUState *s, const VTDRequester *req,
         }
         out->shift = MIN(out->shift, shift);
         out->write = out->write && write;
+        out->may_write = out->may_write && write;
     }
     /* Only what gets a dirty bit may be written by way of the cache */
     out->write = out->write && (acc.write || acc.want_write);
@@ -315,7 +331,7 @@ static int walk_s1(IntelIOMMUState *s, const VTDRequester *req, uint64_t iova,
     uint64_t accessed = S1_A | (req->eafe ? S1_EA : 0);
     unsigned level = req->s1_levels, shift;
     uint64_t table = req->s1_root, pte, addr, flags;
-    bool write = true, root, leaf, raced;
+    bool write = true, root, leaf, raced, cached;
     hwaddr slot;
     int ret;
 
@@ -326,12 +342,16 @@ static int walk_s1(IntelIOMMUState *s, const VTDRequester *req, uint64_t iova,
     for (;;) {
         root = level == req->s1_levels;
         addr = slot_of(table, iova, level);
-        ret = locate_s1_entry(s, req, addr, root, false, &slot);
-        if (ret) {
-            return ret;
-        }
-        if (!read_pte(slot, &pte)) {
-            return root ? VTD_TS_S1_ROOT_ACCESS : VTD_TS_S1_ACCESS;
+        cached = vtd_tlb_find_table(s, req, false, iova, level_shift(level),
+                                    &pte);
+        if (!cached) {
+            ret = locate_s1_entry(s, req, addr, root, false, acc.ahead, &slot);
+            if (ret) {
+                return ret;
+            }
+            if (!read_pte(slot, &pte)) {
+                return root ? VTD_TS_S1_ROOT_ACCESS : VTD_TS_S1_ACCESS;
+            }
         }
         ret = check_s1_entry(s, req, pte, level, acc);
         if (ret) {
@@ -357,15 +377,21 @@ static int walk_s1(IntelIOMMUState *s, const VTDRequester *req, uint64_t iova,
          * The dirty bit comes after the final address has passed stage 2:
          * it never tells of a write that did not get through.
          */
-        ret = update_s1_entry(s, req, addr, root, pte, flags, &raced);
-        if (ret) {
-            return ret;
-        }
-        if (raced) {
-            continue;
+        if (!cached) {
+            ret = update_s1_entry(s, req, addr, root, pte, flags, acc.ahead,
+                                  &raced);
+            if (ret) {
+                return ret;
+            }
+            if (raced) {
+                continue;
+            }
         }
         if (leaf) {
             return 0;
+        }
+        if (!cached) {
+            vtd_tlb_add_table(s, req, false, iova, level_shift(level), pte);
         }
         write = write && (pte & S1_RW || (acc.priv && !req->wpe));
         table = pte & PTE_ADDR;

@@ -21,13 +21,15 @@ typedef struct VTDTwoStage {
     bool eafs;
     bool fs5lp;
     OnOffAuto pri;
-    uint8_t pasid_bits;
+    uint8_t pss;                /* width of PASIDs in bits: ECAP.PSS + 1 */
+    bool keep;
 
     /*
-     * Context and PASID entries that were used, and translations; both are
-     * dropped by the guest's invalidations and nothing else, but for running
-     * full.  Protected by IntelIOMMUState::iommu_lock.
+     * Context entries and PASID entries that were used, and translations: all
+     * are dropped by the guest's invalidations and nothing else, but for
+     * running full.  Protected by IntelIOMMUState::iommu_lock.
      */
+    GHashTable *contexts;
     GHashTable *requesters;
     GHashTable *iotlb;
 } VTDTwoStage;
