@@ -50,7 +50,7 @@ class X86:
                 '-cpu', 'max,la57=off',
                 '-device', 'intel-iommu,host-nesting=on,x-scalable-mode=on,'
                            'x-pasid-mode=on,device-iotlb=on,intremap=on,'
-                           'eim=on']
+                           'eim=on,host-keep=on']
 
 
 class Arm(X86):
