@@ -47,6 +47,7 @@ typedef struct DeviceExtra {
 MdlConfig mdl_config;
 MdlHost mdl_host = {
     .scalable_mode = true, .isolated_msi = true, .la57 = true,
+    .superpages = true,
     .max_kmalloc = KMALLOC_MAX_SIZE,
 };
 
@@ -206,6 +207,8 @@ static void key_host(Parser *p, const char *key, const char *value)
         mdl_host.isolated_msi = on_off(p, key, value);
     } else if (!strcmp(key, "la57")) {
         mdl_host.la57 = on_off(p, key, value);
+    } else if (!strcmp(key, "superpages")) {
+        mdl_host.superpages = on_off(p, key, value);
     } else if (!strcmp(key, "max-kmalloc")) {
         mdl_host.max_kmalloc = number(p, key, value, MDL_PAGE_SIZE,
                                       KMALLOC_MAX_SIZE);

@@ -609,45 +609,74 @@ bool hw_translate(const HwReq *req, HwXlate *xlate, HwFault *fault)
 
 /* ---------------------------------------------------------- dirty tracking */
 
+/*
+ * A superpage has one dirty bit: where a mapping has room for it, and its
+ * memory is such, as that of huge pages
+ */
+static unsigned hw_s2_shift(const MdlHwpt *s2, uint64_t gpa)
+{
+    const uint64_t mask = hw_mask(HW_SUPERPAGE_SHIFT), base = gpa & ~mask;
+    const MdlArea *a;
+
+    if (mdl_host.superpages && mdl_ioas_lookup(s2->ioas, gpa, &a) &&
+        base >= a->iova && base - a->iova + mask < a->length &&
+        !((a->va - a->iova) & mask)) {
+        return HW_SUPERPAGE_SHIFT;
+    }
+    return HW_PAGE_SHIFT;
+}
+
 void hw_dirty_mark(MdlHwpt *s2, uint64_t gpa, uint64_t len)
 {
     DirtyLog *log = s2->hw_priv;
-    uint64_t page = gpa >> HW_PAGE_SHIFT;
-    uint64_t last = (gpa + len - 1) >> HW_PAGE_SHIFT;
+    uint64_t done;
 
-    if (!log || !s2->dirty_enabled || !len) {
+    if (!log || !s2->dirty_enabled) {
         return;
     }
-    for (; page <= last; page++) {
+    for (done = 0; done < len;) {
+        const unsigned shift = hw_s2_shift(s2, gpa + done);
         const HwEntry e = {
             .kind = HW_LEAF,
-            .shift = HW_PAGE_SHIFT,
-            .addr = page << HW_PAGE_SHIFT,
+            .shift = shift,
+            .addr = (gpa + done) & ~hw_mask(shift),
         };
 
         cache_insert(&log->pages, &e);
+        done = e.addr + hw_mask(shift) + 1 - gpa;
     }
 }
 
 typedef struct DirtyRead {
     uint64_t first, last, page_size;
-    uint64_t *bitmap;
+    uint64_t *bitmap, nr_bits;
 } DirtyRead;
 
 static bool hw_dirty_collect(const HwEntry *e, void *opaque)
 {
     const DirtyRead *r = opaque;
+    uint64_t first = e->addr, bit;
 
-    if (e->addr >= r->first && e->addr <= r->last) {
-        uint64_t bit = (e->addr - r->first) / r->page_size;
-
+    if (first > r->last || first + hw_mask(e->shift) < r->first) {
+        return true;
+    }
+    if (first < r->first && !hw_is_smmu()) {
+        /* record_dirty(): from its beginning, which has no bit */
+        return true;
+    }
+    /* visit_dirty(): as long as it is, from where the walk is */
+    first = first < r->first ? r->first : first;
+    bit = (first - r->first) / r->page_size;
+    for (; bit <= (first + hw_mask(e->shift) - r->first) / r->page_size &&
+           bit < r->nr_bits; bit++) {
         r->bitmap[bit / 64] |= 1ULL << (bit % 64);
     }
     return true;
 }
 
 void hw_dirty_read(MdlHwpt *hwpt, uint64_t iova, uint64_t length,
-                   uint64_t page_size, bool clear, uint64_t *bitmap)
+                   uint64_t page_size, bool clear, uint64_t *bitmap,
+                   uint64_t nr_bits)
 {
     DirtyLog *log = hwpt->hw_priv;
     DirtyRead r = {
@@ -655,6 +684,7 @@ void hw_dirty_read(MdlHwpt *hwpt, uint64_t iova, uint64_t length,
         .last = length ? iova + (length - 1) : iova,
         .page_size = page_size,
         .bitmap = bitmap,
+        .nr_bits = nr_bits,
     };
 
     if (!log || !length) {

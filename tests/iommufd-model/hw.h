@@ -114,9 +114,12 @@ void hw_group_response(MdlDevice *dev, void *cookie_priv, bool success);
  * hw_dirty_read: dirty log of one stage-2 HWPT.
  * @bitmap: one bit per page of @page_size counted from @iova, OR-ed in;
  *          NULL to only clear (what enabling the log does first)
+ * @nr_bits: how many there is room for: a superpage at the end has more than
+ *           are asked for
  */
 void hw_dirty_read(MdlHwpt *hwpt, uint64_t iova, uint64_t length,
-                   uint64_t page_size, bool clear, uint64_t *bitmap);
+                   uint64_t page_size, bool clear, uint64_t *bitmap,
+                   uint64_t nr_bits);
 
 /* Region access from pread/pwrite on the vfio fd; bytes moved or -errno */
 struct vfio_region_info;

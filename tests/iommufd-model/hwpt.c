@@ -702,7 +702,8 @@ int mdl_cmd_hwpt_set_dirty(MdlCmd *cmd)
         for (i = 0; i < mdl_iova_areas(hwpt->ioas); i++) {
             const MdlArea *a = mdl_iova_area(hwpt->ioas, i);
 
-            hw_dirty_read(hwpt, a->iova, a->length, MDL_PAGE_SIZE, true, NULL);
+            hw_dirty_read(hwpt, a->iova, a->length, MDL_PAGE_SIZE, true, NULL,
+                          0);
         }
     }
     hwpt->dirty_enabled = arg->flags & IOMMU_HWPT_DIRTY_TRACKING_ENABLE;
@@ -744,8 +745,7 @@ static uint64_t mapped_stretch(MdlIoas *ioas, uint64_t iova, uint64_t length)
 int mdl_cmd_hwpt_get_dirty(MdlCmd *cmd)
 {
     struct iommu_hwpt_get_dirty_bitmap *arg = cmd->arg;
-    uint64_t page_size, n, bits;
-    size_t bytes, used;
+    uint64_t page_size, n, used;
     uint64_t *bitmap;
     MdlHwpt *hwpt;
     bool clear;
@@ -777,15 +777,16 @@ int mdl_cmd_hwpt_get_dirty(MdlCmd *cmd)
     if (!n) {
         return 0;
     }
-    bits = (n + page_size - 1) / page_size;
-    used = (bits + 7) / 8;
-    bytes = (bits + 63) / 64 * 8;
-    bitmap = calloc(1, bytes);
+    /* iova_bitmap_set() goes on to the end of the bitmap's last page */
+    used = arg->data + ((n + page_size - 1) / page_size + 7) / 8;
+    used += -used & (MDL_PAGE_SIZE - 1);
+    used -= arg->data;
+    bitmap = calloc(1, used + 8);
     if (!bitmap) {
         return -ENOMEM;
     }
     /* iova_bitmap_set() has no error to return */
-    hw_dirty_read(hwpt, arg->iova, n, page_size, clear, bitmap);
+    hw_dirty_read(hwpt, arg->iova, n, page_size, clear, bitmap, used * 8);
     mdl_or_to((void *)(uintptr_t)arg->data, (uint8_t *)bitmap, used);
     free(bitmap);
     return 0;

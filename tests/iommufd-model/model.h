@@ -68,6 +68,7 @@ typedef struct MdlHost {
     bool scalable_mode;                 /* VT-d: not booted with sm_off */
     bool isolated_msi;                  /* devices cannot forge interrupts */
     bool la57;                          /* five levels of the CPU's tables */
+    bool superpages;                    /* memory is of huge pages */
     bool refetch;                       /* caches fill again by themselves */
     bool vhost;                         /* any descriptor is one of vhost */
     bool container;                     /* /dev/vfio/vfio is there */

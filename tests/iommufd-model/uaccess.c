@@ -128,24 +128,28 @@ static void scan_map(PinScan *scan, const char *line)
 void mdl_or_to(void *dst, const uint8_t *bits, size_t len)
 {
     uint8_t old[MDL_PAGE_SIZE];
-    size_t at = 0, n, i;
+    size_t at, n, i;
 
-    while (at < len) {
+    /* No byte is touched that gets no bit */
+    for (at = 0; at < len; at += n) {
         char *to = (char *)dst + at;
-        bool any = false;
+        size_t left = MDL_PAGE_SIZE - ((uintptr_t)to & (MDL_PAGE_SIZE - 1));
 
-        n = MDL_PAGE_SIZE - ((uintptr_t)to & (MDL_PAGE_SIZE - 1));
-        n = n < len - at ? n : len - at;
+        left = left < len - at ? left : len - at;
+        for (n = 0; n < left && bits[at + n]; n++) {
+            /* so many in one go */
+        }
+        if (!n) {
+            n = 1;
+            continue;
+        }
+        if (mdl_copy_from(old, to, n)) {
+            continue;
+        }
         for (i = 0; i < n; i++) {
-            any |= bits[at + i];
+            old[i] |= bits[at + i];
         }
-        if (any && !mdl_copy_from(old, to, n)) {
-            for (i = 0; i < n; i++) {
-                old[i] |= bits[at + i];
-            }
-            mdl_copy_to(to, old, n);
-        }
-        at += n;
+        mdl_copy_to(to, old, n);
     }
 }
 
