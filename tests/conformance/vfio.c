@@ -7,6 +7,7 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include "conformance.h"
@@ -457,6 +458,43 @@ static void features(void)
     RET(-ENOTTY, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
 }
 
+/* vfio_pci_runtime_pm_entry(), vfio_pci_core_pm_entry_with_wakeup() */
+static void low_power(void)
+{
+    const uint32_t set = VFIO_DEVICE_FEATURE_SET;
+    CtBound b;
+    struct {
+        struct vfio_device_feature f;
+        struct vfio_device_low_power_entry_with_wakeup wake;
+    } d = { .f.argsz = sizeof(d) };
+
+    if (!ct_bound_new(&b, CT_DEV)) {
+        return;
+    }
+    d.f.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY;
+    RET(-EINVAL, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
+    d.f.flags = set | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY;
+    RET(0, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
+    RET(-EINVAL, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
+    d.f.flags = set | VFIO_DEVICE_FEATURE_LOW_POWER_EXIT;
+    RET(0, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
+    RET(0, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
+    d.f.flags = set | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP;
+    d.wake.wakeup_eventfd = -1;
+    RET(-EINVAL, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
+    d.wake.wakeup_eventfd = b.iommufd;
+    RET(-EINVAL, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
+    d.wake.wakeup_eventfd = 100000;
+    RET(-EBADF, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
+    d.f.argsz = sizeof(d.f) + 4;
+    RET(-EINVAL, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
+    d.f.argsz = sizeof(d);
+    d.wake.wakeup_eventfd = ct_keep_fd(eventfd(0, EFD_CLOEXEC));
+    RET(0, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
+    d.f.flags = set | VFIO_DEVICE_FEATURE_LOW_POWER_EXIT;
+    RET(0, ct_ioctl(b.fd, VFIO_DEVICE_FEATURE, &d.f));
+}
+
 static const CtScenario scenarios[] = {
     { "bind: arguments", bind_arguments, CT_DEV },
     { "bind: the structure before the token", bind_first_version, CT_DEV },
@@ -478,6 +516,7 @@ static const CtScenario scenarios[] = {
     { "BARs: limits", bar_limits, CT_DEV },
     { "BARs: mmap", mapping, CT_DEV },
     { "device features", features, CT_DEV },
+    { "low power", low_power, CT_DEV },
 };
 
 CT_GROUP(ct_group_vfio, "vfio");

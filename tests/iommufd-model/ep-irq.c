@@ -41,6 +41,14 @@ static bool fd_is_eventfd(int fd)
     return n == sizeof(want) - 1 && !memcmp(target, want, n);
 }
 
+int ep_check_eventfd(int fd)
+{
+    if (syscall(SYS_fcntl, fd, F_GETFD) < 0) {
+        return -EBADF;
+    }
+    return fd_is_eventfd(fd) ? 0 : -EINVAL;
+}
+
 static int fd_get(int *slot, int fd)
 {
     long copy = -1;

@@ -134,6 +134,8 @@ int ep_irq_info(MdlDevice *dev, unsigned index, uint32_t *count,
 /* The caller has checked index, range, flags and the size of the data */
 int ep_set_irqs(MdlDevice *dev, const struct vfio_irq_set *set,
                 const void *data, size_t data_len);
+/* 0, -EBADF, or -EINVAL: not an eventfd */
+int ep_check_eventfd(int fd);
 int ep_trigger(MdlDevice *dev, unsigned index, unsigned vector);
 int ep_intx_level(MdlDevice *dev, bool level);
 void ep_intx_mask(MdlDevice *dev, bool mask);

@@ -222,6 +222,7 @@ struct MdlDevice {
     /* State */
     unsigned vfio_index;                /* N of vfioN */
     bool bound;
+    bool low_power;                     /* it may be put to sleep */
     bool resetting;                     /* attach is -EBUSY if it has ATS */
     unsigned iopf_users;                /* iopf_refcount of VT-d */
     MdlHwpt *hwpt;                      /* of the RID; NULL: DMA blocked */

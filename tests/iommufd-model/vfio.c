@@ -551,6 +551,41 @@ static int logging_feature(MdlFile *file, MdlCmd *cmd,
                     mdl_dma_log_start(file->dev, uptr);
 }
 
+/*
+ * vfio_pci_core_pm_entry(), ..._with_wakeup(), ..._exit(): once, until it is
+ * ended. The device stays in D0 all the same, and so wakes nobody.
+ */
+static int low_power_feature(MdlFile *file, MdlCmd *cmd,
+                             const struct vfio_device_feature *hdr)
+{
+    struct vfio_device_low_power_entry_with_wakeup entry;
+    uint32_t feature = hdr->flags & VFIO_DEVICE_FEATURE_MASK;
+    bool wakes = feature == VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP;
+    int ret;
+
+    ret = check_feature(hdr->flags, hdr->argsz - sizeof(*hdr),
+                        VFIO_DEVICE_FEATURE_SET, wakes ? sizeof(entry) : 0);
+    if (ret != 1) {
+        return ret;
+    }
+    if (wakes) {
+        if (mdl_copy_from(&entry, (char *)cmd->uptr + sizeof(*hdr),
+                          sizeof(entry))) {
+            return -EFAULT;
+        }
+        ret = entry.wakeup_eventfd < 0 ? -EINVAL :
+                                         ep_check_eventfd(entry.wakeup_eventfd);
+        if (ret) {
+            return ret;
+        }
+    }
+    if (feature != VFIO_DEVICE_FEATURE_LOW_POWER_EXIT && file->dev->low_power) {
+        return -EINVAL;
+    }
+    file->dev->low_power = feature != VFIO_DEVICE_FEATURE_LOW_POWER_EXIT;
+    return 0;
+}
+
 static int device_feature(MdlFile *file, MdlCmd *cmd)
 {
     struct vfio_device_feature hdr;
@@ -572,11 +607,9 @@ static int device_feature(MdlFile *file, MdlCmd *cmd)
     }
     switch (hdr.flags & VFIO_DEVICE_FEATURE_MASK) {
     case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
+    case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP:
     case VFIO_DEVICE_FEATURE_LOW_POWER_EXIT:
-        /* Power states are not modelled: every device is in D0 throughout */
-        ret = check_feature(hdr.flags, hdr.argsz - sizeof(hdr),
-                            VFIO_DEVICE_FEATURE_SET, 0);
-        return ret < 0 ? ret : 0;
+        return low_power_feature(file, cmd, &hdr);
     case MDL_VFIO_FEATURE_MIG_PRECOPY_INFO2:
         return -EINVAL;
     case VFIO_DEVICE_FEATURE_MIGRATION:
@@ -706,6 +739,7 @@ void mdl_vfio_release(MdlFile *file)
         return;
     }
     hw_device_closed(file->dev);
+    file->dev->low_power = false;
     mdl_unbind(file->dev);
     file->ctx = NULL;
 }
