@@ -246,6 +246,48 @@ static void end_job(QTestState *qts)
                              "'arguments': { 'id': 'job' } }");
 }
 
+static void set_parameters(QTestState *qts, uint64_t bandwidth, uint64_t downtime)
+{
+    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate-set-parameters',"
+                             "'arguments': { 'max-bandwidth': %" PRIu64 ","
+                             "'avail-switchover-bandwidth': 1000000,"
+                             "'downtime-limit': %" PRIu64 " } }", bandwidth,
+                             downtime);
+}
+
+void nested_rig_endless(QTestState *qts)
+{
+    set_parameters(qts, 500000, 1);
+}
+
+void nested_rig_let_it_end(QTestState *qts)
+{
+    set_parameters(qts, 1 << 30, 10000);
+}
+
+static uint64_t passes(QTestState *qts)
+{
+    QDict *info = qtest_qmp_assert_success_ref(qts,
+                                               "{ 'execute':'query-migrate'}");
+    QDict *ram = qdict_get_qdict(info, "ram");
+    uint64_t count = ram ? qdict_get_int(ram, "dirty-sync-count") : 0;
+
+    g_assert_cmpstr(qdict_get_str(info, "status"), !=, "failed");
+    g_assert_cmpstr(qdict_get_str(info, "status"), !=, "completed");
+    qobject_unref(info);
+    return count;
+}
+
+void nested_rig_wait_pass(QTestState *qts)
+{
+    uint64_t until = MAX(passes(qts), 1) + 2;
+
+    for (unsigned i = 0; passes(qts) < until; i++) {
+        g_assert_cmpuint(i, <, 6000);
+        g_usleep(10000);
+    }
+}
+
 void nested_rig_snapshots(QTestState *qts)
 {
     g_autoptr(GError) err = NULL;

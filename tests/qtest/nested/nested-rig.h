@@ -83,6 +83,15 @@ void nested_rig_unplug(QTestState *qts, uint64_t ecam, uint16_t port,
                        const char *id);
 
 /*
+ * A migration of the VM does not end, as the state of its devices is more than
+ * is allowed for; then it may
+ */
+void nested_rig_endless(QTestState *qts);
+void nested_rig_let_it_end(QTestState *qts);
+/* Everything that is dirty now has been sent when this returns */
+void nested_rig_wait_pass(QTestState *qts);
+
+/*
  * The VM gets a place for its state; then "snapshot-save" and "snapshot-load",
  * after which it runs again
  */

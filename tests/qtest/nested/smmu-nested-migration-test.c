@@ -68,8 +68,12 @@ static void wait_running(SmmuRig *r)
     }
 }
 
-/* @from ends, @to goes on; the builders of @from are on the memory of @to */
-static void migrate(SmmuRig *from, SmmuRig *to)
+/*
+ * @from ends, @to goes on; the builders of @from are on the memory of @to.
+ * @meanwhile: NULL, or what is done when all memory has been sent once
+ */
+static void migrate_with(SmmuRig *from, SmmuRig *to,
+                         void (*meanwhile)(SmmuRig *from))
 {
     g_autofree char *file = g_strdup_printf("%s/smmu-migration-%d",
                                             g_get_tmp_dir(), getpid());
@@ -77,6 +81,11 @@ static void migrate(SmmuRig *from, SmmuRig *to)
 
     qtest_qmp_assert_success(from->qts, "{ 'execute': 'migrate', "
                              "'arguments': { 'uri': %s } }", uri);
+    if (meanwhile) {
+        nested_rig_wait_pass(from->qts);
+        meanwhile(from);
+        nested_rig_let_it_end(from->qts);
+    }
     wait_end(from);
     start(to, "-incoming defer ");
     qtest_qmp_assert_success(to->qts, "{ 'execute': 'migrate-incoming', "
@@ -93,6 +102,11 @@ static void migrate(SmmuRig *from, SmmuRig *to)
     to->evtq = from->evtq;
     to->evtq.mem = &to->mem;
     smmu_rig_stop(from);
+}
+
+static void migrate(SmmuRig *from, SmmuRig *to)
+{
+    migrate_with(from, to, NULL);
 }
 
 static void expect(SmmuRig *r, const int *values, uint64_t addr)
@@ -327,6 +341,32 @@ static void test_off(void)
     }
 }
 
+static void write_late(SmmuRig *r)
+{
+    const uint8_t data[16] = { 0x77 };
+
+    iommufd_model_dma_write(r->m, HOST_DEV0, NULL, IOVA, data, sizeof(data));
+}
+
+/*
+ * Written when all has been sent: there is no log of the SMMU's, and what a
+ * device logs itself are addresses before translation
+ */
+static void test_late(gconstpointer lines)
+{
+    static const int iova[] = { 0x77, 0x22, -1, -1 };
+    SmmuRig from, to;
+
+    device = lines;
+    start(&from, "");
+    set_up(&from);
+    nested_rig_endless(from.qts);
+    migrate_with(&from, &to, write_late);
+    expect(&to, iova, IOVA);
+    smmu_rig_stop(&to);
+    device = "migration=on\n";
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -334,6 +374,10 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/migration/off", test_off);
     qtest_add_func("/smmu-nested/migration/events", test_events);
     qtest_add_func("/smmu-nested/migration/snapshot", test_snapshot);
+    qtest_add_data_func("/smmu-nested/migration/late", "migration=on\n",
+                        test_late);
+    qtest_add_data_func("/smmu-nested/migration/late-logging",
+                        "migration=on\ndma-logging=on\n", test_late);
     qtest_add_func("/smmu-nested/migration/group", test_group);
     qtest_add_func("/smmu-nested/migration/group-snapshot",
                    test_group_snapshot);

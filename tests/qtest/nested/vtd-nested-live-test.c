@@ -95,50 +95,6 @@ static void dma_write(VtdRig *r, const char *dev, const IommufdDma *how,
 
 /* -------------------------------------------------------------- migration */
 
-static void set_parameters(VtdRig *r, uint64_t bandwidth, uint64_t downtime)
-{
-    qtest_qmp_assert_success(r->qts, "{ 'execute': 'migrate-set-parameters',"
-                             "'arguments': { 'max-bandwidth': %" PRIu64 ","
-                             "'avail-switchover-bandwidth': 1000000,"
-                             "'downtime-limit': %" PRIu64 " } }", bandwidth,
-                             downtime);
-}
-
-/* The devices' state alone is more than this allows for: it does not end */
-static void endless(VtdRig *r)
-{
-    set_parameters(r, 500000, 1);
-}
-
-static void let_it_end(VtdRig *r)
-{
-    set_parameters(r, 1 << 30, 10000);
-}
-
-static uint64_t passes(VtdRig *r)
-{
-    QDict *info = qtest_qmp_assert_success_ref(r->qts,
-                                               "{ 'execute':'query-migrate'}");
-    QDict *ram = qdict_get_qdict(info, "ram");
-    uint64_t count = ram ? qdict_get_int(ram, "dirty-sync-count") : 0;
-
-    g_assert_cmpstr(qdict_get_str(info, "status"), !=, "failed");
-    g_assert_cmpstr(qdict_get_str(info, "status"), !=, "completed");
-    qobject_unref(info);
-    return count;
-}
-
-/* Everything that is dirty now has been sent when this returns */
-static void wait_pass(VtdRig *r)
-{
-    uint64_t until = MAX(passes(r), 1) + 2;
-
-    for (unsigned i = 0; passes(r) < until; i++) {
-        g_assert_cmpuint(i, <, 6000);
-        g_usleep(10000);
-    }
-}
-
 static void wait_status(VtdRig *r, const char *status)
 {
     for (unsigned i = 0;; i++) {
@@ -218,7 +174,7 @@ static void start_source(PriRig *p, const char *host)
         vtd_rig_fill(r, page, page);
     }
     guest_tables(p);
-    endless(r);
+    nested_rig_endless(r->qts);
 }
 
 static void start_destination(PriRig *p, const PriRig *src, const char *host)
@@ -346,18 +302,18 @@ static void test_live(gconstpointer device)
     vtd_migration_begin(&src.v, uri);
 
     /* What goes on between passes */
-    wait_pass(&src.v);
+    nested_rig_wait_pass(src.v.qts);
     g_assert_true(parent_logs(&src.v));
     dirty_pages(&src.v, 0x20);
     g_assert_cmphex(late_entry(&src) & PTE_A_D, ==, 0);
     dma_write(&src.v, HOST_DEV0, &with_pasid, LATE, 0x55);
-    wait_pass(&src.v);
+    nested_rig_wait_pass(src.v.qts);
     dirty_pages(&src.v, 0x30);
     pending = pri_miss(&src, true, MISSING);
     old = pri_next(&src);
     g_assert_cmpint(pri_outcome_now(&src, pending), ==, -2);
     expect_state(&src.v, "running");
-    let_it_end(&src.v);
+    nested_rig_let_it_end(src.v.qts);
     g_assert_null(vtd_migration_end(&src.v));
 
     /* Left behind: stopped, with nothing outstanding */
@@ -416,11 +372,11 @@ static void test_shadow(gconstpointer device)
         vtd_context_legacy(&src.t, RID0 + i * 8, 0, ss, 4, DID);
         vtd_rig_inv_context(&src, RID0 + i * 8);
     }
-    endless(&src);
+    nested_rig_endless(src.qts);
     vtd_rig_start(&dst, host, "nested=on", 2, "-incoming defer");
     vtd_migration_incoming(&dst, uri);
     vtd_migration_begin(&src, uri);
-    wait_pass(&src);
+    nested_rig_wait_pass(src.qts);
     dma_write(&src, HOST_DEV0, NULL, SHADOWED, 0x20);
     /* The guest takes it away before anybody has looked */
     dma_write(&src, HOST_DEV1, NULL, SHADOWED + 4096, 0x21);
@@ -428,9 +384,9 @@ static void test_shadow(gconstpointer device)
     vtd_queue_push(&src.q, vtd_inv_iotlb(VTD_INV_NARROW, DID, SHADOWED + 4096,
                                          0, false));
     vtd_rig_sync(&src);
-    wait_pass(&src);
+    nested_rig_wait_pass(src.qts);
     dma_write(&src, HOST_DEV1, NULL, SHADOWED + 2 * 4096, 0x22);
-    let_it_end(&src);
+    nested_rig_let_it_end(src.qts);
     g_assert_null(vtd_migration_end(&src));
 
     wait_running(&dst);
@@ -467,7 +423,7 @@ static void test_cancel(void)
     vtd_migration_begin(&p.v, "exec:cat >/dev/null");
     index = pri_miss(&p, true, MISSING);
     req = pri_next(&p);
-    wait_pass(&p.v);
+    nested_rig_wait_pass(p.v.qts);
     g_assert_true(parent_logs(&p.v));
     qtest_qmp_assert_success(p.v.qts, "{ 'execute': 'migrate_cancel' }");
     wait_status(&p.v, "cancelled");
