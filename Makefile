@@ -103,11 +103,8 @@ demo:
 install: build
 	@DESTDIR='$(DESTDIR)' $(ninja) install
 
-# Our files, as git has them
 dist:
-	@name=qemu-nested-$$(git describe --always --dirty); \
-	git archive --format=tar.gz --prefix=$$name/ -o $$name.tar.gz HEAD && \
-	echo $$name.tar.gz
+	@scripts/nested/dist.sh .
 
 patches-edit: deps-note
 	@$(configured) --slim --join-only
@@ -126,7 +123,8 @@ distclean:
 help:
 	@sed -n 's/^#@ //p' $(firstword $(MAKEFILE_LIST))
 
-#@ make                  get the QEMU base, configure and build in build/
+#@ make                  get the QEMU base, configure and build in build/: both
+#@                       system emulators, and all that the libraries allow
 #@ make check            all set-up, then every test; no special hardware
 #@ make demo             all set-up, then the live demonstration
 #@ make deps             install the packages that building and testing need
@@ -144,7 +142,7 @@ help:
 #@ make check-lab        whole nested machines, with real Linux (lab/run --list)
 #@ make check-sanitizers unit, model and qtest parts under ASan and UBSan
 #@ make install          as QEMU's (DESTDIR is honoured)
-#@ make dist             source tarball of ours
+#@ make dist             source tarball of ours, qemu-nested-VERSION.tar.gz
 #@ make patches-edit     lay the patch queue out for quilt
 #@ make patches-refresh  rewrite the patches in their normal form
 #@ make clean, distclean remove the build directory, the whole build tree

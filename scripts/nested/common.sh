@@ -62,8 +62,10 @@ lock_build() {
     }
 }
 
-SLIM_ARGS='--target-list=x86_64-softmmu,aarch64-softmmu
---without-default-features
+# Those that have a nested vIOMMU
+TARGETS=x86_64-softmmu,aarch64-softmmu
+
+SLIM_ARGS='--without-default-features
 --without-default-devices
 --enable-system
 --enable-tcg
@@ -80,6 +82,13 @@ SLIM_ARGS='--target-list=x86_64-softmmu,aarch64-softmmu
 # All options of QEMU's configure, one per line
 qemu_configure_args() {
     printf '%s\n' "--python=$python" --disable-install-blobs
+    [ "$base_only" = yes ] || echo "--with-pkgversion=qemu-nested $VERSION"
+    # QEMU's takes no list that excludes beside one that includes, and none of
+    # system emulators when it is to build none
+    case $qemu_args in
+    *--target-list* | *--disable-system*) ;;
+    *) echo "--target-list=$TARGETS" ;;
+    esac
     # A release tarball is complete; a git tree lacks its subprojects
     [ -n "${base_id##git-*}" ] && echo --disable-download
     if [ "$slim" = yes ]; then

@@ -35,7 +35,7 @@ skip() {
 make_clone() {
     rm -rf "$work/clone"
     mkdir -p "$work/clone/patches" "$work/clone/hw/iommufd"
-    cp "$top/configure" "$work/clone/"
+    cp "$top/configure" "$top/VERSION" "$work/clone/"
     cp -R "$top/scripts" "$work/clone/scripts"
     echo "# top" >"$work/clone/meson.build"
     echo "int ours;" >"$work/clone/hw/iommufd/ours.c"
@@ -327,6 +327,84 @@ PATH=$work/nobin conf_src
 refuses $? "program 'quilt' is missing" "make deps"
 result $? "a missing program is named with its package"
 
+# -------------------------------------------- what QEMU's configure is told
+
+make_clone
+make_base
+cat >"$work/base/configure" <<'EOF'
+#!/bin/sh
+printf '%s\n' "$@" >args
+: >build.ninja
+EOF
+chmod +x "$work/base/configure"
+both=--target-list=x86_64-softmmu,aarch64-softmmu
+
+# told OPTION...: configured with these; the arguments are in $args
+told() {
+    rm -rf "$build"
+    "$work/clone/configure" --build-dir="$build" --cache-dir="$work/cache" \
+        --qemu-src="$work/base" "$@" >"$work/log" 2>&1 || return 1
+    args=$build/obj/args
+    cp "$args" "$work/log"
+}
+
+told && grep -qx -- "$both" "$args" &&
+    grep -qx -- "--with-pkgversion=qemu-nested $(cat "$top/VERSION")" "$args" &&
+    ! grep -q -- '--without-default\|--enable\|--disable-docs' "$args"
+result $? "by default both system emulators, with all there is"
+
+told --slim && grep -qx -- "$both" "$args" &&
+    grep -qx -- --without-default-features "$args"
+result $? "--slim: the same, with what tests need"
+
+told --target-list=riscv64-softmmu &&
+    [ "$(grep -- --target-list "$args")" = --target-list=riscv64-softmmu ] &&
+    told --target-list-exclude=sh4-softmmu && ! grep -q softmmu,. "$args" &&
+    told --disable-system && ! grep -q -- --target-list "$args"
+result $? "who says which emulators gets those"
+
+# ---------------------------------------------------------------- tarballs
+
+# What a tree of ours has, by name
+tree_of() {
+    (cd "$1" && find . -type f ! -path './build/*' ! -path './.git/*' \
+        ! -name '*.pyc' ! -name '*.tar.gz' | sort)
+}
+
+dist=qemu-nested-$(cat "$top/VERSION")
+mkdir -p "$work/dist" "$work/again"
+if [ ! -f "$real_build/.base-dir" ]; then
+    why="no build tree given"
+elif [ -e "$top/.git" ] && ! command -v git >/dev/null; then
+    why="no git"
+else
+    why=
+fi
+rm -rf "$build"
+if [ -z "$why" ]; then
+    "$top/scripts/nested/dist.sh" "$work/dist" >"$work/log" 2>&1 &&
+        tar -C "$work/dist" -xf "$work/dist/$dist.tar.gz" &&
+        "$work/dist/$dist/configure" --build-dir="$build" --join-only \
+            --qemu-src="$(cat "$real_build/.base-dir")" >>"$work/log" 2>&1 &&
+        [ -L "$build/src/hw/iommufd/hostinfo.c" ] &&
+        grep -q nested "$build/src/meson.build"
+    result $? "a tarball of ours joins the base"
+
+    # One that is in another clone is not that clone
+    "$work/dist/$dist/scripts/nested/dist.sh" "$work/again" \
+        >"$work/log" 2>&1 &&
+        tar -C "$work/again" -xf "$work/again/$dist.tar.gz" &&
+        [ "$(tree_of "$work/again/$dist")" = "$(tree_of "$work/dist/$dist")" ]
+    result $? "a tarball made of what a tarball held is the same"
+else
+    skip "a tarball of ours joins the base" "$why"
+    skip "a tarball made of what a tarball held is the same" "$why"
+fi
+
+grep -m1 '^## ' "$top/CHANGELOG.md" >"$work/log"
+grep -q "^## $(cat "$top/VERSION") " "$work/log"
+result $? "the newest entry of the changes is of this version"
+
 # ------------------------------------------------------- the real base, once
 
 if [ -n "$real_build" ] && [ -f "$real_build/.base-dir" ]; then
@@ -370,6 +448,14 @@ if [ -n "$real_build" ] && [ -f "$real_build/obj/build.ninja" ]; then
     result $? "touching a file of the core rebuilds one object and relinks"
 else
     skip "touching a file of the core rebuilds one object" "nothing is built"
+fi
+
+if [ -n "$real_build" ] && [ -x "$real_build/obj/qemu-system-x86_64" ]; then
+    "$real_build/obj/qemu-system-x86_64" --version >"$work/log" &&
+        grep -qF "(qemu-nested $(cat "$top/VERSION"))" "$work/log"
+    result $? "--version has ours"
+else
+    skip "--version has ours" "nothing is built"
 fi
 
 # What check-upstream compares with
