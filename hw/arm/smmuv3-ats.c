@@ -6,8 +6,8 @@
  * way, invalidations of what it keeps (its ATC), by CMD_ATC_INV and nothing
  * else.
  *
- * A stream table entry is read anew for every request: the architecture lets
- * an SMMU cache it, and does not ask it to.
+ * A stream table entry is read anew for every request, but with host-keep: the
+ * architecture lets an SMMU cache it, and does not ask it to.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -105,7 +105,7 @@ static SMMUv3ATSStatus smmuv3_ats_permitted(SMMUv3State *s,
     if (!smmu_enabled(s)) {
         return smmuv3_ats_bad(event);
     }
-    if (smmu_find_ste(s, event->sid, &ste, &quiet) ||
+    if (smmuv3_keep_ste(s, event->sid, &ste, &quiet) ||
         decode_ste(s, &cfg, &ste, &quiet)) {
         return ATS_ABORT;
     }
@@ -175,7 +175,7 @@ static SMMUv3ATSStatus smmuv3_ats_translate(SMMUv3State *s, SMMUDevice *sdev,
     }
     cfg->unprivileged = !priv;
     /* Of a page that can only be written, writing is what is granted */
-    if (smmuv3_do_translate(s, addr, cfg, &fault, IOMMU_RO, &tlbe,
+    if (smmuv3_keep_request(s, addr, cfg, &fault, IOMMU_RO, &tlbe,
                             SMMU_CLASS_IN) != SMMU_TRANS_SUCCESS &&
         (!write ||
          smmuv3_do_translate(s, addr, cfg, &fault, IOMMU_WO, &tlbe,

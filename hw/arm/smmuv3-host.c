@@ -33,7 +33,8 @@ static bool smmuv3_host_has_stage2(const SMMUv3State *s)
 /* Whether anything differs from what the emulation is without these */
 static bool smmuv3_host_used(const SMMUv3Host *host)
 {
-    return host->fwb || host->ats || host->ssidsize || host->oas != OAS_44;
+    return host->fwb || host->ats || host->ssidsize || host->keep ||
+           host->oas != OAS_44;
 }
 
 bool smmuv3_host_realize(SMMUv3State *s, Error **errp)
@@ -41,9 +42,10 @@ bool smmuv3_host_realize(SMMUv3State *s, Error **errp)
     SMMUv3Host *host = &s->host;
 
     if (smmuv3_host_used(host) && s->nested_props.mode != ON_OFF_AUTO_OFF) {
-        error_setg(errp, "host-fwb, host-ats, host-ssidsize and host-oas play "
-                   "the SMMU of a host, which nested=%s makes use of: give "
-                   "one or the other", OnOffAuto_str(s->nested_props.mode));
+        error_setg(errp, "host-fwb, host-ats, host-ssidsize, host-oas and "
+                   "host-keep play the SMMU of a host, which nested=%s makes "
+                   "use of: give one or the other",
+                   OnOffAuto_str(s->nested_props.mode));
         return false;
     }
     if (host->fwb && !smmuv3_host_has_stage2(s)) {
@@ -70,6 +72,7 @@ bool smmuv3_host_realize(SMMUv3State *s, Error **errp)
     }
     host->configs = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free,
                                           g_free);
+    smmuv3_keep_init(s);
     return true;
 }
 
@@ -92,6 +95,7 @@ void smmuv3_host_reset(SMMUv3State *s)
     }
     WITH_QEMU_LOCK_GUARD(&s->mutex) {
         g_hash_table_remove_all(host->configs);
+        g_hash_table_remove_all(host->structs);
     }
 }
 
@@ -163,6 +167,8 @@ SMMUCmdError smmuv3_host_command(SMMUv3State *s, const Cmd *cmd)
     case SMMU_CMD_CFGI_CD_ALL:
         WITH_QEMU_LOCK_GUARD(&s->mutex) {
             smmuv3_substream_drop(s, sid, sid, SMMUV3_SUBSTREAM_ALL);
+            smmuv3_keep_drop(s, sid, sid, SMMUV3_SUBSTREAM_ALL,
+                             CMD_TYPE(cmd) == SMMU_CMD_CFGI_STE, true);
         }
         break;
     case SMMU_CMD_CFGI_STE_RANGE:
@@ -170,11 +176,14 @@ SMMUCmdError smmuv3_host_command(SMMUv3State *s, const Cmd *cmd)
         sid &= ~MAKE_64BIT_MASK(0, CMD_STE_RANGE(cmd) + 1);
         WITH_QEMU_LOCK_GUARD(&s->mutex) {
             smmuv3_substream_drop(s, sid, last, SMMUV3_SUBSTREAM_ALL);
+            smmuv3_keep_drop(s, sid, last, SMMUV3_SUBSTREAM_ALL, true, true);
         }
         break;
     case SMMU_CMD_CFGI_CD:
         WITH_QEMU_LOCK_GUARD(&s->mutex) {
             smmuv3_substream_drop(s, sid, sid, CMD_SSID(cmd));
+            smmuv3_keep_drop(s, sid, sid, CMD_SSID(cmd), false,
+                             !CMD_LEAF(cmd));
         }
         break;
     case SMMU_CMD_ATC_INV:

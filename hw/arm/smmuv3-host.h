@@ -10,6 +10,7 @@
  *   smmuv3-host.c        properties, IDRs, commands
  *   smmuv3-substream.c   CD tables and cached configurations of substreams
  *   smmuv3-ats.c         translation requests, translated transactions, ATCs
+ *   smmuv3-keep.c        caches of host-keep=on
  *
  * Section numbers are those of the Arm SMMU architecture specification,
  * version 3 (IHI 0070).
@@ -86,6 +87,47 @@ void smmuv3_substream_keep(SMMUDevice *sdev, uint32_t ssid, SMMUTransCfg *cfg);
 #define SMMUV3_SUBSTREAM_ALL    UINT32_MAX
 void smmuv3_substream_drop(SMMUv3State *s, uint32_t first, uint32_t last,
                            uint32_t ssid);
+
+/* -------------------------------------------------------- smmuv3-keep.c */
+
+/* All with the mutex held, but for the first */
+void smmuv3_keep_init(SMMUv3State *s);
+
+typedef enum SMMUv3Kept {
+    SMMUV3_KEPT_STE,
+    SMMUV3_KEPT_CD,             /* by SubstreamID */
+    SMMUV3_KEPT_L1CD_4K,        /* by index in their table */
+    SMMUV3_KEPT_L1CD_64K,
+} SMMUv3Kept;
+#define SMMUV3_KEPT_MAX         64
+
+/* A structure in guest memory as it was when it was read last */
+bool smmuv3_keep_find(SMMUv3State *s, SMMUv3Kept kind, uint32_t sid,
+                      uint32_t index, void *data, size_t len);
+/* Does nothing without host-keep */
+void smmuv3_keep_add(SMMUv3State *s, SMMUv3Kept kind, uint32_t sid,
+                     uint32_t index, const void *data, size_t len);
+
+/* CDs of a range of StreamIDs, and more; @ssid may be SMMUV3_SUBSTREAM_ALL */
+void smmuv3_keep_drop(SMMUv3State *s, uint32_t first, uint32_t last,
+                      uint32_t ssid, bool stes, bool l1cds);
+
+/* smmu_find_ste() and smmu_get_cd(), cached */
+int smmuv3_keep_ste(SMMUv3State *s, uint32_t sid, STE *ste,
+                    SMMUEventInfo *event);
+int smmuv3_keep_cd(SMMUv3State *s, STE *ste, SMMUTransCfg *cfg, CD *cd,
+                   SMMUEventInfo *event);
+
+/* The TLB is as full as it gets without host-keep */
+void smmuv3_keep_make_room(SMMUState *bs);
+
+/* smmuv3_do_translate(), and on a TLB miss pages around @addr as well */
+SMMUTranslationStatus smmuv3_keep_request(SMMUv3State *s, hwaddr addr,
+                                          SMMUTransCfg *cfg,
+                                          SMMUEventInfo *event,
+                                          IOMMUAccessFlags flag,
+                                          SMMUTLBEntry **entry,
+                                          SMMUTranslationClass class);
 
 /* --------------------------------------------------------- smmuv3-ats.c */
 

@@ -82,6 +82,7 @@ static const char *const smmuv3_descriptions[][2] = {
     { "host-ats", "For emulated hosts: address translation services" },
     { "host-ssidsize", "For emulated hosts: width of SubstreamIDs, up to 20" },
     { "host-oas", "For emulated hosts: output address size in bits" },
+    { "host-keep", "For emulated hosts: caches keep all that hardware may" },
 };
 
 void smmuv3_props_class_init(ObjectClass *klass)

@@ -95,11 +95,10 @@ static unsigned smmuv3_substream_split(const STE *ste)
 }
 
 /* @desc: of the leaf table that has @ssid's CD */
-static bool smmuv3_substream_l1(SMMUv3State *s, SMMUTransCfg *cfg,
-                                SMMUEventInfo *event, dma_addr_t addr,
-                                uint64_t *desc)
+static bool smmuv3_substream_fetch_l1(SMMUv3State *s, SMMUTransCfg *cfg,
+                                      SMMUEventInfo *event, dma_addr_t addr,
+                                      uint64_t *desc)
 {
-    unsigned ias = oas2bits(FIELD_EX32(s->idr[5], IDR5, OAS));
     SMMUTLBEntry *entry;
 
     if (cfg->stage == SMMU_NESTED) {
@@ -113,6 +112,25 @@ static bool smmuv3_substream_l1(SMMUv3State *s, SMMUTransCfg *cfg,
                    MEMTXATTRS_UNSPECIFIED) != MEMTX_OK) {
         event->u.f_cd_fetch.addr = addr;
         return smmuv3_substream_fault(event, SMMU_EVT_F_CD_FETCH);
+    }
+    return true;
+}
+
+/* @addr: of the table; @index: of the descriptor in it */
+static bool smmuv3_substream_l1(SMMUv3State *s, SMMUTransCfg *cfg,
+                                SMMUEventInfo *event, unsigned split,
+                                dma_addr_t addr, uint32_t index,
+                                uint64_t *desc)
+{
+    unsigned ias = oas2bits(FIELD_EX32(s->idr[5], IDR5, OAS));
+    SMMUv3Kept kind = split == 6 ? SMMUV3_KEPT_L1CD_4K : SMMUV3_KEPT_L1CD_64K;
+
+    if (!smmuv3_keep_find(s, kind, event->sid, index, desc, sizeof(*desc))) {
+        if (!smmuv3_substream_fetch_l1(s, cfg, event,
+                                       addr + index * L1CD_BYTES, desc)) {
+            return false;
+        }
+        smmuv3_keep_add(s, kind, event->sid, index, desc, sizeof(*desc));
     }
     if (!(*desc & L1CD_VALID) || (*desc & L1CD_L2PTR) >> ias) {
         return smmuv3_substream_fault(event, SMMU_EVT_C_BAD_SUBSTREAMID);
@@ -140,8 +158,8 @@ bool smmuv3_substream_cd(SMMUv3State *s, const STE *ste, SMMUTransCfg *cfg,
     }
     size = bits > split ? L1CD_BYTES << (bits - split) : 0;
     *addr &= ~(MAX(size, 64ULL) - 1);
-    if (!smmuv3_substream_l1(s, cfg, event,
-                             *addr + (ssid >> split) * L1CD_BYTES, &desc)) {
+    if (!smmuv3_substream_l1(s, cfg, event, split, *addr, ssid >> split,
+                             &desc)) {
         return false;
     }
     *addr = desc & L1CD_L2PTR & ~((CD_BYTES << split) - 1);

@@ -15,12 +15,15 @@ typedef struct SMMUv3Host {
     bool ats;
     uint8_t ssidsize;           /* bits; 0: no substreams */
     uint8_t oas;                /* bits */
+    bool keep;
     /*
      * What was made of STE and CD of a substream, by StreamID and SubstreamID:
      * dropped by the guest's commands and nothing else, but for running full.
      * Protected by SMMUv3State::mutex.
      */
     GHashTable *configs;
+    /* With host-keep, what these were made of; see smmuv3-keep.c */
+    GHashTable *structs;
 } SMMUv3Host;
 
 #endif
