@@ -95,7 +95,8 @@ class Arm(X86):
                 '-global', 'arm-smmuv3.stage=nested',
                 '-global', 'arm-smmuv3.host-fwb=on',
                 '-global', 'arm-smmuv3.host-ssidsize=16',
-                '-global', 'arm-smmuv3.host-ats=on']
+                '-global', 'arm-smmuv3.host-ats=on',
+                '-global', 'arm-smmuv3.host-keep=on']
 
 
 MACHINES = {machine.name: machine for machine in (X86, Arm)}
