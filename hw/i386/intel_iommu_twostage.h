@@ -223,6 +223,14 @@ void vtd_requester_drop_pasid(IntelIOMMUState *s, uint16_t did,
 int vtd_walk(IntelIOMMUState *s, const VTDRequester *req, uint64_t iova,
              VTDAccess acc, VTDXlate *out);
 
+/**
+ * vtd_read_table: eight bytes of a table, in one access.
+ *
+ * Tables are in memory: a read of registers may do anything, and wants a lock
+ * that its holder cannot wait for iommu_lock with.
+ */
+bool vtd_read_table(hwaddr addr, uint64_t *val);
+
 /* Make room for one more: of a full cache all goes, or one with host-keep */
 void vtd_cache_make_room(IntelIOMMUState *s, GHashTable *cache);
 

@@ -45,13 +45,10 @@ typedef struct ContextEntry {
  */
 static bool read_entry(hwaddr addr, uint64_t *val, unsigned n)
 {
-    MemTxResult res;
     unsigned i;
 
     for (i = 0; i < n; i++) {
-        val[i] = address_space_ldq_le(&address_space_memory, addr + i * 8,
-                                      MEMTXATTRS_UNSPECIFIED, &res);
-        if (res != MEMTX_OK) {
+        if (!vtd_read_table(addr + i * 8, &val[i])) {
             return false;
         }
         /* Pairs with software's barrier around the present bit */

@@ -45,11 +45,20 @@ static uint64_t offset_mask(unsigned shift)
     return (1ULL << shift) - 1;
 }
 
-static bool read_pte(hwaddr addr, uint64_t *pte)
+bool vtd_read_table(hwaddr addr, uint64_t *val)
 {
+    hwaddr len = sizeof(*val), xlat;
     MemTxResult res;
+    MemoryRegion *mr;
 
-    *pte = address_space_ldq_le(&address_space_memory, addr,
+    RCU_READ_LOCK_GUARD();
+    mr = address_space_translate(&address_space_memory, addr, &xlat, &len,
+                                 false, MEMTXATTRS_UNSPECIFIED);
+    if (!(memory_region_is_ram(mr) || memory_region_is_romd(mr)) ||
+        memory_region_is_ram_device(mr) || len < sizeof(*val)) {
+        return false;
+    }
+    *val = address_space_ldq_le(&address_space_memory, addr,
                                 MEMTXATTRS_UNSPECIFIED, &res);
     return res == MEMTX_OK;
 }
@@ -137,7 +146,7 @@ static int walk_s2(IntelIOMMUState *s, const VTDRequester *req, uint64_t gpa,
         slot = slot_of(table, gpa, level);
         cached = vtd_tlb_find_table(s, req, true, gpa, level_shift(level),
                                     &pte);
-        if (!cached && !read_pte(slot, &pte)) {
+        if (!cached && !vtd_read_table(slot, &pte)) {
             return level == req->s2_levels ? VTD_TS_S2_ROOT_ACCESS :
                                              VTD_TS_S2_ACCESS;
         }
@@ -349,7 +358,7 @@ static int walk_s1(IntelIOMMUState *s, const VTDRequester *req, uint64_t iova,
             if (ret) {
                 return ret;
             }
-            if (!read_pte(slot, &pte)) {
+            if (!vtd_read_table(slot, &pte)) {
                 return root ? VTD_TS_S1_ROOT_ACCESS : VTD_TS_S1_ACCESS;
             }
         }

@@ -1,0 +1,284 @@
+/*
+ * intel-iommu as the IOMMU of an emulated host: guests that mean harm
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * QEMU must live, and go on without delay.
+ */
+
+#include "qemu/osdep.h"
+#include "hw/pci/pci_regs.h"
+#include "nested-rig.h"
+#include "vtd-host.h"
+
+#define IOMMU_BASE      0xfed90000ULL
+#define ECAM            0xb0000000ULL
+#define ENGINE_BAR      0xe0000000ULL
+
+#define REG_RTADDR      0x20
+#define REG_FSTS        0x34
+#define REG_PQA         0xd0
+#define REG_PQH         0xc0
+#define REG_PQT         0xc8
+#define FSTS_IQE        (1u << 4)
+
+/* A port with an engine that can be pulled */
+#define PORT_RID        0x0030
+#define HOT_RID         0x0100
+#define HOT_BAR         0xe1000000ULL
+
+#define HOT_OPTIONS     " -global ICH9-LPC.acpi-pci-hotplug-with-bridge-" \
+                        "support=off -device pcie-root-port,id=rp0,addr=6," \
+                        "chassis=1,slot=1 -device sva-engine,bus=rp0,id=hot"
+
+static Setup second(void)
+{
+    return (Setup) {
+        .pgtt = VTD_PGTT_SECOND, .s2_levels = 4, .s2_shift = 12,
+        .s2_flags = VTD_S2_RW,
+    };
+}
+
+static Setup first(void)
+{
+    return (Setup) {
+        .pgtt = VTD_PGTT_FIRST, .s1_levels = 4, .s1_shift = 12,
+        .s1_flags = VTD_S1_USER_RW,
+    };
+}
+
+/* ------------------------------------------------------ tables in registers */
+
+/*
+ * PQA is a register that any address with R and W can be written to, and so is
+ * an entry of a second-stage table.
+ */
+static void test_table_in_registers(void)
+{
+    const uint64_t iova = 5 * GIB + (REG_PQA / 8) * 4096ULL;
+    Host *h = host_new("", "");
+    Setup s = second();
+    uint64_t entry;
+
+    s.iova = iova;
+    host_start(h, 0);
+    host_setup(h, 0, &s);
+    host_check_dma(h, iova, DATA_HPA);
+    host_write64(h, IOMMU_BASE + REG_PQA, DATA_HPA | VTD_S2_RW);
+    g_assert_cmphex(host_read64(h, IOMMU_BASE + REG_PQA), ==,
+                    DATA_HPA | VTD_S2_RW);
+    entry = vtd_s2_entry(&h->mem, s.s2_root, 4, iova, 2);
+    host_write64(h, entry, IOMMU_BASE | VTD_S2_RW);
+    host_invalidate_all(h);
+    host_check_fault(h, iova, true, 0x78);
+    host_check_fault(h, iova, false, 0x78);
+
+    /* Root and leaf of stage 1 */
+    s = first();
+    host_setup(h, 0, &s);
+    host_write64(h, s.s1_root + (DATA_IOVA >> 39) * 8,
+                 IOMMU_BASE | VTD_S1_USER_RW);
+    host_invalidate_all(h);
+    host_check_fault(h, DATA_IOVA, true, 0x70);
+    s.s1_root = ENGINE_BAR;
+    host_set_pasid(h, 0, &s);
+    host_invalidate_all(h);
+    host_check_fault(h, DATA_IOVA, true, 0x73);
+    host_free(h);
+}
+
+static void test_entries_in_registers(void)
+{
+    Host *h = host_new("", "");
+    Setup s = second();
+    uint64_t context, dir, old;
+
+    host_start(h, 0);
+    host_setup(h, 0, &s);
+    context = vtd_context_entry(&h->tables, HOST_RID);
+    old = host_read64(h, context);
+    dir = old & ~0xfffULL;
+
+    /* PASID table, directory, context table, root table */
+    host_write64(h, dir, IOMMU_BASE | 1);
+    host_invalidate_all(h);
+    host_check_fault(h, DATA_IOVA, true, 0x58);
+    host_write64(h, context, IOMMU_BASE | (old & 0xfff));
+    host_invalidate_all(h);
+    host_check_fault(h, DATA_IOVA, true, 0x50);
+    host_write64(h, h->tables.root, IOMMU_BASE | 1);
+    host_invalidate_all(h);
+    host_check_fault(h, DATA_IOVA, true, 0x40);
+    host_write64(h, IOMMU_BASE + REG_RTADDR,
+                 IOMMU_BASE | VTD_RTADDR_SCALABLE);
+    host_read32(h, IOMMU_BASE + VTD_REG_GSTS);
+    h->regs.write32(h->regs.opaque, VTD_REG_GCMD, VTD_GCMD_TE | VTD_GCMD_QIE |
+                    VTD_GCMD_SRTP);
+    host_invalidate_all(h);
+    host_check_fault(h, DATA_IOVA, true, 0x38);
+    host_free(h);
+}
+
+/* ------------------------------------- the IOMMU writes to its registers */
+
+/* The status of a wait descriptor goes to the tail of the queue it is in */
+static void test_wait_to_registers(void)
+{
+    Host *h = host_new("", "");
+
+    host_start(h, 0);
+    vtd_queue_push(&h->queue, vtd_inv_wait(IOMMU_BASE + VTD_REG_IQT, 0));
+    vtd_queue_kick(&h->queue, &h->regs);
+    g_assert_cmphex(h->regs.read32(h->regs.opaque, REG_FSTS) & FSTS_IQE, ==,
+                    FSTS_IQE);
+    qtest_system_reset(h->qts);
+    host_free(h);
+}
+
+/* The engine's registers, one by one, from where it is at @bar */
+static void hot_enable(Host *h)
+{
+    uint64_t port = ECAM + PORT_RID * 4096ULL, dev = ECAM + HOT_RID * 4096ULL;
+
+    qtest_writel(h->qts, port + PCI_PRIMARY_BUS, 0x00010100);
+    qtest_writel(h->qts, port + PCI_MEMORY_BASE, 0xe100e100);
+    qtest_writew(h->qts, port + PCI_COMMAND,
+                 PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    nested_rig_power(h->qts, ECAM, PORT_RID);
+    qtest_writel(h->qts, dev + PCI_BASE_ADDRESS_0, HOT_BAR);
+    qtest_writew(h->qts, dev + PCI_COMMAND,
+                 PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    qtest_writew(h->qts, dev + 0x100 + PCI_ATS_CTRL, PCI_ATS_CTRL_ENABLE);
+    qtest_writel(h->qts, dev + 0x120 + PCI_PRI_ALLOC_REQ, 32);
+    qtest_writew(h->qts, dev + 0x120 + PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
+}
+
+static void hot_simple(Host *h, uint64_t va)
+{
+    qtest_writeq(h->qts, HOT_BAR + SVA_SIMPLE_ADDRESS, va);
+    qtest_writel(h->qts, HOT_BAR + SVA_SIMPLE_COMMAND, SVA_COMMAND_RUN);
+}
+
+static Host *start_hot(Setup *s)
+{
+    Host *h = host_new("", HOT_OPTIONS);
+
+    host_start(h, VTD_CTX_DTE | VTD_CTX_PRE);
+    vtd_context_scalable(&h->tables, HOT_RID, 20, VTD_CTX_DTE | VTD_CTX_PRE,
+                         0);
+    host_build(h, s);
+    vtd_pasid_set(&h->tables, HOT_RID, 0, &(VtdPasidEntry) {
+        .pgtt = s->pgtt, .did = HOST_DID, .s1 = s->s1_root,
+        .s1_levels = s->s1_levels, .s2 = s->s2_root, .s2_levels = s->s2_levels,
+    });
+    host_invalidate_all(h);
+    hot_enable(h);
+    return h;
+}
+
+static void wait_request(Host *h)
+{
+    unsigned tries;
+
+    for (tries = 0; tries < 1000 &&
+         !h->regs.read64(h->regs.opaque, REG_PQT); tries++) {
+        qtest_clock_step(h->qts, 1000000);
+    }
+    g_assert_cmphex(h->regs.read64(h->regs.opaque, REG_PQT), !=, 0);
+}
+
+/* The page request queue is where the invalidation queue's registers are */
+static void test_requests_to_registers(void)
+{
+    Setup s = first();
+    Host *h = start_hot(&s);
+    unsigned i;
+
+    h->regs.write64(h->regs.opaque, REG_PQA, IOMMU_BASE);
+    for (i = 0; i < 4096; i += 32) {
+        h->regs.write64(h->regs.opaque, REG_PQT, i);
+        h->regs.write64(h->regs.opaque, REG_PQH, (i - 32) & 4095);
+        hot_simple(h, DATA_IOVA + 0x1000 + i * 4096);
+        qtest_clock_step(h->qts, 1000000);
+        qtest_writel(h->qts, HOT_BAR + SVA_CTRL, SVA_CTRL_RESET);
+    }
+    qtest_system_reset(h->qts);
+    host_free(h);
+}
+
+/* -------------------------------------------------------- unplug and reset */
+
+/* A device is gone while its page request is out: answers find nobody */
+static void test_unplug(void)
+{
+    Setup s = first();
+    Host *h = start_hot(&s);
+
+    hot_simple(h, DATA_IOVA);
+    qtest_clock_step(h->qts, 1000000);
+    g_assert_cmphex(qtest_readl(h->qts, HOT_BAR + SVA_SIMPLE_RESULT), ==,
+                    SVA_CODE_OK);
+    hot_simple(h, DATA_IOVA + 0x3000);
+    wait_request(h);
+    nested_rig_unplug(h->qts, ECAM, PORT_RID, "hot");
+    host_invalidate(h, vtd_page_response(HOT_RID, false, 0, 0,
+                                         VTD_PRG_SUCCESS));
+    host_invalidate(h, vtd_inv_dev_tlb(HOT_RID, 0, 52));
+    host_invalidate(h, vtd_inv_pasid_dev_tlb(HOT_RID, 1, 0, 52));
+    host_invalidate_all(h);
+
+    /* What was there before is no matter to the next one */
+    qtest_qmp_device_add(h->qts, "sva-engine", "again", "{'bus': 'rp0'}");
+    hot_enable(h);
+    hot_simple(h, DATA_IOVA);
+    qtest_clock_step(h->qts, 1000000);
+    g_assert_cmphex(qtest_readl(h->qts, HOT_BAR + SVA_SIMPLE_RESULT), ==,
+                    SVA_CODE_OK);
+    host_free(h);
+}
+
+/* Reset of all, and of the function, with requests and DMA under way */
+static void test_reset(void)
+{
+    Setup s = first();
+    Host *h = start_hot(&s);
+
+    hot_simple(h, DATA_IOVA + 0x3000);
+    wait_request(h);
+    qtest_system_reset(h->qts);
+    qtest_clock_step(h->qts, 1000000);
+    host_free(h);
+
+    h = start_hot(&s);
+    hot_simple(h, DATA_IOVA + 0x3000);
+    wait_request(h);
+    /* The bus goes from under it */
+    qtest_writel(h->qts, ECAM + PORT_RID * 4096ULL + PCI_PRIMARY_BUS,
+                 0x00050500);
+    host_invalidate(h, vtd_page_response(HOT_RID, false, 0, 0,
+                                         VTD_PRG_SUCCESS));
+    host_invalidate(h, vtd_page_response(0x500, false, 0, 0,
+                                         VTD_PRG_SUCCESS));
+    qtest_writew(h->qts, ECAM + PORT_RID * 4096ULL + PCI_BRIDGE_CONTROL,
+                 PCI_BRIDGE_CTL_BUS_RESET);
+    qtest_writew(h->qts, ECAM + PORT_RID * 4096ULL + PCI_BRIDGE_CONTROL, 0);
+    qtest_clock_step(h->qts, 1000000);
+    host_invalidate(h, vtd_inv_dev_tlb(0x500, 0, 52));
+    host_free(h);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qtest_add_func("/vtd-twostage/hostile/table-in-registers",
+                   test_table_in_registers);
+    qtest_add_func("/vtd-twostage/hostile/entries-in-registers",
+                   test_entries_in_registers);
+    qtest_add_func("/vtd-twostage/hostile/wait-to-registers",
+                   test_wait_to_registers);
+    qtest_add_func("/vtd-twostage/hostile/requests-to-registers",
+                   test_requests_to_registers);
+    qtest_add_func("/vtd-twostage/hostile/unplug", test_unplug);
+    qtest_add_func("/vtd-twostage/hostile/reset", test_reset);
+    return g_test_run();
+}
