@@ -22,10 +22,10 @@ endif
 export CCACHE_NOHASHDIR := 1
 export CCACHE_BASEDIR := $(build)
 
-.PHONY: all build slim deps check demo install dist clean distclean help \
+.PHONY: all build slim deps check demo install deb dist clean distclean help \
 	patches-edit patches-refresh check-style check-build check-docs check-report \
 	check-unit check-model check-qtest check-guests check-libvirt check-upstream check-lab \
-	check-sanitizers
+	check-sanitizers check-deb check-install
 
 all: build
 
@@ -101,7 +101,28 @@ demo:
 	@scripts/nested/demo.sh $(build) $(JOBS)
 
 install: build
-	@DESTDIR='$(DESTDIR)' $(ninja) install
+	@scripts/nested/install.sh $(build) '$(DESTDIR)'
+
+# Of what the build tree is configured for
+deb: deps-note
+	@$(configured) $(CONFIGURE_ARGS)
+	@JOBS=$(JOBS) scripts/nested/deb.sh $(build)
+
+# The packages are the same in a slim tree, and it is built for the tests
+check-deb: deps-note
+	@$(configured) --slim $(CONFIGURE_ARGS)
+	@$(ninja) build.ninja
+	@$(ninja) tests/iommufd-model/libiommufd-model.so
+	@$(check) begin
+	@status=0; $(check) deb || status=1; $(check) total || status=1; \
+	exit $$status
+
+# A tree of its own, with all that the machine's libraries allow
+check-install: deps-note
+	@mkdir -p $(build)
+	@$(check) begin
+	@status=0; $(check) install || status=1; $(check) total || status=1; \
+	exit $$status
 
 dist:
 	@scripts/nested/dist.sh .
@@ -141,7 +162,10 @@ help:
 #@ make check-upstream   QEMU's own tests near our code; differences only
 #@ make check-lab        whole nested machines, with real Linux (lab/run --list)
 #@ make check-sanitizers unit, model and qtest parts under ASan and UBSan
-#@ make install          as QEMU's (DESTDIR is honoured)
+#@ make check-deb        the packages of make deb, in a chroot
+#@ make check-install    make and make install, from a tarball; builds all
+#@ make install          as QEMU's, and links to firmware (DESTDIR is honoured)
+#@ make deb              Debian packages, beside the distribution's QEMU
 #@ make dist             source tarball of ours, qemu-nested-VERSION.tar.gz
 #@ make patches-edit     lay the patch queue out for quilt
 #@ make patches-refresh  rewrite the patches in their normal form

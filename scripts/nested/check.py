@@ -35,8 +35,8 @@ SANITIZER_SLOWER = 6
 
 PARTS = ['style', 'build', 'docs', 'report', 'unit', 'model', 'qtest',
          'guests', 'libvirt', 'upstream']
-# Not in "make check": it builds kernels
-MORE_PARTS = ['lab']
+# Not in "make check": kernels, packages, and all of QEMU are built for them
+MORE_PARTS = ['lab', 'deb', 'install']
 # What passes there is a file and a rule, and is not counted as a test
 NO_TESTS = ['style']
 
@@ -257,6 +257,13 @@ def main():
     elif args.part == 'libvirt':
         ok = tap_script(args, 'libvirt', [
             os.path.join(TOP, 'tests/libvirt/run'), args.build])
+    elif args.part == 'deb':
+        ok = tap_script(args, 'deb', [
+            os.path.join(TOP, 'tests/package/deb-test.sh'), args.build])
+    elif args.part == 'install':
+        ok = tap_script(args, 'install', [
+            os.path.join(TOP, 'tests/package/install-test.sh'), args.build,
+            str(args.jobs)])
     elif args.part == 'upstream':
         results = Results(args.build, 'upstream')
         upstream.run(TOP, args.build, args.jobs, results)

@@ -34,8 +34,15 @@ seabios_get() {
     fi
 }
 
+# prefix_of OBJ: what it was configured for
+prefix_of() {
+    prefix=$(sed -n 's/^#define CONFIG_PREFIX "\(.*\)"$/\1/p' \
+        "$1/config-host.h" 2>/dev/null) || :
+    echo "${prefix:-/usr/local}"
+}
+
 firmware_link() {
-    data=$build/obj/qemu-bundle/usr/local/share/qemu
+    data=$build/obj/qemu-bundle$(prefix_of "$build/obj")/share/qemu
     mkdir -p "$data"
     # A tree that was configured before there was a newer one
     [ ! -d "$seabios" ] ||
@@ -58,4 +65,21 @@ firmware_link() {
     [ -e "$data/bios-256k.bin" ] ||
         say "note: no bios-256k.bin found; PC machines will not start" \
             "(package 'seabios')"
+}
+
+# firmware_copy FROM TO: what firmware_link put into the data directory FROM, for
+# one that is installed.  What is in no package is copied.
+firmware_copy() {
+    mkdir -p "$2"
+    for file in "$1"/*.bin "$1"/*.rom; do
+        [ -L "$file" ] && [ ! -e "$2/${file##*/}" ] || continue
+        case $(readlink "$file") in
+        /usr/*) cp -d "$file" "$2/" ;;
+        *) cp -L "$file" "$2/" ;;
+        esac
+    done
+    if [ -f "$AAVMF/AAVMF_CODE.fd" ]; then
+        ln -sfn "$AAVMF/AAVMF_CODE.fd" "$2/edk2-aarch64-code.fd"
+        ln -sfn "$AAVMF/AAVMF_VARS.fd" "$2/edk2-arm-vars.fd"
+    fi
 }

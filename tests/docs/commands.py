@@ -26,7 +26,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 STARTS = ('make', './', 'lab/', 'build/obj/qemu', 'qemu-system', 'ninja',
           'cc', 'gcc', 'cd', 'Q=', '$Q', 'IOMMUFD_MODEL', 'LD_PRELOAD', 'socat', 'echo',
-          'driverctl', 'modprobe', 'valgrind', 'QTEST_')
+          'driverctl', 'modprobe', 'valgrind', 'QTEST_', 'apt ', 'tests/')
 
 
 def blocks(path):
@@ -143,6 +143,8 @@ class Runner:
             return self.shell(command.replace('make', 'make -n', 1))
         if words[0] == 'lab/run':
             return self.shell(command.replace('run', 'run --dry-run', 1))
+        if words[0].startswith('tests/'):
+            return self.shell(f'bash -n {words[0]}')
         if words[0] == 'ninja':
             return self.shell(f'ninja -C {self.obj} {words[-1]}')
         if words[0] in ('cc', 'gcc'):
@@ -180,7 +182,9 @@ class Runner:
         if not any(name in env for name in ('IOMMUFD_MODEL',
                                             'IOMMUFD_MODEL_CONFIG')):
             env['IOMMUFD_MODEL_CONFIG'] = f'[host];arch={arch}'
-        words[0] = os.path.join(self.obj, os.path.basename(words[0]))
+        # Of a package, or of the build tree
+        name = os.path.basename(words[0]).removesuffix('-nested')
+        words[0] = os.path.join(self.obj, name)
         if not os.access('/dev/kvm', os.W_OK):
             text = ' '.join(shlex.quote(w) for w in words)
             words = shlex.split(text.replace('-accel kvm', '-accel tcg')

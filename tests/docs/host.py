@@ -25,8 +25,10 @@ FILES = {
     '/dev/vfio/devices/vfio0': '',
 }
 
-# driverctl(8), modprobe(8), udevadm(8): what the manual has use for
+# driverctl(8), modprobe(8), udevadm(8), apt(8): what the manual has use for
 PROGRAMS = {
+    'apt': r'install( \./build/deb/qemu-nested-(common|x86|arm)_\*\.deb)+|'
+           r'purge qemu-nested-common',
     'driverctl': rf'set-override {ADDRESS} vfio-pci|unset-override {ADDRESS}',
     'modprobe': r'vfio-pci',
     'udevadm': r'control --reload|trigger( --subsystem-match=[a-z-]+)+',

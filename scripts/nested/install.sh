@@ -1,0 +1,24 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# install.sh BUILD [DESTDIR]: what is built in BUILD to where it was configured
+# for, with links to the machine's firmware (see firmware.sh) in its data
+# directory.
+
+set -eu
+LC_ALL=C
+export LC_ALL
+umask 022
+top=$(cd "$(dirname "$0")/../.." && pwd -P)
+. "$top/scripts/nested/common.sh"
+. "$top/scripts/nested/firmware.sh"
+
+obj=$1/obj
+dest=${2:-}
+[ -f "$obj/build.ninja" ] || die "no build in $1: run make"
+case $dest in "" | /*) ;; *) dest=$PWD/$dest ;; esac
+
+"$obj/pyvenv/bin/meson" install -C "$obj" --no-rebuild --quiet \
+    --destdir "$dest/" || die "cannot install to '$dest/'"
+data=$(prefix_of "$obj")/share/qemu
+firmware_copy "$obj/qemu-bundle$data" "$dest$data"

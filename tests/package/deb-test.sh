@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The packages of "make deb": what is in them, and that they are installed beside
+# the distribution's QEMU, run and are removed without a trace.  Prints TAP.
+#
+#   deb-test.sh BUILD
+#
+# The machine they are installed on is this one seen through an overlay, in a
+# mount namespace: dpkg is the real one, and nothing stays.
+
+set -u
+export LC_ALL=C
+here=$(cd "$(dirname "$0")" && pwd -P)
+top=$(cd "$here/../.." && pwd -P)
+build=$(cd "$1" && pwd -P)
+version=$(cat "$top/VERSION")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+nr=0
+
+result() {
+    nr=$((nr + 1))
+    if [ "$1" = 0 ]; then
+        echo "ok $nr - $2"
+    else
+        echo "not ok $nr - $2"
+        sed 's/^/# /' "$work/log" | tail -n 40
+    fi
+}
+
+skip() {
+    nr=$((nr + 1))
+    echo "ok $nr - $1 # SKIP $2"
+}
+
+"$top/scripts/nested/deb.sh" "$build" >"$work/log" 2>&1 &&
+    debs=$(grep '\.deb$' "$work/log") &&
+    [ "$(echo "$debs" | wc -l)" = 3 ]
+result $? "the packages are made"
+[ "$nr" = 1 ] && [ -n "${debs:-}" ] || { echo "1..1"; exit 1; }
+
+# What the distribution has, or may come to have, has no such names
+for deb in $debs; do
+    dpkg-deb --fsys-tarfile "$deb" | tar -tf - | grep -v '/$'
+done >"$work/files"
+grep -v nested "$work/files" >"$work/log"
+[ $? = 1 ] && [ -s "$work/files" ]
+result $? "no file has a name that another package could have"
+
+sort "$work/files" | uniq -d >"$work/log"
+[ ! -s "$work/log" ]
+result $? "no file is in two of the packages"
+
+for deb in $debs; do
+    dpkg-deb --fsys-tarfile "$deb" | tar --numeric-owner -tvf - |
+        awk '$2 != "0/0" || $1 ~ /^.(....w|.......w)/ && $1 !~ /^l/'
+done >"$work/log"
+[ ! -s "$work/log" ]
+result $? "all belongs to root, who alone writes to it"
+
+cp $debs "$work/"
+(cd "$work" && sha256sum ./*.deb) >"$work/sums"
+"$top/scripts/nested/deb.sh" "$build" >"$work/log" 2>&1 &&
+    (cd "$build/deb" && sha256sum -c "$work/sums") >>"$work/log" 2>&1
+result $? "made again, they are the same"
+
+if command -v lintian >/dev/null; then
+    lintian --allow-root --fail-on error $debs >"$work/log" 2>&1
+    result $? "lintian has no errors"
+else
+    skip "lintian has no errors" "package lintian is not installed"
+fi
+
+if [ "$(id -u)" != 0 ] || ! unshare -m true 2>/dev/null; then
+    skip "installed and run" "needs root and namespaces"
+else
+    unshare -m "$here/chroot.sh" "$work" "$build" "$version" >"$work/out" 2>&1
+    grep -q '^end$' "$work/out" || echo "fail the machine came to its end" \
+        >>"$work/out"
+    cp "$work/out" "$work/log"
+    while read -r word what; do
+        case $word in
+        pass) result 0 "$what" ;;
+        fail) result 1 "$what" ;;
+        esac
+    done <"$work/out"
+fi
+echo "1..$nr"
