@@ -185,7 +185,8 @@ class Runner:
         # Of a package, or of the build tree
         name = os.path.basename(words[0]).removesuffix('-nested')
         words[0] = os.path.join(self.obj, name)
-        if not os.access('/dev/kvm', os.W_OK):
+        if not os.access('/dev/kvm', os.W_OK) or \
+           not name.endswith(os.uname().machine):
             text = ' '.join(shlex.quote(w) for w in words)
             words = shlex.split(text.replace('-accel kvm', '-accel tcg')
                                 .replace('-cpu host', '-cpu max'))

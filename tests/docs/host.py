@@ -21,6 +21,7 @@ FILES = {
     DEVICE + '/vfio-dev/vfio0/dev': '511:0\n',
     '/sys/bus/pci/drivers_probe': '',
     '/sys/class/iommu/dmar0/intel-iommu/ecap': '1ee9a86f050df\n',
+    '/sys/class/iommu/smmu3.0x0000000009050000/devices/' + ADDRESS: '',
     '/dev/iommu': '',
     '/dev/vfio/devices/vfio0': '',
 }
