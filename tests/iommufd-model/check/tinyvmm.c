@@ -227,7 +227,7 @@ static void open_device(TvVm *vm, TvDevice *dev)
     struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
     struct iommu_hwpt_alloc parent = {
         .size = sizeof(parent),
-        .flags = IOMMU_HWPT_ALLOC_NEST_PARENT |
+        .flags = IOMMU_HWPT_ALLOC_NEST_PARENT | vm->cfg.parent_flags |
                  (vm->cfg.arch == TV_VTD ? IOMMU_HWPT_ALLOC_PASID : 0),
         .pt_id = vm->ioas,
     };

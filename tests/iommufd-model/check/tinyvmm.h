@@ -91,6 +91,7 @@ typedef struct TvConfig {
     TvBug bug;
     uint64_t ram_size;
     uint64_t tables;            /* tables lie in [tables, ram_size) */
+    uint32_t parent_flags;      /* of HWPT_ALLOC, besides the usual */
     unsigned n_devices;
     struct {
         const char *bdf;
