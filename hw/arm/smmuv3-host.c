@@ -7,9 +7,11 @@
 
 #include "qemu/osdep.h"
 #include "qemu/lockable.h"
+#include "qemu/main-loop.h"
 #include "qapi/error.h"
 #include "migration/vmstate.h"
 #include "smmuv3-host.h"
+#include "smmuv3-nested.h"
 
 #define SSIDSIZE_MAX        20
 
@@ -19,6 +21,12 @@
 #define IDR5_OAS_48         5
 
 #define EATS_SPLIT          2
+
+/*
+ * Commands before the main loop gets its turn. A queue may have half a million
+ * of them, and each may look at all of the TLB.
+ */
+#define CMDQ_TURN           256
 
 static bool smmuv3_host_stage2_only(const SMMUv3State *s)
 {
@@ -35,6 +43,14 @@ static bool smmuv3_host_used(const SMMUv3Host *host)
 {
     return host->fwb || host->ats || host->ssidsize || host->keep ||
            host->oas != OAS_44;
+}
+
+static void smmuv3_host_cmdq_go_on(void *opaque)
+{
+    SMMUv3State *s = opaque;
+
+    s->host.cmdq_turn = CMDQ_TURN;
+    smmuv3_cmdq_consume(s);
 }
 
 bool smmuv3_host_realize(SMMUv3State *s, Error **errp)
@@ -73,6 +89,9 @@ bool smmuv3_host_realize(SMMUv3State *s, Error **errp)
     host->configs = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free,
                                           g_free);
     smmuv3_keep_init(s);
+    host->cmdq_turn = CMDQ_TURN;
+    host->cmdq_bh = qemu_bh_new_guarded(smmuv3_host_cmdq_go_on, s,
+                                        &DEVICE(s)->mem_reentrancy_guard);
     return true;
 }
 
@@ -106,12 +125,22 @@ static bool smmuv3_host_needed(void *opaque)
     return smmuv3_host_used(&s->host);
 }
 
+/* The other side was in the middle of its command queue */
+static int smmuv3_host_post_load(void *opaque, int version_id)
+{
+    SMMUv3State *s = opaque;
+
+    qemu_bh_schedule(s->host.cmdq_bh);
+    return 0;
+}
+
 /* What is cached is read again from guest memory */
 const VMStateDescription vmstate_smmuv3_host = {
     .name = "smmuv3/host",
     .version_id = 1,
     .minimum_version_id = 1,
     .needed = smmuv3_host_needed,
+    .post_load = smmuv3_host_post_load,
     .fields = (const VMStateField[]) {
         VMSTATE_UINT32_EQUAL(idr[0], SMMUv3State, "host-ats, host-ssidsize"),
         VMSTATE_UINT32_EQUAL(idr[1], SMMUv3State, "host-ssidsize"),
@@ -162,6 +191,13 @@ SMMUCmdError smmuv3_host_command(SMMUv3State *s, const Cmd *cmd)
 {
     uint32_t sid = CMD_SID(cmd), last;
 
+    if (smmuv3_host_used(&s->host)) {
+        if (!s->host.cmdq_turn) {
+            qemu_bh_schedule(s->host.cmdq_bh);
+            return SMMUV3_NESTED_PUT_OFF;
+        }
+        s->host.cmdq_turn--;
+    }
     switch (CMD_TYPE(cmd)) {
     case SMMU_CMD_CFGI_STE:
     case SMMU_CMD_CFGI_CD_ALL:

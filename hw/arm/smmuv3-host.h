@@ -25,6 +25,12 @@
 #include "hw/pci/pci.h"
 #include "smmuv3-internal.h"
 
+/*
+ * Tables and configuration are in memory: nothing else is read for them. With
+ * or without the properties.
+ */
+#define SMMUV3_TABLE_ATTRS ((MemTxAttrs) { .memory = 1 })
+
 /* -------------------------------------------------------- smmuv3-host.c */
 
 /**
@@ -48,7 +54,10 @@ bool smmuv3_host_ste_illegal(SMMUv3State *s, const STE *ste);
 /* Adds to an event record what is known of the request's substream */
 void smmuv3_host_event(const SMMUEventInfo *info, Evt *evt);
 
-/* Before the emulation carries out a command; with the BQL, without mutex */
+/*
+ * Before the emulation carries out a command; with the BQL, without mutex. May
+ * return SMMUV3_NESTED_PUT_OFF: the queue goes on from a bottom half.
+ */
 SMMUCmdError smmuv3_host_command(SMMUv3State *s, const Cmd *cmd);
 
 /* --------------------------------------------------- smmuv3-substream.c */

@@ -109,7 +109,7 @@ static bool smmuv3_substream_fetch_l1(SMMUv3State *s, SMMUTransCfg *cfg,
         addr = CACHED_ENTRY_TO_ADDR(entry, addr);
     }
     if (ldq_le_dma(&address_space_memory, addr, desc,
-                   MEMTXATTRS_UNSPECIFIED) != MEMTX_OK) {
+                   SMMUV3_TABLE_ATTRS) != MEMTX_OK) {
         event->u.f_cd_fetch.addr = addr;
         return smmuv3_substream_fault(event, SMMU_EVT_F_CD_FETCH);
     }

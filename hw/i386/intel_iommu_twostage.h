@@ -166,14 +166,15 @@ int vtd_twostage_page_request(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
                               bool priv, bool exec, hwaddr addr, bool last,
                               uint16_t prgi, bool is_read, bool is_write);
 
-typedef enum VTDDescVerdict {
-    VTD_TS_DESC_DONE,           /* nothing left to do for intel_iommu.c */
-    VTD_TS_DESC_PASS,           /* intel_iommu.c goes on with it */
-    VTD_TS_DESC_BAD,            /* invalidation queue error */
-} VTDDescVerdict;
-
-/* First look at an invalidation descriptor; may clear bits it has served */
-VTDDescVerdict vtd_twostage_descriptor(IntelIOMMUState *s, VTDInvDesc *desc);
+/**
+ * vtd_twostage_inv_before: first look at an invalidation descriptor.
+ * @desc: may lose bits that have been served
+ * @type: set to VTD_INV_DESC_NESTED_DONE when nothing is left to do
+ *
+ * Returns: false when it is an error of the invalidation queue.
+ */
+bool vtd_twostage_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
+                             uint8_t *type);
 
 /* ------------------------------------------- provided by intel_iommu.c */
 

@@ -8,6 +8,7 @@
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
 #include "system/memory.h"
+#include "intel_iommu_nested.h"
 #include "intel_iommu_twostage.h"
 #include "trace.h"
 
@@ -259,6 +260,12 @@ static void notify_unmap(IntelIOMMUState *s)
 
 /* ------------------------------------------------ descriptors (6.5.2) */
 
+typedef enum VTDDescVerdict {
+    VTD_TS_DESC_DONE,           /* nothing left to do for intel_iommu.c */
+    VTD_TS_DESC_PASS,           /* intel_iommu.c goes on with it */
+    VTD_TS_DESC_BAD,            /* invalidation queue error */
+} VTDDescVerdict;
+
 static bool reserved_clear(IntelIOMMUState *s, const VTDInvDesc *desc,
                            uint64_t mask0, uint64_t mask1, const char *what)
 {
@@ -423,7 +430,7 @@ static VTDDescVerdict response_descriptor(IntelIOMMUState *s,
     return VTD_TS_DESC_DONE;
 }
 
-VTDDescVerdict vtd_twostage_descriptor(IntelIOMMUState *s, VTDInvDesc *desc)
+static VTDDescVerdict descriptor(IntelIOMMUState *s, VTDInvDesc *desc)
 {
     unsigned type = VTD_INV_DESC_TYPE(desc->lo);
 
@@ -454,4 +461,19 @@ VTDDescVerdict vtd_twostage_descriptor(IntelIOMMUState *s, VTDInvDesc *desc)
     default:
         return VTD_TS_DESC_PASS;
     }
+}
+
+bool vtd_twostage_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
+                             uint8_t *type)
+{
+    switch (vtd_twostage_active(s) ? descriptor(s, desc) : VTD_TS_DESC_PASS) {
+    case VTD_TS_DESC_DONE:
+        *type = VTD_INV_DESC_NESTED_DONE;
+        return true;
+    case VTD_TS_DESC_PASS:
+        return true;
+    case VTD_TS_DESC_BAD:
+        return false;
+    }
+    g_assert_not_reached();
 }

@@ -334,6 +334,80 @@ static void test_hostile(void)
 }
 
 /* A guest that changes to a linear stream table, and one too large by far */
+#define SMMU_REGISTERS  0x09050000ULL
+
+/*
+ * Nothing that the SMMU reads to find its way may be in registers: here its
+ * own.
+ */
+static void test_registers(void)
+{
+    Host *h = host_start("", "", 4);
+    uint64_t va = HOST_VA & ~0x1fffffULL, entry, ste;
+    unsigned level;
+    SmmuS1 s1;
+
+    host_setup(h, &(HostSetup) { .config = CONFIG_S1 });
+    s1 = host_space(h, 0, 0);
+    check_dma(h, HOST_VA, 0);
+    /* The leaf table is the SMMU's first page */
+    entry = smmu_s1_entry(&s1, va, 2, &level);
+    g_assert_cmpuint(level, ==, 2);
+    iommu_mem_write64(&h->mem, entry, SMMU_REGISTERS | 3);
+    host_flush(h);
+    g_assert_cmphex(host_read(h, va), ==, SVA_CODE_BUS);
+    g_assert_cmphex(host_event(h).type, ==, EVT_F_WALK_EABT);
+
+    /* And so is the CD, the STE, and a table of these */
+    ste = smmu_ste_entry(&h->tables, HOST_SID);
+    iommu_mem_write64(&h->mem, ste, (iommu_mem_read64(&h->mem, ste) & 0xf) |
+                      SMMU_REGISTERS);
+    host_flush(h);
+    g_assert_cmphex(host_read(h, va), ==, SVA_CODE_BUS);
+    g_assert_cmphex(host_event(h).type, ==, EVT_F_CD_FETCH);
+    for (unsigned levels = 1; levels <= 2; levels++) {
+        uint32_t cr0 = host_reg(h, SMMU_REG_CR0);
+
+        host_set_reg(h, SMMU_REG_CR0, cr0 & ~1u);
+        h->regs.write64(h->regs.opaque, SMMU_REG_STRTAB_BASE, SMMU_REGISTERS);
+        host_set_reg(h, SMMU_REG_STRTAB_BASE_CFG,
+                     (levels - 1) << 16 | 6 << 6 | 8);
+        host_set_reg(h, SMMU_REG_CR0, cr0);
+        host_flush(h);
+        g_assert_cmphex(host_read(h, va), ==, SVA_CODE_BUS);
+        g_assert_cmphex(host_event(h).type, ==, EVT_F_STE_FETCH);
+    }
+    host_no_event(h);
+    host_stop(h);
+}
+
+/* A long queue does not keep the main loop from its work */
+static void test_long_queue(void)
+{
+    const unsigned bits = 13, n = 8000;
+    Host *h = host_start("host-fwb=on", "", 4);
+
+    smmu_queue_init(&h->cmdq, &h->mem, bits, 16);
+    smmu_enable(&h->regs, &h->tables, &h->cmdq, &h->evtq);
+    for (unsigned i = 0; i < n; i++) {
+        host_push(h, smmu_tlbi_all(SMMU_OP_TLBI_NSNH_ALL));
+    }
+    host_set_reg(h, SMMU_REG_CMDQ_PROD, h->cmdq.index);
+    g_assert_cmphex(host_reg(h, SMMU_REG_CMDQ_CONS), <, n);
+    host_sync(h);
+
+    /* And may be turned off, or be reset, meanwhile */
+    for (unsigned i = 0; i < n; i++) {
+        host_push(h, smmu_tlbi_all(SMMU_OP_TLBI_NSNH_ALL));
+    }
+    host_set_reg(h, SMMU_REG_CMDQ_PROD, h->cmdq.index);
+    host_set_reg(h, SMMU_REG_CR0, 0);
+    host_reg(h, SMMU_REG_CMDQ_CONS);
+    qtest_system_reset(h->rig.qts);
+    g_assert_cmphex(host_reg(h, SMMU_REG_CMDQ_CONS), ==, 0);
+    host_stop(h);
+}
+
 static void test_stream_table(void)
 {
     Host *h = host_start("", "", 4);
@@ -536,6 +610,8 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-host/hostile/sizes", test_hostile);
     qtest_add_func("/smmu-host/hostile/stream-table", test_stream_table);
     qtest_add_func("/smmu-host/hostile/bus-numbers", test_bus_numbers);
+    qtest_add_func("/smmu-host/hostile/registers", test_registers);
+    qtest_add_func("/smmu-host/hostile/long-queue", test_long_queue);
     qtest_add_func("/smmu-host/events/overflow", test_overflow);
     qtest_add_func("/smmu-host/migration", test_migration);
     return g_test_run();
