@@ -234,6 +234,46 @@ base_from_debian() {
         "debian-${version#*:}"
 }
 
+# fetch URL FILE: by whatever program is there; on failure $fetch_why says why
+fetch() {
+    if have curl; then
+        set -- "$1" "$2" curl -fsSL --connect-timeout 30 -o "$2" "$1"
+    elif have wget; then
+        set -- "$1" "$2" wget -nv -T 30 -t 2 -O "$2" "$1"
+    else
+        fetch_why="no curl and no wget on this machine"
+        return 1
+    fi
+    shift 2
+    fetch_why=$("$@" 2>&1) || {
+        fetch_why=$(printf '%s\n' "$fetch_why" | tail -n 1)
+        fetch_why=${fetch_why:-$1 failed}
+        return 1
+    }
+}
+
+# base_from_url URL: the tarball of a release
+base_from_url() {
+    tarball=$tmp/qemu.tar
+    say "getting $1"
+    fetch "$1" "$tarball" || {
+        note_failure "release tarball" "$1: $fetch_why"
+        return 1
+    }
+    sum=$(sha256sum <"$tarball" | cut -d ' ' -f 1)
+    [ -z "$qemu_sha256" ] || [ "$qemu_sha256" = "$sum" ] || die \
+        "--qemu-sha256=$qemu_sha256 is not the checksum of $1: $sum"
+    [ -n "$qemu_sha256" ] || say "not verified: --qemu-sha256=$sum"
+    mkdir "$tmp/tarball"
+    tar -C "$tmp/tarball" --strip-components=1 --exclude='*/roms' \
+        -xf "$tarball" 2>/dev/null || {
+        note_failure "release tarball" "$1: not a tarball that tar reads"
+        return 1
+    }
+    rm "$tarball"
+    cache_store "$tmp/tarball" "release-$BASE_VERSION"
+}
+
 base_from_git() {
     have git || {
         note_failure "git clone" "program 'git' is missing"
@@ -259,7 +299,11 @@ base_get() {
     if [ "$offline" = no ]; then
         cache_writable
         cache_sweep
-        base_from_debian || base_from_git || :
+        if [ -n "$qemu_url" ]; then
+            base_from_url "$qemu_url" || :
+        else
+            base_from_debian || base_from_url "$BASE_URL" || base_from_git || :
+        fi
     else
         note_failure "download" "--offline was given"
     fi

@@ -108,6 +108,8 @@ save_args() {
         [ "$offline" = yes ] && echo --offline
         [ "$base_only" = yes ] && echo --base-only
         [ -n "$qemu_src" ] && echo "--qemu-src=$qemu_src"
+        [ -n "$qemu_url" ] && echo "--qemu-url=$qemu_url"
+        [ -n "$qemu_sha256" ] && echo "--qemu-sha256=$qemu_sha256"
         [ "$git_url" != "$BASE_GIT_URL" ] && echo "--qemu-git-url=$git_url"
         [ -n "$python_given" ] && echo "--python=$python_given"
         echo "--cache-dir=$cache"

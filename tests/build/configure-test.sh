@@ -11,8 +11,12 @@ export LC_ALL=C
 top=$(cd "$(dirname "$0")/../.." && pwd -P)
 real_build=${1:-}
 work=$(mktemp -d)
-trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+server=
+trap '[ -z "$server" ] || kill "$server"; chmod -R u+w "$work"
+      rm -rf "$work"' EXIT
 unset XDG_CACHE_HOME QEMU_NESTED_GIT_URL PYTHON
+# Nobody listens on port 9
+export QEMU_NESTED_URL=http://127.0.0.1:9/base.tar.gz no_proxy=127.0.0.1
 export HOME=$work/home
 nr=0
 
@@ -253,14 +257,72 @@ if command -v git >/dev/null; then
     rm -rf "$build" "$work/cache"
     PATH=$work/bin:$PATH conf --qemu-git-url="file://$work/none"
     refuses $? "no source of QEMU 10.2.2" "  cache: " \
-        "  Debian source package: " "  git clone" "--qemu-src=PATH"
+        "  Debian source package: " "  release tarball: http://127.0.0.1:9/" \
+        "  git clone" "--qemu-src=PATH"
     result $? "no network: every source tried is named with its reason"
 else
     skip "a git repository is the last resort" "no git"
     skip "no network: every source tried is named" "no git"
 fi
 
+# A server of release tarballs
 rm -rf "$build" "$work/cache" "$work/base/.git"
+mkdir -p "$work/www"
+cp "$work/base.tar.gz" "$work/www/"
+echo junk >"$work/www/junk"
+(cd "$work/www" && exec python3 -u -m http.server --bind 127.0.0.1 0) \
+    >"$work/http.log" 2>&1 &
+server=$!
+for ((i = 0; i < 100; i++)); do
+    port=$(sed -n 's/^Serving HTTP on .* port \([0-9]*\) .*/\1/p' \
+        "$work/http.log")
+    [ -z "$port" ] || break
+    sleep 0.1
+done
+url=http://127.0.0.1:$port
+sum=$(sha256sum <"$work/base.tar.gz" | cut -d ' ' -f 1)
+wrong=$(printf '%064d' 0)
+
+conf --qemu-url="$url/base.tar.gz" && joined &&
+    grep -qF -- "not verified: --qemu-sha256=$sum" "$work/log" &&
+    [ -d "$work/cache/base-release-10.2.2" ]
+result $? "--qemu-url fetches a release, and prints its checksum"
+
+rm -rf "$build" "$work/cache"
+conf --qemu-url="$url/base.tar.gz" --qemu-sha256="$sum" && joined &&
+    ! grep -q 'not verified' "$work/log"
+result $? "--qemu-sha256 that is right is taken"
+
+rm -rf "$build" "$work/cache"
+conf --qemu-url="$url/base.tar.gz" --qemu-sha256="$wrong"
+refuses $? "--qemu-sha256=$wrong" "$url/base.tar.gz" "$sum" &&
+    [ ! -e "$work/cache/base-release-10.2.2" ]
+result $? "one that is wrong is refused, and nothing stays"
+
+conf --qemu-sha256="$sum"
+refuses $? "--qemu-sha256=" "--qemu-url=URL"
+result $? "a checksum of nothing is refused"
+
+conf --qemu-url="$url/none.tar.xz"
+refuses $? "no source of QEMU 10.2.2" "  release tarball: $url/none.tar.xz: " &&
+    ! grep -q "git clone" "$work/log"
+result $? "a URL that is not there is named, and nothing else is tried"
+
+conf --qemu-url="$url/junk"
+refuses $? "  release tarball: $url/junk: not a tarball"
+result $? "what is no tarball is named"
+
+if [ -d "$work/bin" ]; then
+    PATH=$work/bin:$PATH QEMU_NESTED_URL=$url/base.tar.gz conf && joined
+    result $? "where there is no Debian archive, the release is fetched"
+else
+    skip "where there is no Debian archive, the release is fetched" "no git"
+fi
+kill "$server"
+wait "$server" 2>/dev/null
+server=
+
+rm -rf "$build" "$work/cache"
 conf --offline
 refuses $? "--offline was given" "--qemu-src=PATH"
 result $? "--offline with an empty cache fetches nothing"
@@ -504,6 +566,8 @@ does not apply to file
 names a patch that is not there
 is one of the base too
 is missing: install package
+is not the checksum of
+is the checksum of what
 no Python >= 3.9 with the venv module
 meson >= 1.5 and pycotap are missing
 QEMU's configure failed; its whole output:
