@@ -65,6 +65,26 @@ bool vtd_twostage_check_config(IntelIOMMUState *s, Error **errp)
     return true;
 }
 
+bool vtd_split_write(IntelIOMMUState *s, hwaddr addr, uint64_t val,
+                     unsigned size,
+                     void (*write)(void *, hwaddr, uint64_t, unsigned))
+{
+    if (size != 8) {
+        return false;
+    }
+    switch (addr) {
+    case DMAR_FECTL_REG:
+    case DMAR_IECTL_REG:
+    case DMAR_IEADDR_REG:
+    case DMAR_PECTL_REG:
+        write(s, addr, extract64(val, 0, 32), 4);
+        write(s, addr + 4, extract64(val, 32, 32), 4);
+        return true;
+    default:
+        return false;
+    }
+}
+
 void vtd_twostage_init(IntelIOMMUState *s)
 {
     VTDTwoStage *ts = &s->twostage;

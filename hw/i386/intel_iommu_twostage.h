@@ -142,6 +142,15 @@ static inline bool vtd_twostage_active(IntelIOMMUState *s)
 /* Returns: false with @errp set when the properties contradict each other */
 bool vtd_twostage_check_config(IntelIOMMUState *s, Error **errp);
 
+/**
+ * vtd_split_write: is this a write of two registers of 32 bits at once?
+ *
+ * Then it is done, by @write, half by half. With host-nesting or without.
+ */
+bool vtd_split_write(IntelIOMMUState *s, hwaddr addr, uint64_t val,
+                     unsigned size,
+                     void (*write)(void *, hwaddr, uint64_t, unsigned));
+
 /* Once, at realize */
 void vtd_twostage_init(IntelIOMMUState *s);
 

@@ -135,6 +135,128 @@ static void test_wait_to_registers(void)
     host_free(h);
 }
 
+/* ----------------------------------------- DMA to the IOMMU's registers */
+
+#define NVME_RID        0x0038
+#define NVME_BAR        0xe2000000ULL
+#define NVME_AQA        0x24
+#define NVME_ASQ        0x28
+#define NVME_ACQ        0x30
+#define NVME_CC         0x14
+#define NVME_CSTS       0x1c
+#define NVME_DOORBELL   0x1000
+#define NVME_QUEUE      16          /* entries */
+#define NVME_SQ_HPA     0x07200000ULL
+#define NVME_CQ_HPA     0x07201000ULL
+#define NVME_IDENTIFY   6
+
+static void nvme_start(Host *h, uint64_t cq)
+{
+    uint64_t dev = ECAM + NVME_RID * 4096ULL;
+    unsigned tries;
+
+    qtest_writel(h->qts, dev + PCI_BASE_ADDRESS_0, NVME_BAR);
+    qtest_writel(h->qts, dev + PCI_BASE_ADDRESS_0 + 4, 0);
+    qtest_writew(h->qts, dev + PCI_COMMAND,
+                 PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    qtest_writel(h->qts, NVME_BAR + NVME_CC, 0);
+    qtest_writel(h->qts, NVME_BAR + NVME_AQA,
+                 (NVME_QUEUE - 1) << 16 | (NVME_QUEUE - 1));
+    qtest_writeq(h->qts, NVME_BAR + NVME_ASQ, NVME_SQ_HPA);
+    qtest_writeq(h->qts, NVME_BAR + NVME_ACQ, cq);
+    qtest_writel(h->qts, NVME_BAR + NVME_CC, 4 << 20 | 6 << 16 | 1);
+    for (tries = 0; tries < 1000 &&
+         !(qtest_readl(h->qts, NVME_BAR + NVME_CSTS) & 1); tries++) {
+        qtest_clock_step(h->qts, 1000000);
+    }
+    g_assert_cmphex(qtest_readl(h->qts, NVME_BAR + NVME_CSTS) & 1, ==, 1);
+}
+
+/* Identify Controller, with the answer at @where, @n times */
+static void nvme_identify(Host *h, uint64_t where, unsigned n)
+{
+    const uint64_t command[8] = {
+        [0] = NVME_IDENTIFY, [3] = where, [5] = 1,
+    };
+    unsigned i;
+
+    for (i = 0; i < n; i++) {
+        iommu_mem_write_qwords(&h->mem, NVME_SQ_HPA + i % NVME_QUEUE * 64,
+                               command, ARRAY_SIZE(command));
+        qtest_writel(h->qts, NVME_BAR + NVME_DOORBELL, (i + 1) % NVME_QUEUE);
+        qtest_clock_step(h->qts, 1000000);
+        qtest_writel(h->qts, NVME_BAR + NVME_DOORBELL + 4,
+                     (i + 1) % NVME_QUEUE);
+    }
+}
+
+static void check_dma_to_registers(bool translating, bool completions)
+{
+    Host *h = host_new("", " -device nvme,serial=hostile,addr=7");
+    Setup s = second();
+    uint64_t where = IOMMU_BASE;
+
+    host_start(h, 0);
+    host_setup(h, 0, &s);
+    if (translating) {
+        /* One by one, as they are, and the registers */
+        vtd_context_scalable(&h->tables, NVME_RID, 20, 0, 0);
+        vtd_s2_map(&h->mem, s.s2_root, 4, NVME_SQ_HPA, NVME_SQ_HPA, 8192, 12,
+                   VTD_S2_RW);
+        vtd_s2_map(&h->mem, s.s2_root, 4, IOMMU_BASE, IOMMU_BASE, 4096, 12,
+                   VTD_S2_RW);
+        vtd_pasid_set(&h->tables, NVME_RID, 0, &(VtdPasidEntry) {
+            .pgtt = s.pgtt, .did = HOST_DID, .s2 = s.s2_root, .s2_levels = 4,
+        });
+        host_invalidate_all(h);
+    } else {
+        h->regs.write32(h->regs.opaque, VTD_REG_GCMD, VTD_GCMD_QIE);
+    }
+    nvme_start(h, NVME_CQ_HPA);
+    nvme_identify(h, DATA_HPA, 1);
+    g_assert_cmphex(host_read32(h, NVME_CQ_HPA + 12) >> 16, ==, 1);
+    if (completions) {
+        nvme_start(h, where);
+        where = NVME_CQ_HPA;
+    }
+    nvme_identify(h, where, NVME_QUEUE * 2);
+    qtest_system_reset(h->qts);
+    host_start(h, 0);
+    host_setup(h, 0, &s);
+    qtest_clock_step(h->qts, 1000000);
+    host_free(h);
+}
+
+/* Two registers of 32 bits at once, wherever they are */
+static void test_wide_access(void)
+{
+    Host *h = host_new("", "");
+    uint64_t offset;
+
+    host_start(h, 0);
+    for (offset = 0; offset < 4096; offset += 8) {
+        host_write64(h, IOMMU_BASE + offset, 0);
+        host_read64(h, IOMMU_BASE + offset);
+        host_write64(h, IOMMU_BASE + offset, UINT64_MAX);
+        host_read64(h, IOMMU_BASE + offset);
+    }
+    qtest_system_reset(h->qts);
+    /* FECTL.IM, and FEDATA */
+    host_write64(h, IOMMU_BASE + 0x38, 0x123480000000ULL);
+    g_assert_cmphex(host_read32(h, IOMMU_BASE + 0x38) >> 31, ==, 1);
+    g_assert_cmphex(host_read32(h, IOMMU_BASE + 0x3c), ==, 0x1234);
+    host_free(h);
+}
+
+static void test_dma_to_registers(void)
+{
+    unsigned i;
+
+    for (i = 0; i < 4; i++) {
+        check_dma_to_registers(i & 1, i & 2);
+    }
+}
+
 /* The engine's registers, one by one, from where it is at @bar */
 static void hot_enable(Host *h)
 {
@@ -276,6 +398,9 @@ int main(int argc, char **argv)
                    test_entries_in_registers);
     qtest_add_func("/vtd-twostage/hostile/wait-to-registers",
                    test_wait_to_registers);
+    qtest_add_func("/vtd-twostage/hostile/wide-access", test_wide_access);
+    qtest_add_func("/vtd-twostage/hostile/dma-to-registers",
+                   test_dma_to_registers);
     qtest_add_func("/vtd-twostage/hostile/requests-to-registers",
                    test_requests_to_registers);
     qtest_add_func("/vtd-twostage/hostile/unplug", test_unplug);
