@@ -381,6 +381,30 @@ static void test_registers(void)
     host_stop(h);
 }
 
+/* Every register of both pages, in every width, with queues in registers */
+static void test_register_sweep(void)
+{
+    static const uint64_t values[] = { 0, UINT64_MAX, SMMU_REGISTERS | 31 };
+    Host *h = host_start(HOST_ALL ",host-keep=on", "", 4);
+
+    for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
+        for (unsigned n = 0; n < 2 * 0x1000; n += 4) {
+            uint64_t reg = SMMU_REGISTERS + n / 0x1000 * 0x10000 + n % 0x1000;
+
+            qtest_writel(h->rig.qts, reg, values[i]);
+            qtest_readl(h->rig.qts, reg);
+            if (n % 8 == 0) {
+                qtest_writeq(h->rig.qts, reg, values[i]);
+                qtest_readq(h->rig.qts, reg);
+            }
+        }
+        host_read(h, HOST_VA);
+    }
+    qtest_system_reset(h->rig.qts);
+    g_assert_cmphex(host_reg(h, SMMU_REG_CR0), ==, 0);
+    host_stop(h);
+}
+
 /* A long queue does not keep the main loop from its work */
 static void test_long_queue(void)
 {
@@ -611,6 +635,7 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-host/hostile/stream-table", test_stream_table);
     qtest_add_func("/smmu-host/hostile/bus-numbers", test_bus_numbers);
     qtest_add_func("/smmu-host/hostile/registers", test_registers);
+    qtest_add_func("/smmu-host/hostile/register-sweep", test_register_sweep);
     qtest_add_func("/smmu-host/hostile/long-queue", test_long_queue);
     qtest_add_func("/smmu-host/events/overflow", test_overflow);
     qtest_add_func("/smmu-host/migration", test_migration);
