@@ -157,6 +157,7 @@ void sva_context_disconnect_all(SvaEngineState *s)
     s->epoch++;
     QLIST_FOREACH_SAFE(ctx, &s->contexts, next, next) {
         sva_context_disconnect(ctx);
+        sva_context_release(ctx);
     }
     sva_pri_drop(s);
 }
@@ -186,9 +187,27 @@ void sva_context_put(SvaContext *ctx)
     sva_context_release(ctx);
 }
 
+static bool sva_context_idle(const SvaContext *ctx)
+{
+    return !ctx->channels && !ctx->groups;
+}
+
+/* Translations outlive their last user, who may come back */
+static bool sva_context_keep(const SvaContext *ctx)
+{
+    const SvaContext *other;
+    unsigned idle = 0;
+
+    QLIST_FOREACH(other, &ctx->engine->contexts, next) {
+        idle += sva_context_idle(other);
+    }
+    return ctx->engine->keep && ctx->iotlb_registered &&
+           idle <= SVA_CONTEXTS_IDLE;
+}
+
 void sva_context_release(SvaContext *ctx)
 {
-    if (ctx->channels || ctx->groups) {
+    if (!sva_context_idle(ctx) || sva_context_keep(ctx)) {
         return;
     }
     sva_context_disconnect(ctx);

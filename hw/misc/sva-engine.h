@@ -36,6 +36,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(SvaEngineState, SVA_ENGINE)
 #define SVA_ATC_SETS            256
 #define SVA_ATC_WAYS            4
 #define SVA_PRG_MAX             512     /* a PRG index has 9 bits */
+#define SVA_CONTEXTS_IDLE       64      /* with keep-translations */
 #define SVA_RETRIES_MAX         16
 #define SVA_BACKOFFS_MAX        64
 #define SVA_BACKOFF_MIN_NS      50000
@@ -56,7 +57,8 @@ QEMU_BUILD_BUG_ON((int)SVA_GONE >= (int)SVA_CODE_OPCODE);
 
 /*
  * One PASID, or the requests that carry none. Kept while a channel works with
- * it or one of its page request groups is out.
+ * it or one of its page request groups is out; with keep-translations longer,
+ * until the function or its capabilities are reset.
  */
 typedef struct SvaContext {
     SvaEngineState *engine;
@@ -183,6 +185,7 @@ struct SvaEngineState {
     bool pri;
     bool pasid;
     bool prg_response_pasid;
+    bool keep;
     uint8_t pasid_bits;
     uint16_t page_requests;
     uint8_t queues;

@@ -37,7 +37,7 @@ static Setup nested(void)
 
 static Host *start(Setup *s)
 {
-    Host *h = host_new(",host-keep=on", "");
+    Host *h = host_new(",host-keep=on", ",keep-translations=on");
 
     host_start(h, VTD_CTX_DTE | VTD_CTX_PASIDE | VTD_CTX_PRE);
     host_setup(h, 0, s);
@@ -337,6 +337,33 @@ static void test_context(void)
     host_free(h);
 }
 
+/* The device keeps what it knows of a PASID while no queue works with it */
+static void test_device_tlb(void)
+{
+    Setup s = nested();
+    Host *h = start(&s);
+    unsigned i;
+
+    map_s1(h, &s, RING_VA, RING_VA, VTD_S1_USER_RW);
+    map_s2(h, &s, RING_VA, RING_HPA);
+    map_s2(h, &s, OTHER_GPA, OTHER_HPA);
+    host_set_pasid(h, PASID, &s);
+    host_invalidate_all(h);
+    host_enable_sva(h);
+    for (i = 1; i <= 3; i++) {
+        engine_start(h, PASID, RING_VA);
+        submit(h, i);
+        g_assert_cmphex(engine_wait(h, DONE_HPA), ==, SVA_CODE_OK);
+        g_assert_cmphex(host_read64(h, i == 3 ? OTHER_HPA : DATA_HPA), ==, i);
+        map_s1(h, &s, DATA_IOVA, OTHER_GPA, user_rw);
+        host_invalidate(h, vtd_inv_piotlb_all(HOST_DID, PASID));
+        if (i == 2) {
+            host_invalidate(h, vtd_inv_pasid_dev_tlb(HOST_RID, PASID, 0, 52));
+        }
+    }
+    host_free(h);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -348,5 +375,6 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-twostage/keep/permission", test_permission);
     qtest_add_func("/vtd-twostage/keep/entries", test_entries);
     qtest_add_func("/vtd-twostage/keep/context", test_context);
+    qtest_add_func("/vtd-twostage/keep/device-tlb", test_device_tlb);
     return g_test_run();
 }
