@@ -246,7 +246,8 @@ static void end_job(QTestState *qts)
                              "'arguments': { 'id': 'job' } }");
 }
 
-static void set_parameters(QTestState *qts, uint64_t bandwidth, uint64_t downtime)
+static void set_parameters(QTestState *qts, uint64_t bandwidth,
+                           uint64_t downtime)
 {
     qtest_qmp_assert_success(qts, "{ 'execute': 'migrate-set-parameters',"
                              "'arguments': { 'max-bandwidth': %" PRIu64 ","
