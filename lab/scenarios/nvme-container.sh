@@ -16,14 +16,8 @@ l1() {
         fail "not a word"
 }
 
-# Legacy mode, see nvme-legacy
-own_stage_1() {
-    is "translation of $1" \
-        "$(cat "/sys/bus/pci/devices/$1/iommu_group/type")" DMA
-    is "translation type" "$(translation_type "$1")" 0
-}
-
 l2() {
     . /lab/nvme.sh
+    . /lab/legacy.sh
     nvme_l2 "$lab_sum"
 }

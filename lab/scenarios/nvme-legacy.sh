@@ -13,14 +13,8 @@ l1() {
     l2_end 60
 }
 
-# No PASID entry: legacy mode, whose context entries name second-stage tables
-own_stage_1() {
-    is "translation of $1" \
-        "$(cat "/sys/bus/pci/devices/$1/iommu_group/type")" DMA
-    is "translation type" "$(translation_type "$1")" 0
-}
-
 l2() {
     . /lab/nvme.sh
+    . /lab/legacy.sh
     nvme_l2 "$lab_sum"
 }
