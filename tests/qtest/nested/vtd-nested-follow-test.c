@@ -107,14 +107,6 @@ static void test_legacy(gconstpointer opaque)
     stop(&f);
 }
 
-static void second_stage(VtdRig *r, uint16_t rid, uint64_t ss)
-{
-    vtd_pasid_set(&r->t, rid, 0, &(VtdPasidEntry) {
-        .pgtt = VTD_PGTT_SECOND, .did = DID, .s2 = ss, .s2_levels = 4,
-    });
-    vtd_rig_inv_pasid(r, DID, 0);
-}
-
 /*
  * From one kind of entry to another. The first-stage table, read as one of the
  * second stage, would map the same address: nothing may make that of it.
@@ -137,7 +129,7 @@ static void test_scalable(gconstpointer opaque)
     shadow_expect_none(r, HOST_DEV0, IOVA);
     g_assert_cmpuint(nested_rig_said(f.said, "first-stage tables: its DMA is "
                                      "blocked"), ==, 1);
-    second_stage(r, c->rid, ss);
+    shadow_pasid(r, c->rid, 0, DID, ss);
     shadow_expect(r, HOST_DEV0, IOVA, 1);
     shadow_map(r, ss, 4, IOVA + PAGE, 2, 1, VTD_S2_RW);
     shadow_inv(r, VTD_INV_NARROW, IOVA + PAGE, 0);
@@ -160,14 +152,14 @@ static void test_scalable(gconstpointer opaque)
     vtd_rig_pass_through(r, c->rid, DID);
     vtd_rig_inv_pasid(r, DID, 0);
     shadow_expect(r, HOST_DEV0, DATA + 3 * PAGE, 3);
-    second_stage(r, c->rid, ss);
+    shadow_pasid(r, c->rid, 0, DID, ss);
     shadow_expect(r, HOST_DEV0, IOVA, 1);
     shadow_expect_none(r, HOST_DEV0, DATA + 3 * PAGE);
     /* The entry of the RID goes, its context entry stays */
     vtd_pasid_clear(&r->t, c->rid, 0);
     vtd_rig_inv_pasid(r, DID, 0);
     shadow_expect_none(r, HOST_DEV0, IOVA);
-    second_stage(r, c->rid, ss);
+    shadow_pasid(r, c->rid, 0, DID, ss);
     shadow_expect(r, HOST_DEV0, IOVA, 1);
     vtd_rig_translation(r, false);
     shadow_expect(r, HOST_DEV0, DATA, 0);
@@ -241,7 +233,7 @@ static void test_plugged(gconstpointer opaque)
                                      "blocked"), ==, 1);
     ss = vtd_s2_new(&r->mem);
     shadow_map(r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
-    second_stage(r, BEHIND(c->bridge ? 1 : 2), ss);
+    shadow_pasid(r, BEHIND(c->bridge ? 1 : 2), 0, DID, ss);
     shadow_expect(r, HOST_DEV0, IOVA, 1);
     stop(&f);
 }

@@ -48,15 +48,6 @@ static void expect_calls(VtdRig *r, const Calls *since, unsigned copy,
     g_assert_cmpuint(now.unmap - since->unmap, ==, unmap);
 }
 
-static void second_stage(VtdRig *r, uint16_t rid, uint32_t pasid, uint16_t did,
-                         uint64_t ss)
-{
-    vtd_pasid_set(&r->t, rid, pasid, &(VtdPasidEntry) {
-        .pgtt = VTD_PGTT_SECOND, .did = did, .s2 = ss, .s2_levels = 4,
-    });
-    vtd_rig_inv_pasid(r, did, pasid);
-}
-
 static void fail_next(VtdRig *r, const char *call, const char *name)
 {
     iommufd_model_do(r->m, "{\"cmd\":\"fault\",\"on\":\"%s:1:errno=%s\"}",
@@ -324,9 +315,9 @@ static void test_scalable(void)
 
         vtd_context_scalable(&r.t, rid, 10, VTD_CTX_PASIDE, 0);
         vtd_rig_inv_context(&r, rid);
-        second_stage(&r, rid, 0, DID, ss);
+        shadow_pasid(&r, rid, 0, DID, ss);
     }
-    second_stage(&r, RID0, 7, DID, ss);
+    shadow_pasid(&r, RID0, 7, DID, ss);
     shadow_expect(&r, HOST_DEV0, IOVA, 1);
     shadow_expect(&r, HOST_DEV1, IOVA, 1);
     iommufd_model_expect_data(r.m, HOST_DEV0, &pasid7, IOVA, 0x11, 64);
@@ -338,7 +329,7 @@ static void test_scalable(void)
     iommufd_model_expect_data(r.m, HOST_DEV0, &pasid7, IOVA + PAGE, 0x12, 64);
 
     /* Another domain with the same table is another one */
-    second_stage(&r, RID1, 0, DID + 1, ss);
+    shadow_pasid(&r, RID1, 0, DID + 1, ss);
     g_assert_cmpuint(iommufd_model_live(r.m, "ioas"), ==, ioas + 2);
     shadow_unmap(&r, ss, 4, IOVA + PAGE, PAGE);
     shadow_inv(&r, VTD_INV_NARROW, IOVA + PAGE, 0);
@@ -363,16 +354,16 @@ static void test_transitions(void)
     shadow_expect(&r, HOST_DEV0, IOVA, 2);
     detaches = iommufd_model_counter(r.m, "DETACH_IOMMUFD_PT", "calls");
     for (unsigned i = 0; i < 2; i++) {
-        second_stage(&r, RID0, 0, DID, ss);
+        shadow_pasid(&r, RID0, 0, DID, ss);
         shadow_expect(&r, HOST_DEV0, IOVA, 1);
         vtd_rig_pass_through(&r, RID0, 6);
         shadow_expect(&r, HOST_DEV0, DATA + 3 * PAGE, 3);
-        second_stage(&r, RID0, 0, DID, ss);
+        shadow_pasid(&r, RID0, 0, DID, ss);
         shadow_expect(&r, HOST_DEV0, IOVA, 1);
         vtd_rig_first_stage(&r, RID0, 5, s1);
         shadow_expect(&r, HOST_DEV0, IOVA, 2);
         /* Off, and on again with a table that has changed meanwhile */
-        second_stage(&r, RID0, 0, DID, ss);
+        shadow_pasid(&r, RID0, 0, DID, ss);
         vtd_rig_translation(&r, false);
         shadow_expect(&r, HOST_DEV0, DATA, 0);
         shadow_map(&r, ss, 4, IOVA, 3 - 2 * i, 1, VTD_S2_RW);
@@ -537,7 +528,7 @@ static void test_off(void)
     vtd_rig_enable(&r);
     vtd_context_scalable(&r.t, RID0, 10, 0, 0);
     vtd_rig_inv_context(&r, RID0);
-    second_stage(&r, RID0, 0, DID, vtd_s2_new(&r.mem));
+    shadow_pasid(&r, RID0, 0, DID, vtd_s2_new(&r.mem));
     g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, FR_PASID_INVALID);
     vtd_rig_stop(&r);
 
@@ -565,7 +556,7 @@ static void test_bad_entry(void)
     });
     vtd_rig_inv_pasid(&r, DID, 0);
     g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, FR_PASID_INVALID);
-    second_stage(&r, RID0, 0, DID, vtd_s2_new(&r.mem));
+    shadow_pasid(&r, RID0, 0, DID, vtd_s2_new(&r.mem));
     g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, 0);
     entry = vtd_pasid_entry(&r.t, RID0, 0);
     iommu_mem_write64(&r.mem, entry, iommu_mem_read64(&r.mem, entry) |

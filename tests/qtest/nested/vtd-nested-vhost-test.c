@@ -251,10 +251,7 @@ static void test_vdpa(void)
     take_invalidations(&n, 0);
     g_assert_cmpuint(nested_rig_said(n.said, blocked), ==, 1);
 
-    vtd_pasid_set(&n.r.t, RID, 0, &(VtdPasidEntry) {
-        .pgtt = VTD_PGTT_SECOND, .did = DID, .s2 = ss, .s2_levels = 4,
-    });
-    vtd_rig_inv_pasid(&n.r, DID, 0);
+    shadow_pasid(&n.r, RID, 0, DID, ss);
     take_mappings(&n, base);
     shadow_map(&n.r, ss, 4, IOVA + 2 * PAGE, 3, 1, VTD_S2_R);
     shadow_inv(&n.r, VTD_INV_NARROW, IOVA + 2 * PAGE, 0);

@@ -57,3 +57,12 @@ void shadow_legacy(VtdRig *r, uint16_t rid, uint64_t ss, unsigned levels)
     vtd_context_legacy(&r->t, rid, 0, ss, levels, DID);
     vtd_rig_inv_context(r, rid);
 }
+
+void shadow_pasid(VtdRig *r, uint16_t rid, uint32_t pasid, uint16_t did,
+                  uint64_t ss)
+{
+    vtd_pasid_set(&r->t, rid, pasid, &(VtdPasidEntry) {
+        .pgtt = VTD_PGTT_SECOND, .did = did, .s2 = ss, .s2_levels = 4,
+    });
+    vtd_rig_inv_pasid(r, did, pasid);
+}

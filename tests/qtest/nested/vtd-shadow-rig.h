@@ -29,5 +29,8 @@ void shadow_inv(VtdRig *r, unsigned what, uint64_t iova, unsigned order);
  */
 uint64_t shadow_start(VtdRig *r, unsigned pages);
 void shadow_legacy(VtdRig *r, uint16_t rid, uint64_t ss, unsigned levels);
+/* The same in scalable mode: a PASID entry, which is told of */
+void shadow_pasid(VtdRig *r, uint16_t rid, uint32_t pasid, uint16_t did,
+                  uint64_t ss);
 
 #endif
