@@ -27,6 +27,18 @@ SUITES = {
     'qtest': 'nested-qtest',
 }
 
+# Parts that are one program of ours, which prints TAP
+TAP_SCRIPTS = {
+    'build': ['{top}/tests/build/configure-test.sh', '{build}'],
+    'docs': ['{top}/tests/docs/commands.py', '{build}'],
+    'report': ['python3', '{top}/tests/lab/report-test.py'],
+    'guests': ['{top}/tests/guests/run', '--build', '{build}',
+               '--jobs', '{jobs}'],
+    'libvirt': ['{top}/tests/libvirt/run', '{build}'],
+    'deb': ['{top}/tests/package/deb-test.sh', '{build}'],
+    'install': ['{top}/tests/package/install-test.sh', '{build}', '{jobs}'],
+}
+
 # A sanitizer's finding ends the program.  The base frees little at its end,
 # so leaks are looked for in programs of ours alone; the model is preloaded,
 # which the address sanitizer would refuse to come after.
@@ -241,29 +253,10 @@ def main():
         results = Results(args.build, 'style')
         results.add_tap('style', style.run(TOP, args.build, args.jobs), True)
         ok = results.save()
-    elif args.part == 'build':
-        ok = tap_script(args, 'build', [
-            os.path.join(TOP, 'tests/build/configure-test.sh'), args.build])
-    elif args.part == 'docs':
-        ok = tap_script(args, 'docs', [
-            os.path.join(TOP, 'tests/docs/commands.py'), args.build])
-    elif args.part == 'report':
-        ok = tap_script(args, 'report', [
-            'python3', os.path.join(TOP, 'tests/lab/report-test.py')])
-    elif args.part == 'guests':
-        ok = tap_script(args, 'guests', [
-            os.path.join(TOP, 'tests/guests/run'), '--build', args.build,
-            '--jobs', str(args.jobs)])
-    elif args.part == 'libvirt':
-        ok = tap_script(args, 'libvirt', [
-            os.path.join(TOP, 'tests/libvirt/run'), args.build])
-    elif args.part == 'deb':
-        ok = tap_script(args, 'deb', [
-            os.path.join(TOP, 'tests/package/deb-test.sh'), args.build])
-    elif args.part == 'install':
-        ok = tap_script(args, 'install', [
-            os.path.join(TOP, 'tests/package/install-test.sh'), args.build,
-            str(args.jobs)])
+    elif args.part in TAP_SCRIPTS:
+        ok = tap_script(args, args.part, [
+            word.format(top=TOP, build=args.build, jobs=args.jobs)
+            for word in TAP_SCRIPTS[args.part]])
     elif args.part == 'upstream':
         results = Results(args.build, 'upstream')
         upstream.run(TOP, args.build, args.jobs, results)

@@ -18,22 +18,7 @@ unset XDG_CACHE_HOME QEMU_NESTED_GIT_URL PYTHON
 # Nobody listens on port 9
 export QEMU_NESTED_URL=http://127.0.0.1:9/base.tar.gz no_proxy=127.0.0.1
 export HOME=$work/home
-nr=0
-
-result() {
-    nr=$((nr + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $nr - $2"
-    else
-        echo "not ok $nr - $2"
-        sed 's/^/# /' "$work/log" 2>/dev/null
-    fi
-}
-
-skip() {
-    nr=$((nr + 1))
-    echo "ok $nr - $1 # SKIP $2"
-}
+. "$top/tests/build/tap.sh"
 
 # A clone of ours with a queue for the little base
 make_clone() {

@@ -17,22 +17,8 @@ build=$(cd "$1" && pwd -P)
 version=$(cat "$top/VERSION")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-nr=0
-
-result() {
-    nr=$((nr + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $nr - $2"
-    else
-        echo "not ok $nr - $2"
-        sed 's/^/# /' "$work/log" | tail -n 40
-    fi
-}
-
-skip() {
-    nr=$((nr + 1))
-    echo "ok $nr - $1 # SKIP $2"
-}
+tap_lines=40
+. "$top/tests/build/tap.sh"
 
 "$top/scripts/nested/deb.sh" "$build" >"$work/log" 2>&1 &&
     debs=$(grep '\.deb$' "$work/log") &&

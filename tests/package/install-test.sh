@@ -23,17 +23,8 @@ tree=$build/full
 unpacked=$build/full-source
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-nr=0
-
-result() {
-    nr=$((nr + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $nr - $2"
-    else
-        echo "not ok $nr - $2"
-        sed 's/^/# /' "$work/log" | tail -n 40
-    fi
-}
+tap_lines=40
+. "$top/tests/build/tap.sh"
 
 rm -rf "$unpacked"
 mkdir -p "$unpacked"
