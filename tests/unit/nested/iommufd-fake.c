@@ -110,6 +110,31 @@ uint32_t fake_ioas_of(uint32_t hwpt)
     return obj_find(hwpt)->refs[0];
 }
 
+static bool hwpt_asks(gpointer id)
+{
+    return id && (obj_find(GPOINTER_TO_UINT(id))->flags &
+                  IOMMU_HWPT_FAULT_ID_VALID);
+}
+
+/* Before what is attached there becomes @pt_id; 0: nothing */
+static void att_leave(uint64_t key, uint32_t pt_id)
+{
+    bool last = !hwpt_asks(GUINT_TO_POINTER(pt_id));
+    gpointer old = g_hash_table_lookup(attached, &key);
+    GHashTableIter iter;
+    gpointer other, id;
+
+    if (!hwpt_asks(old) || GPOINTER_TO_UINT(old) == pt_id) {
+        return;
+    }
+    g_hash_table_iter_init(&iter, attached);
+    while (g_hash_table_iter_next(&iter, &other, &id)) {
+        last &= *(uint64_t *)other == key ||
+                *(uint64_t *)other >> 32 != key >> 32 || !hwpt_asks(id);
+    }
+    fake_asked_leave(key >> 32, key, last);
+}
+
 /* Drops the reference, too */
 static gboolean att_is_of(gpointer key, gpointer id, gpointer dev_id)
 {
@@ -145,6 +170,7 @@ void fake_reset(void)
 {
     if (objs) {
         g_assert_cmpuint(fake_objects(), ==, 0);
+        g_assert_cmpuint(fake.freed, ==, 0);
         for (guint i = 0; i < queues->len; i++) {
             g_assert_false(((Queue *)g_ptr_array_index(queues, i))->open);
         }
@@ -159,6 +185,7 @@ void fake_reset(void)
         g_ptr_array_free(bottom_halves, true);
     }
     memset(&fake, 0, sizeof(fake));
+    fake_asked_reset();
     objs = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     attached = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free,
                                      NULL);
@@ -414,6 +441,7 @@ void fake_group(HostIOMMUDeviceIOMMUFD *idev, uint32_t group)
 
 static void att_get(uint64_t key, uint32_t pt_id)
 {
+    att_leave(key, pt_id);
     obj_find(pt_id)->users++;
     att_put(key);
     g_hash_table_insert(attached, g_memdup2(&key, sizeof(key)),
@@ -478,6 +506,7 @@ int iommufd_sys_detach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid)
     int ret = fake_call(FAKE_DETACH);
 
     if (!ret) {
+        att_leave(att_key(idev->devid, pasid), 0);
         att_put(att_key(idev->devid, pasid));
     }
     return ret;
@@ -560,6 +589,7 @@ ssize_t iommufd_sys_write(int fd, const void *buf, size_t len)
         return ret;
     }
     g_assert_false(g_hash_table_contains(answers, key));
+    fake_asked_end(resp->cookie);
     g_hash_table_insert(answers, key, GUINT_TO_POINTER(resp->code + 1));
     return len;
 }
@@ -584,27 +614,6 @@ void iommufd_sys_watch(int fd, IOHandler *read, void *opaque)
 void fake_push(int fd, const void *data, size_t len)
 {
     g_queue_push_tail(&queue_of(fd)->chunks, g_bytes_new(data, len));
-}
-
-void fake_push_group(int fd, HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid,
-                     uint32_t index, uint32_t cookie, unsigned count)
-{
-    g_autofree struct iommu_hwpt_pgfault *pf =
-        g_new0(struct iommu_hwpt_pgfault, count);
-
-    for (unsigned i = 0; i < count; i++) {
-        pf[i].dev_id = idev->devid;
-        if (pasid != IOMMUFD_NESTED_RID) {
-            pf[i].flags = IOMMU_PGFAULT_FLAGS_PASID_VALID;
-            pf[i].pasid = pasid;
-        }
-        pf[i].grpid = index;
-        pf[i].perm = IOMMU_PGFAULT_PERM_READ;
-        pf[i].addr = 0x1000 * (i + 1);
-        pf[i].cookie = cookie;
-    }
-    pf[count - 1].flags |= IOMMU_PGFAULT_FLAGS_LAST_PAGE;
-    fake_push(fd, pf, count * sizeof(pf[0]));
 }
 
 bool fake_readable(int fd)

@@ -53,6 +53,9 @@ typedef struct Fake {
     /* An HWPT with a fault queue is attached to nothing: ENODEV */
     bool no_page_requests;
 
+    /* Page requests that the kernel freed while iommufd had them */
+    unsigned freed;
+
     /* Invalidations: what was done, in order */
     struct {
         uint32_t id;
@@ -120,6 +123,14 @@ uint32_t fake_label(HostIOMMUDeviceIOMMUFD *idev);
 void fake_push(int fd, const void *data, size_t len);
 void fake_push_group(int fd, HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid,
                      uint32_t index, uint32_t cookie, unsigned count);
+
+/*
+ * Who has asked, and is not answered. fake_asked_leave(): @pasid leaves a HWPT
+ * that has a fault queue, and @last: no other of the device has one.
+ */
+void fake_asked_reset(void);
+void fake_asked_end(uint32_t cookie);
+void fake_asked_leave(uint32_t dev_id, uint32_t pasid, bool last);
 
 /* Call the handler of @fd, if it has one. Return: whether it had one */
 bool fake_readable(int fd);
