@@ -10,6 +10,7 @@
 #include "qemu/main-loop.h"
 #include "qapi/error.h"
 #include "migration/vmstate.h"
+#include "system/runstate.h"
 #include "smmuv3-host.h"
 #include "smmuv3-nested.h"
 
@@ -23,10 +24,12 @@
 #define EATS_SPLIT          2
 
 /*
- * Commands before the main loop gets its turn. A queue may have half a million
- * of them, and each may look at all of the TLB.
+ * Work before the main loop gets its turn. A queue may have half a million
+ * commands, and each may look at all that is cached. Units are entries looked
+ * at, and COMMAND_UNITS for a command in any case.
  */
-#define CMDQ_TURN           256
+#define TURN_UNITS          (256 * 1024)
+#define COMMAND_UNITS       1024
 
 static bool smmuv3_host_stage2_only(const SMMUv3State *s)
 {
@@ -49,8 +52,38 @@ static void smmuv3_host_cmdq_go_on(void *opaque)
 {
     SMMUv3State *s = opaque;
 
-    s->host.cmdq_turn = CMDQ_TURN;
-    smmuv3_cmdq_consume(s);
+    /* If the VM is stopped, this is called again when it runs */
+    if (runstate_is_running()) {
+        s->host.cmdq_turn = TURN_UNITS;
+        smmuv3_cmdq_consume(s);
+    }
+}
+
+/* The other side of a migration may have been in the middle of it, too */
+static void smmuv3_host_vm_state(void *opaque, bool running, RunState state)
+{
+    SMMUv3State *s = opaque;
+
+    if (running) {
+        qemu_bh_schedule(s->host.cmdq_bh);
+    }
+}
+
+static bool smmuv3_host_turn(SMMUv3State *s)
+{
+    SMMUState *bs = ARM_SMMU(s);
+
+    if (s->host.cmdq_turn <= 0) {
+        qemu_bh_schedule(s->host.cmdq_bh);
+        return false;
+    }
+    WITH_QEMU_LOCK_GUARD(&s->mutex) {
+        s->host.cmdq_turn -= COMMAND_UNITS + g_hash_table_size(bs->iotlb) +
+                             g_hash_table_size(bs->configs) +
+                             g_hash_table_size(s->host.configs) +
+                             g_hash_table_size(s->host.structs);
+    }
+    return true;
 }
 
 bool smmuv3_host_realize(SMMUv3State *s, Error **errp)
@@ -89,9 +122,13 @@ bool smmuv3_host_realize(SMMUv3State *s, Error **errp)
     host->configs = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free,
                                           g_free);
     smmuv3_keep_init(s);
-    host->cmdq_turn = CMDQ_TURN;
+    host->cmdq_turn = TURN_UNITS;
     host->cmdq_bh = qemu_bh_new_guarded(smmuv3_host_cmdq_go_on, s,
                                         &DEVICE(s)->mem_reentrancy_guard);
+    if (smmuv3_host_used(host)) {
+        qdev_add_vm_change_state_handler(DEVICE(s), smmuv3_host_vm_state, NULL,
+                                         s);
+    }
     return true;
 }
 
@@ -125,22 +162,12 @@ static bool smmuv3_host_needed(void *opaque)
     return smmuv3_host_used(&s->host);
 }
 
-/* The other side was in the middle of its command queue */
-static int smmuv3_host_post_load(void *opaque, int version_id)
-{
-    SMMUv3State *s = opaque;
-
-    qemu_bh_schedule(s->host.cmdq_bh);
-    return 0;
-}
-
 /* What is cached is read again from guest memory */
 const VMStateDescription vmstate_smmuv3_host = {
     .name = "smmuv3/host",
     .version_id = 1,
     .minimum_version_id = 1,
     .needed = smmuv3_host_needed,
-    .post_load = smmuv3_host_post_load,
     .fields = (const VMStateField[]) {
         VMSTATE_UINT32_EQUAL(idr[0], SMMUv3State, "host-ats, host-ssidsize"),
         VMSTATE_UINT32_EQUAL(idr[1], SMMUv3State, "host-ssidsize"),
@@ -191,12 +218,8 @@ SMMUCmdError smmuv3_host_command(SMMUv3State *s, const Cmd *cmd)
 {
     uint32_t sid = CMD_SID(cmd), last;
 
-    if (smmuv3_host_used(&s->host)) {
-        if (!s->host.cmdq_turn) {
-            qemu_bh_schedule(s->host.cmdq_bh);
-            return SMMUV3_NESTED_PUT_OFF;
-        }
-        s->host.cmdq_turn--;
+    if (smmuv3_host_used(&s->host) && !smmuv3_host_turn(s)) {
+        return SMMUV3_NESTED_PUT_OFF;
     }
     switch (CMD_TYPE(cmd)) {
     case SMMU_CMD_CFGI_STE:

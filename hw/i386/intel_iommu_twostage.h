@@ -180,7 +180,8 @@ int vtd_twostage_page_request(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
  * @desc: may lose bits that have been served
  * @type: set to VTD_INV_DESC_NESTED_DONE when nothing is left to do
  *
- * Returns: false when it is an error of the invalidation queue.
+ * Returns: false when it is an error of the invalidation queue, or the rest of
+ * the queue is done later (VTDTwoStage.put_off).
  */
 bool vtd_twostage_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
                              uint8_t *type);
@@ -243,6 +244,9 @@ bool vtd_read_table(hwaddr addr, uint64_t *val);
 
 /* Make room for one more: of a full cache all goes, or one with host-keep */
 void vtd_cache_make_room(IntelIOMMUState *s, GHashTable *cache);
+
+/* Once, at realize: the invalidation queue, in turns with the main loop */
+void vtd_twostage_turn_init(IntelIOMMUState *s);
 
 /* Cached translations; with iommu_lock held */
 bool vtd_tlb_find(IntelIOMMUState *s, const VTDRequester *req, uint64_t iova,

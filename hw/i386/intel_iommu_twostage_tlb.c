@@ -7,13 +7,23 @@
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
+#include "qemu/main-loop.h"
 #include "system/memory.h"
+#include "system/runstate.h"
 #include "intel_iommu_nested.h"
 #include "intel_iommu_twostage.h"
 #include "trace.h"
 
 #define CACHE_MAX           4096
 #define CACHE_MAX_KEEP      32768
+
+/*
+ * A queue may have tens of thousands of descriptors, and each may look at all
+ * that is cached. Units of work are entries looked at, and DESC_UNITS for a
+ * descriptor in any case.
+ */
+#define TURN_UNITS          (256 * 1024)
+#define DESC_UNITS          256
 
 #define WAIT_PAGE_DRAIN     (1ULL << 7)
 #define DESC_IH             (1ULL << 6)
@@ -463,9 +473,72 @@ static VTDDescVerdict descriptor(IntelIOMMUState *s, VTDInvDesc *desc)
     }
 }
 
+/* May the queue go on?  If not, it does in vtd_twostage_turn_bh() */
+static bool turn(IntelIOMMUState *s)
+{
+    VTDTwoStage *ts = &s->twostage;
+
+    if (ts->put_off) {
+        return false;
+    }
+    if (ts->turn <= 0) {
+        ts->put_off = true;
+        qemu_bh_schedule(ts->bh);
+        return false;
+    }
+    WITH_QEMU_LOCK_GUARD(&s->iommu_lock) {
+        ts->turn -= DESC_UNITS + g_hash_table_size(ts->iotlb) +
+                    g_hash_table_size(ts->requesters) +
+                    g_hash_table_size(ts->contexts);
+    }
+    return true;
+}
+
+static void vtd_twostage_turn_bh(void *opaque)
+{
+    IntelIOMMUState *s = opaque;
+    VTDTwoStage *ts = &s->twostage;
+
+    /* If the VM is stopped, this is called again when it runs */
+    if (!runstate_is_running()) {
+        return;
+    }
+    ts->put_off = false;
+    ts->turn = TURN_UNITS;
+    if (s->qi_enabled && s->iq_head != s->iq_tail &&
+        !(ldl_le_p(&s->csr[DMAR_FSTS_REG]) & VTD_FSTS_IQE)) {
+        vtd_fetch_inv_desc(s);
+    }
+}
+
+/* The other side of a migration may have put the queue off, too */
+static void vm_state_changed(void *opaque, bool running, RunState state)
+{
+    IntelIOMMUState *s = opaque;
+
+    if (running) {
+        qemu_bh_schedule(s->twostage.bh);
+    }
+}
+
+void vtd_twostage_turn_init(IntelIOMMUState *s)
+{
+    VTDTwoStage *ts = &s->twostage;
+
+    ts->turn = TURN_UNITS;
+    ts->bh = qemu_bh_new_guarded(vtd_twostage_turn_bh, s,
+                                 &DEVICE(s)->mem_reentrancy_guard);
+    if (ts->enabled) {
+        qdev_add_vm_change_state_handler(DEVICE(s), vm_state_changed, NULL, s);
+    }
+}
+
 bool vtd_twostage_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
                              uint8_t *type)
 {
+    if (s->twostage.enabled && !turn(s)) {
+        return false;
+    }
     switch (vtd_twostage_active(s) ? descriptor(s, desc) : VTD_TS_DESC_PASS) {
     case VTD_TS_DESC_DONE:
         *type = VTD_INV_DESC_NESTED_DONE;

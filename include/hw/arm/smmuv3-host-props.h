@@ -24,9 +24,9 @@ typedef struct SMMUv3Host {
     GHashTable *configs;
     /* With host-keep, what these were made of; see smmuv3-keep.c */
     GHashTable *structs;
-    /* Goes on with the command queue; commands that may be done until then */
+    /* Goes on with the command queue; units of work until then */
     QEMUBH *cmdq_bh;
-    unsigned cmdq_turn;
+    int64_t cmdq_turn;
 } SMMUv3Host;
 
 #endif

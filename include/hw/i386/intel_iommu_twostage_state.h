@@ -10,6 +10,7 @@
 #define HW_I386_INTEL_IOMMU_TWOSTAGE_STATE_H
 
 #include "qapi/qapi-types-common.h"
+#include "block/aio.h"
 
 typedef struct VTDTwoStage {
     /* Properties; all but the first have no effect without the first */
@@ -32,6 +33,11 @@ typedef struct VTDTwoStage {
     GHashTable *contexts;
     GHashTable *requesters;
     GHashTable *iotlb;
+
+    /* The invalidation queue takes turns with the main loop */
+    QEMUBH *bh;
+    bool put_off;               /* @bh goes on with it */
+    int64_t turn;               /* units of work until then */
 } VTDTwoStage;
 
 #endif

@@ -135,6 +135,90 @@ static void test_wait_to_registers(void)
     host_free(h);
 }
 
+/* ------------------------------------------------------------- long queue */
+
+#define LONG_ORDER      6           /* 8192 descriptors */
+#define LONG_QUEUE      8000
+
+static unsigned head(Host *h)
+{
+    return h->regs.read64(h->regs.opaque, VTD_REG_IQH) / 32;
+}
+
+static void long_queue(Host *h)
+{
+    unsigned i;
+
+    vtd_queue_init(&h->queue, &h->mem, LONG_ORDER, true);
+    h->regs.write32(h->regs.opaque, VTD_REG_GCMD, VTD_GCMD_TE);
+    vtd_enable(&h->regs, &h->tables, &h->queue);
+    for (i = 0; i < LONG_QUEUE; i++) {
+        vtd_queue_push(&h->queue, i % 2 ?
+                       vtd_inv_context(VTD_INV_GLOBAL, 0, 0) :
+                       vtd_inv_iotlb(VTD_INV_GLOBAL, 0, 0, 0, false));
+    }
+}
+
+/*
+ * One write of the tail is for all of it, and others have their turn meanwhile.
+ * While the VM is stopped one turn is all that is done.
+ */
+static void test_long_queue(void)
+{
+    Host *h = host_new("", "");
+    Setup s = second();
+    unsigned first;
+
+    host_start(h, 0);
+    host_setup(h, 0, &s);
+    host_check_dma(h, DATA_IOVA, DATA_HPA);
+    long_queue(h);
+    qtest_qmp_assert_success(h->qts, "{ 'execute': 'stop' }");
+    vtd_queue_kick(&h->queue, &h->regs);
+    first = head(h);
+    g_assert_cmpuint(first, >, 0);
+    g_assert_cmpuint(first, <, LONG_QUEUE / 4);
+    /* Ringing again is not a turn more */
+    vtd_queue_kick(&h->queue, &h->regs);
+    g_usleep(20000);
+    g_assert_cmpuint(head(h), ==, first);
+    qtest_qmp_assert_success(h->qts, "{ 'execute': 'cont' }");
+    host_invalidate_all(h);
+    g_assert_cmpuint(head(h), ==, LONG_QUEUE + 6);
+    host_check_dma(h, DATA_IOVA, DATA_HPA);
+
+    /* What is put off has an error at the end of it */
+    long_queue(h);
+    vtd_queue_push(&h->queue, (VtdDesc) { { 0xf } });
+    g_assert_false(vtd_queue_sync(&h->queue, &h->regs));
+    g_assert_cmpuint(head(h), ==, LONG_QUEUE);
+    host_free(h);
+}
+
+/* The queue goes away while it is put off */
+static void test_long_queue_reset(void)
+{
+    Host *h = host_new("", "");
+    Setup s = second();
+    unsigned i;
+
+    for (i = 0; i < 2; i++) {
+        host_start(h, 0);
+        host_setup(h, 0, &s);
+        long_queue(h);
+        vtd_queue_kick(&h->queue, &h->regs);
+        if (i) {
+            h->regs.write32(h->regs.opaque, VTD_REG_GCMD, 0);
+        }
+        qtest_system_reset(h->qts);
+        g_usleep(20000);
+        g_assert_cmpuint(head(h), ==, 0);
+    }
+    host_start(h, 0);
+    host_invalidate_all(h);
+    host_free(h);
+}
+
 /* ----------------------------------------- DMA to the IOMMU's registers */
 
 #define NVME_RID        0x0038
@@ -398,6 +482,9 @@ int main(int argc, char **argv)
                    test_entries_in_registers);
     qtest_add_func("/vtd-twostage/hostile/wait-to-registers",
                    test_wait_to_registers);
+    qtest_add_func("/vtd-twostage/hostile/long-queue", test_long_queue);
+    qtest_add_func("/vtd-twostage/hostile/long-queue-reset",
+                   test_long_queue_reset);
     qtest_add_func("/vtd-twostage/hostile/wide-access", test_wide_access);
     qtest_add_func("/vtd-twostage/hostile/dma-to-registers",
                    test_dma_to_registers);
