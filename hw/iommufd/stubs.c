@@ -44,6 +44,12 @@ void iommufd_nested_vfio_map_failed(const VFIOContainer *bcontainer,
 {
 }
 
+bool iommufd_nested_vfio_check_memory(const VFIOContainer *bcontainer,
+                                      VFIODevice *vbasedev, Error **errp)
+{
+    return true;
+}
+
 void iommufd_nested_vfio_reset(VFIODevice *vbasedev, bool begin)
 {
 }

@@ -19,6 +19,7 @@
 #include "hw/vfio/vfio-iommufd.h"
 #include "qemu/cutils.h"
 #include "qemu/main-loop.h"
+#include "qemu/range.h"
 #include "system/system.h"
 #include "sys.h"
 
@@ -120,6 +121,33 @@ char **iommufd_sys_group_devices(uint32_t group)
     return (char **)g_ptr_array_free(names, false);
 }
 
+char *iommufd_sys_fd_reserved(int device_fd, uint64_t first, uint64_t last)
+{
+    int64_t group = iommufd_sys_fd_group(device_fd);
+    g_autofree char *path = NULL, *text = NULL;
+    g_auto(GStrv) lines = NULL;
+
+    path = g_strdup_printf("/sys/kernel/iommu_groups/%" PRId64
+                           "/reserved_regions", group);
+    if (group < 0 || !g_file_get_contents(path, &text, NULL, NULL)) {
+        return NULL;
+    }
+    lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        g_auto(GStrv) words = g_strsplit(*line, " ", -1);
+        uint64_t lob, upb;
+
+        if (g_strv_length(words) == 3 &&
+            !qemu_strtou64(words[0], NULL, 16, &lob) &&
+            !qemu_strtou64(words[1], NULL, 16, &upb) &&
+            lob <= last && upb >= first &&
+            strcmp(words[2], "direct-relaxable")) {
+            return g_strdup(words[2]);
+        }
+    }
+    return NULL;
+}
+
 char *iommufd_sys_address(HostIOMMUDeviceIOMMUFD *idev)
 {
     g_autofree char *path = NULL, *link = NULL;
@@ -143,6 +171,30 @@ int iommufd_sys_ioas_alloc(int iommufd, uint32_t *id)
 
     *id = arg.out_ioas_id;
     return ret;
+}
+
+GList *iommufd_sys_iova_ranges(int iommufd, uint32_t ioas)
+{
+    g_autofree struct iommu_iova_range *ranges = NULL;
+    struct iommu_ioas_iova_ranges arg = {
+        .size = sizeof(arg),
+        .ioas_id = ioas,
+    };
+    GList *list = NULL;
+    int ret = sys_ioctl(iommufd, IOMMU_IOAS_IOVA_RANGES, &arg);
+
+    if (ret == -EMSGSIZE) {
+        ranges = g_new(struct iommu_iova_range, arg.num_iovas);
+        arg.allowed_iovas = (uintptr_t)ranges;
+        ret = sys_ioctl(iommufd, IOMMU_IOAS_IOVA_RANGES, &arg);
+    }
+    for (uint32_t i = 0; !ret && ranges && i < arg.num_iovas; i++) {
+        Range *range = g_new(Range, 1);
+
+        range_set_bounds(range, ranges[i].start, ranges[i].last);
+        list = g_list_append(list, range);
+    }
+    return list;
 }
 
 int iommufd_sys_ioas_copy(int iommufd, uint32_t dst, uint32_t src,

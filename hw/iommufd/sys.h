@@ -37,6 +37,15 @@ int64_t iommufd_sys_group(HostIOMMUDeviceIOMMUFD *idev);
 char **iommufd_sys_group_devices(uint32_t group);
 char *iommufd_sys_address(HostIOMMUDeviceIOMMUFD *idev);
 
+/*
+ * What sysfs says the host keeps of [@first, @last] for the device's group:
+ * "msi", "direct", ...; NULL: nothing that keeps memory away
+ */
+char *iommufd_sys_fd_reserved(int device_fd, uint64_t first, uint64_t last);
+
+/* IOMMU_IOAS_IOVA_RANGES: a list of Range, in ascending order; NULL: failed */
+GList *iommufd_sys_iova_ranges(int iommufd, uint32_t ioas);
+
 /* The IOAS that the HWPT which vfio made for the device is of */
 uint32_t iommufd_sys_parent_ioas(HostIOMMUDeviceIOMMUFD *idev);
 

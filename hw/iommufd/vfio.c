@@ -11,7 +11,6 @@
 #include "hw/pci/pci_device.h"
 #include "migration/blocker.h"
 #include "qapi/error.h"
-#include "qemu/range.h"
 #include "system/address-spaces.h"
 #include "sys.h"
 #include "trace.h"
@@ -246,61 +245,6 @@ int iommufd_nested_vfio_skip_readonly(hwaddr iova, uint64_t size)
 {
     trace_iommufd_nested_vfio_skip_readonly(iova, size);
     return 0;
-}
-
-/* Addresses that the host does not map, in the way of [@iova, @end] */
-static bool not_allowed(const VFIOContainer *bcontainer, hwaddr iova,
-                        hwaddr end, Range *range)
-{
-    GList *missing = NULL;
-    bool found = false;
-    Range memory;
-
-    /* None at all: the host does not tell */
-    if (bcontainer->iova_ranges) {
-        range_inverse_array(bcontainer->iova_ranges, &missing, 0, UINT64_MAX);
-    }
-    range_set_bounds(&memory, iova, end);
-    for (GList *l = missing; l && !found; l = l->next) {
-        *range = *(Range *)l->data;
-        found = range_overlaps_range(range, &memory);
-    }
-    g_list_free_full(missing, g_free);
-    return found;
-}
-
-void iommufd_nested_vfio_map_failed(const VFIOContainer *bcontainer,
-                                    hwaddr iova, hwaddr end, int ret,
-                                    Error **err)
-{
-    g_autofree char *memory =
-        g_strdup_printf("memory of the guest at 0x%" HWADDR_PRIx "-0x%"
-                        HWADDR_PRIx " cannot be mapped", iova, end);
-    uint64_t last;
-    Range range;
-
-    if (ret != -ENOMEM && !not_allowed(bcontainer, iova, end, &range)) {
-        return;
-    }
-    error_free(*err);
-    *err = NULL;
-    if (ret == -ENOMEM) {
-        error_setg(err, "%s: the host has no memory for it, or does not let "
-                   "QEMU lock it: the limit of locked memory (ulimit -l, "
-                   "LimitMEMLOCK=, memtune) has to have room for all of the "
-                   "guest's", memory);
-        return;
-    }
-    last = range_upb(g_list_last(bcontainer->iova_ranges)->data);
-    if (range_lob(&range) > last) {
-        error_setg(err, "%s: the host's IOMMU has addresses up to 0x%" PRIx64
-                   "; give the guest less memory (-m, maxmem)", memory, last);
-    } else {
-        error_setg(err, "%s: the host reserves 0x%" PRIx64 "-0x%" PRIx64
-                   " for a device (interrupts, RMRR); keep memory away from "
-                   "there (-machine max-ram-below-4g=, -m) or leave the device "
-                   "out", memory, range_lob(&range), range_upb(&range));
-    }
 }
 
 void iommufd_nested_vfio_reset(VFIODevice *vbasedev, bool begin)

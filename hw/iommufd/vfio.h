@@ -67,6 +67,18 @@ void iommufd_nested_vfio_map_failed(const VFIOContainer *bcontainer,
                                     hwaddr iova, hwaddr end, int ret,
                                     Error **err);
 
+/**
+ * iommufd_nested_vfio_check_memory() - before any memory is mapped
+ * @bcontainer: @vbasedev is attached to it, and is its first device
+ * @errp: names range, limit, device and remedy
+ *
+ * Memory that can be plugged is no error, but warned of.
+ *
+ * Return: false if the host does not map all of the guest's memory.
+ */
+bool iommufd_nested_vfio_check_memory(const VFIOContainer *bcontainer,
+                                      VFIODevice *vbasedev, Error **errp);
+
 /* vfio begins or ends a reset of @vbasedev */
 void iommufd_nested_vfio_reset(VFIODevice *vbasedev, bool begin);
 

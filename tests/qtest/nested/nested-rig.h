@@ -31,8 +31,8 @@ uint64_t nested_rig_counter(QTestState *qts, const char *kind,
 char *nested_rig_devices(unsigned num, const char *bus);
 
 /*
- * QEMU has to end with a message that has all of the words, up to a NULL:
- * @args are those of the machine and its devices
+ * QEMU has to end with a message that has all of the words, up to a NULL, but
+ * none that is behind a "!": @args are those of the machine and its devices
  */
 void nested_rig_expect_refusal(const char *host, const char *args, ...)
     G_GNUC_NULL_TERMINATED;

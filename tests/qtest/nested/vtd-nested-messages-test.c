@@ -11,23 +11,56 @@
 #define MDEV(bdf)   "-device vfio-pci,sysfsdev=/sys/bus/pci/devices/" bdf
 #define IOMMUFD     "-object iommufd,id=iommufd0 "
 
+/* Whether anything has been mapped shows in the trace */
+#define TRACE       "-trace iommufd_backend_map_dma "
+#define NO_MAP      "!iommufd_backend_map_dma"
+
 /* What the host keeps for itself, in the middle of the guest's memory */
 static void test_reserved(void)
 {
-    static const char *const viommu[] = {
-        "", "-device intel-iommu,nested=on ",
+    static const struct {
+        const char *viommu, *kind, *what;
+    } cases[] = {
+        { "", "", HOST_DEV0 " (which its firmware uses: RMRR, RMR)" },
+        { "-device intel-iommu,nested=on ", "",
+          HOST_DEV0 " (which its firmware uses: RMRR, RMR)" },
+        { "-device intel-iommu,nested=on ", ":msi",
+          HOST_DEV0 " (interrupts)" },
     };
-    g_autofree char *host = vtd_rig_host(2, "",
-                                         "reserved=0x4000000-0x40fffff\n");
 
-    for (unsigned i = 0; i < ARRAY_SIZE(viommu); i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *device = g_strdup_printf(
+            "reserved=0x4000000-0x40fffff%s\n", cases[i].kind);
+        g_autofree char *host = vtd_rig_host(2, "", device);
         g_autofree char *args = g_strdup_printf("-M q35 -m 128M -nodefaults %s"
-            IOMMUFD DEVICE(HOST_DEV0), viommu[i]);
+            TRACE IOMMUFD DEVICE(HOST_DEV0), cases[i].viommu);
 
-        nested_rig_expect_refusal(host, args, HOST_DEV0,
-                                  "0x4000000-0x40fffff", "max-ram-below-4g",
-                                  NULL);
+        nested_rig_expect_refusal(host, args, "0x4000000-0x40fffff",
+                                  "0x0-0x7ffffff (pc.ram)", cases[i].what,
+                                  "max-ram-below-4g=0x4000000", NO_MAP, NULL);
     }
+}
+
+/* The second device's, where the first one has had memory mapped; hot, too */
+static void test_reserved_second(void)
+{
+    const char *host = "[host]\narch=vtd\n[iommu 0]\n"
+        "[device " HOST_DEV0 "]\niommu=0\ngroup=1\n"
+        "[device " HOST_DEV1 "]\niommu=0\ngroup=2\n"
+        "reserved=0x4000000-0x40fffff\n";
+    const char *args = "-M q35 -m 128M -nodefaults "
+        "-device intel-iommu,nested=on " IOMMUFD DEVICE(HOST_DEV0)
+        DEVICE(HOST_DEV1);
+    g_autofree char *why = NULL;
+    VtdRig r;
+
+    nested_rig_expect_refusal(host, args, HOST_DEV1 " (which its firmware",
+                              "0x4000000-0x40fffff", NULL);
+    vtd_rig_start(&r, host, "nested=on", 1, VTD_RIG_SLOTS);
+    vtd_rig_number_slot(&r, 0, 1);
+    why = nested_rig_plug_refusal(r.qts, 0, "hot", HOST_DEV1);
+    g_assert_nonnull(strstr(why, HOST_DEV1 " (which its firmware"));
+    vtd_rig_stop(&r);
 }
 
 /* More memory than the host's IOMMU has addresses for */
@@ -36,11 +69,28 @@ static void test_width(void)
     g_autofree char *host = vtd_rig_host(1, "aw=39\n", "");
     const char *args = "-M q35,memory-backend=ram -m 600G -nodefaults "
         "-object memory-backend-ram,id=ram,size=600G,reserve=off "
-        "-device intel-iommu,nested=on " IOMMUFD DEVICE(HOST_DEV0);
+        TRACE "-device intel-iommu,nested=on " IOMMUFD DEVICE(HOST_DEV0);
 
-    nested_rig_expect_refusal(host, args, HOST_DEV0,
-                              "addresses up to 0x7fffffffff", "-m, maxmem",
-                              NULL);
+    nested_rig_expect_refusal(host, args, "IOMMU of " HOST_DEV0
+                              " has addresses up to 0x7fffffffff", "(ram)",
+                              "-m, maxmem", NO_MAP, NULL);
+}
+
+/* Memory that is not there yet is warned of */
+static void test_width_hotplug(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "aw=39\n", "");
+    g_autofree char *said = nested_rig_scratch("stderr");
+    g_autofree char *extra = g_strdup_printf(
+        "-m 128M,slots=1,maxmem=600G 2>'%s'", said);
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on", 1, extra);
+    vtd_rig_stop(&r);
+    g_assert_cmpuint(nested_rig_said(said, "memory that is plugged"), ==, 1);
+    g_assert_cmpuint(nested_rig_said(said, HOST_DEV0 " has addresses up to "
+                                     "0x7fffffffff"), ==, 1);
+    nested_rig_scratch_remove(said);
 }
 
 /* One that has no place for an IOMMU */
@@ -132,7 +182,10 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/vtd-nested/messages/reserved", test_reserved);
+    qtest_add_func("/vtd-nested/messages/reserved-second",
+                   test_reserved_second);
     qtest_add_func("/vtd-nested/messages/width", test_width);
+    qtest_add_func("/vtd-nested/messages/width-hotplug", test_width_hotplug);
     qtest_add_func("/vtd-nested/messages/machine", test_machine);
     qtest_add_func("/vtd-nested/messages/contradiction", test_contradiction);
     qtest_add_func("/vtd-nested/messages/auto-alone", test_auto_alone);
