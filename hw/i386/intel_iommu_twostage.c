@@ -230,6 +230,7 @@ static int translate_locked(IntelIOMMUState *s, const VTDRequest *request,
     if (ret) {
         return ret;
     }
+    acc.priv = acc.priv || req.rid_priv;
     if (acc.priv && !req.sre) {
         return VTD_TS_PE_SRE;
     }
@@ -330,14 +331,16 @@ ssize_t vtd_twostage_ats(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
         IOMMUTLBEntry *entry = &result[n++];
 
         request.addr = addr;
-        if (pasid == PCI_NO_PASID && addr >= VTD_INTERRUPT_ADDR_FIRST &&
-            addr <= VTD_INTERRUPT_ADDR_LAST) {
+        *entry = (IOMMUTLBEntry) {
+            .target_as = &address_space_memory, .pasid = pasid,
+            .iova = addr & VTD_PAGE_MASK_4K,
+            .addr_mask = ~VTD_PAGE_MASK_4K, .perm = IOMMU_NONE,
+        };
+        if (!s->dmar_enabled) {
+            /* Nobody is there to answer: an Unsupported Request */
+        } else if (pasid == PCI_NO_PASID && addr >= VTD_INTERRUPT_ADDR_FIRST &&
+                   addr <= VTD_INTERRUPT_ADDR_LAST) {
             /* Without PASID these are interrupts: no translation (3.14) */
-            *entry = (IOMMUTLBEntry) {
-                .target_as = &address_space_memory, .pasid = pasid,
-                .iova = addr & VTD_PAGE_MASK_4K,
-                .addr_mask = ~VTD_PAGE_MASK_4K, .perm = IOMMU_NONE,
-            };
             vtd_twostage_fault(s, VTD_TS_INTERRUPT, false, &request);
         } else {
             translate(s, &request, acc, entry);

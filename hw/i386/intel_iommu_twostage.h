@@ -83,6 +83,7 @@ typedef struct VTDRequester {
     uint16_t did;
     VTDPgtt pgtt;
     bool fpd;                   /* as far as known; valid on failure, too */
+    bool rid_priv;              /* no PASID, and privileged all the same */
     bool sre;
     bool wpe;
     bool eafe;
@@ -164,7 +165,13 @@ void vtd_twostage_reset_locked(IntelIOMMUState *s);
 bool vtd_twostage_translate(VTDAddressSpace *as, hwaddr addr, bool is_write,
                             IOMMUTLBEntry *entry);
 
-/* PCIIOMMUOps::ats_request_translation while DMA remapping is on */
+/* Are translation requests answered here?  None are, without remapping */
+static inline bool vtd_twostage_answers_ats(IntelIOMMUState *s)
+{
+    return s->twostage.enabled && (s->root_scalable || !s->dmar_enabled);
+}
+
+/* PCIIOMMUOps::ats_request_translation, if vtd_twostage_answers_ats() */
 ssize_t vtd_twostage_ats(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
                          bool priv, hwaddr addr, size_t length, bool no_write,
                          IOMMUTLBEntry *result, size_t result_length,

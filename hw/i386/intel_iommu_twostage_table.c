@@ -21,6 +21,7 @@
 #define CTX_PRE             (1ULL << 4)
 #define CTX_PDTS(val)       extract64(val, 9, 3)
 #define CTX_RID_PASID(val)  extract64(val, 0, 20)
+#define CTX_RID_PRIV        (1ULL << 20)
 
 #define DIR_RSVD            0xffcULL
 
@@ -29,11 +30,14 @@
 #define PE_SSADE            (1ULL << 9)
 #define PE_RSVD0            0xc00ULL
 #define PE_DID(val)         extract64(val, 0, 16)
+#define PE_RSVD1            0x7f0000ULL
 #define PE_SRE              (1ULL << 0)
 #define PE_FSPM(val)        extract64(val, 2, 2)
 #define PE_WPE              (1ULL << 4)
 #define PE_EAFE             (1ULL << 7)
-#define PE_RSVD2            0xf00ULL
+/* ERE, too: ECAP.ERS is clear */
+#define PE_RSVD2            0xf02ULL
+#define PE_WORDS            (VTD_PASID_ENTRY_SIZE / 8)
 
 typedef struct ContextEntry {
     uint64_t val[4];
@@ -86,6 +90,7 @@ static int read_context(IntelIOMMUState *s, uint16_t sid, ContextEntry *ctx)
     }
     if (ctx->val[0] & VTD_SM_CONTEXT_ENTRY_RSVD_VAL0(s->aw_bits) ||
         ctx->val[1] & VTD_SM_CONTEXT_ENTRY_RSVD_VAL1 ||
+        (ctx->val[1] & CTX_RID_PRIV && !s->twostage.srs) ||
         ctx->val[2] || ctx->val[3]) {
         return VTD_TS_CTX_RSVD;
     }
@@ -98,7 +103,8 @@ static bool pasid_in_directory(const ContextEntry *ctx, uint32_t pasid)
 }
 
 /* The checks of a context entry that depend on the request, section 7.1.3 */
-static int check_context(const ContextEntry *ctx, uint32_t pasid, bool ats)
+static int check_context(IntelIOMMUState *s, const ContextEntry *ctx,
+                         uint32_t pasid, bool ats)
 {
     if (ats && !(ctx->val[0] & CTX_DTE)) {
         return VTD_TS_CTX_DTE;
@@ -110,7 +116,9 @@ static int check_context(const ContextEntry *ctx, uint32_t pasid, bool ats)
     if (!(ctx->val[0] & CTX_PASIDE)) {
         return VTD_TS_CTX_PASIDE;
     }
-    return pasid_in_directory(ctx, pasid) ? 0 : VTD_TS_CTX_PASID_RANGE;
+    /* A directory may be larger than what ECAP.PSS has use for */
+    return pasid_in_directory(ctx, pasid) && !(pasid >> s->twostage.pss) ?
+           0 : VTD_TS_CTX_PASID_RANGE;
 }
 
 /* Are address width, paging mode and type what CAP and ECAP offer? */
@@ -120,9 +128,15 @@ static int decode_pasid_entry(IntelIOMMUState *s, const uint64_t *pe,
     const VTDTwoStage *ts = &s->twostage;
     uint64_t beyond = ~VTD_HAW_MASK(s->aw_bits);
     uint8_t aw = PE_AW(pe[0]);
+    unsigned i;
 
-    if (pe[0] & PE_RSVD0 || pe[2] & PE_RSVD2) {
+    if (pe[0] & PE_RSVD0 || pe[1] & PE_RSVD1 || pe[2] & PE_RSVD2) {
         return VTD_TS_PE_RSVD;
+    }
+    for (i = 3; i < PE_WORDS; i++) {
+        if (pe[i]) {
+            return VTD_TS_PE_RSVD;
+        }
     }
 
     req->pgtt = PE_PGTT(pe[0]);
@@ -176,7 +190,7 @@ static int decode_pasid_entry(IntelIOMMUState *s, const uint64_t *pe,
 static int read_pasid_entry(IntelIOMMUState *s, const ContextEntry *ctx,
                             VTDRequester *req)
 {
-    uint64_t dir, pe[3];
+    uint64_t dir, pe[PE_WORDS];
     hwaddr addr;
 
     /* Section 9.5: a directory entry covers 64 PASIDs */
@@ -192,7 +206,7 @@ static int read_pasid_entry(IntelIOMMUState *s, const ContextEntry *ctx,
         return VTD_TS_DIR_RSVD;
     }
 
-    /* Section 9.6: no field of the upper five words matters here */
+    /* Section 9.6 */
     addr = (dir & ENTRY_ADDR) + (req->pasid & 0x3f) * VTD_PASID_ENTRY_SIZE;
     if (!read_entry(addr, pe, ARRAY_SIZE(pe))) {
         return VTD_TS_PE_ACCESS;
@@ -243,7 +257,7 @@ int vtd_requester_find(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
     ret = find_context(s, sid, &ctx);
     fpd = ctx.val[0] & CTX_FPD;
     *req = (VTDRequester) { .fpd = fpd };
-    ret = ret ?: check_context(&ctx, pasid, ats);
+    ret = ret ?: check_context(s, &ctx, pasid, ats);
     if (ret) {
         return ret;
     }
@@ -264,6 +278,7 @@ int vtd_requester_find(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
         }
     }
     req->fpd = req->fpd || fpd;
+    req->rid_priv = pasid == PCI_NO_PASID && ctx.val[1] & CTX_RID_PRIV;
     return ret;
 }
 
@@ -282,7 +297,7 @@ int vtd_requester_may_page(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
     if (!(ctx.val[0] & CTX_PRE)) {
         return VTD_TS_CTX_PRE;
     }
-    return check_context(&ctx, pasid, false);
+    return check_context(s, &ctx, pasid, false);
 }
 
 typedef struct DropContext {

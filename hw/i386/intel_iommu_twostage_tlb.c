@@ -6,6 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
+#include "qemu/host-utils.h"
 #include "qemu/lockable.h"
 #include "qemu/main-loop.h"
 #include "system/memory.h"
@@ -38,7 +39,7 @@ typedef struct TlbKey {
     uint32_t pasid;
     uint16_t did;
     uint8_t shift;
-    bool second;                /* second stage only */
+    VTDPgtt stage;              /* of nested tables: first-stage ones */
     bool priv;
     bool table;                 /* an entry that points to a table */
 } TlbKey;
@@ -67,7 +68,7 @@ gboolean vtd_tlb_equal(gconstpointer v1, gconstpointer v2)
     const TlbKey *a = v1, *b = v2;
 
     return a->page == b->page && a->pasid == b->pasid && a->did == b->did &&
-           a->shift == b->shift && a->second == b->second &&
+           a->shift == b->shift && a->stage == b->stage &&
            a->priv == b->priv && a->table == b->table;
 }
 
@@ -99,7 +100,7 @@ static TlbKey key_of(const VTDRequester *req, uint64_t iova, unsigned shift,
         .pasid = second ? 0 : req->pasid,
         .did = req->did,
         .shift = shift,
-        .second = second,
+        .stage = req->pgtt,
         .priv = priv && !second,
     };
 }
@@ -152,7 +153,7 @@ static TlbKey table_key(const VTDRequester *req, bool second, uint64_t addr,
         .pasid = second ? 0 : req->pasid,
         .did = req->did,
         .shift = shift,
-        .second = second,
+        .stage = second ? VTD_TS_SECOND : req->pgtt,
         .table = true,
     };
 }
@@ -211,16 +212,18 @@ static gboolean selected(gpointer key, gpointer value, gpointer opaque)
         return true;
     case DROP_DOMAIN_PAGES:
         /*
-         * The range is one of stage 2.  Which first-stage and nested
-         * translations went through it is not known: all of them go, with
-         * the tables that these were found by.
+         * The range is one of stage 2.  Which nested translations went
+         * through it is not known: all of them go, with the tables that these
+         * were found by.  Those of the first stage alone did not.
          */
-        return !k->second || (overlap && !(k->table && drop->leaves));
+        return k->stage == VTD_TS_NESTED ||
+               (k->stage == VTD_TS_SECOND && overlap &&
+                !(k->table && drop->leaves));
     case DROP_PASID:
-        return !k->second && k->pasid == drop->pasid;
+        return k->stage != VTD_TS_SECOND && k->pasid == drop->pasid;
     case DROP_PASID_PAGES:
-        return !k->second && k->pasid == drop->pasid && overlap &&
-               !(k->table && drop->leaves);
+        return k->stage != VTD_TS_SECOND && k->pasid == drop->pasid &&
+               overlap && !(k->table && drop->leaves);
     }
     g_assert_not_reached();
 }
@@ -401,6 +404,35 @@ static VTDDescVerdict piotlb_descriptor(IntelIOMMUState *s,
     return VTD_TS_DESC_DONE;
 }
 
+/*
+ * 6.5.2.5.  Without a PASID the invalidation is about what the endpoint has
+ * got with PASIDs as well (PCI Express 6, 10.3.8).
+ */
+static void dev_tlb_descriptor(IntelIOMMUState *s, const VTDInvDesc *desc)
+{
+    uint16_t sid = VTD_INV_DESC_DEVICE_IOTLB_SID(desc->lo);
+    TlbDrop drop = {};
+    VTDAddressSpace *as;
+
+    drop_range(&drop, VTD_INV_DESC_DEVICE_IOTLB_ADDR(desc->hi),
+               VTD_INV_DESC_DEVICE_IOTLB_SIZE(desc->hi) ?
+               1 + cto64(desc->hi >> 12) : 0);
+    QLIST_FOREACH(as, &s->vtd_as_with_notifiers, next) {
+        IOMMUTLBEvent event = {
+            .type = IOMMU_NOTIFIER_DEVIOTLB_UNMAP,
+            .entry = {
+                .target_as = &as->as, .iova = drop.first,
+                .addr_mask = drop.last - drop.first, .pasid = as->pasid,
+            },
+        };
+
+        if (as->pasid != PCI_NO_PASID &&
+            PCI_BUILD_BDF(pci_bus_num(as->bus), as->devfn) == sid) {
+            memory_region_notify_iommu(&as->iommu, 0, event);
+        }
+    }
+}
+
 /* 7.7.1; with PASID or without, whoever asked is answered */
 static VTDDescVerdict response_descriptor(IntelIOMMUState *s,
                                           const VTDInvDesc *desc)
@@ -449,6 +481,9 @@ static VTDDescVerdict descriptor(IntelIOMMUState *s, VTDInvDesc *desc)
         return context_descriptor(s, desc);
     case VTD_INV_DESC_IOTLB:
         return iotlb_descriptor(s, desc);
+    case VTD_INV_DESC_DEVICE:
+        dev_tlb_descriptor(s, desc);
+        return VTD_TS_DESC_PASS;
     case VTD_INV_DESC_WAIT:
         /*
          * Page requests reach the queue the moment they are made: there is

@@ -266,7 +266,10 @@ static void test_device_tlb(void)
           false },
         { vtd_inv_pasid_dev_tlb(HOST_RID, PASID + 1, DATA_IOVA, 0), false },
         { vtd_inv_pasid_dev_tlb(HOST_RID + 1, PASID, DATA_IOVA, 0), false },
-        { vtd_inv_dev_tlb(HOST_RID, DATA_IOVA, 0), false },
+        /* Without PASID: those of all PASIDs (PCIe 10.3.8) */
+        { vtd_inv_dev_tlb(HOST_RID, DATA_IOVA, 0), true },
+        { vtd_inv_dev_tlb(HOST_RID, DATA_IOVA + 0x8000, 3), false },
+        { vtd_inv_dev_tlb(HOST_RID, 0, 51), true },
         { vtd_inv_pasid_dev_tlb(HOST_RID, PASID, 0, 52), true },
     };
     unsigned i;
