@@ -25,8 +25,16 @@ need dpkg-deb dpkg
 need dpkg-shlibdeps dpkg-dev
 
 VERSION=$(cat "$top/VERSION")
-MAINTAINER="${DEBFULLNAME:-the maintainers of qemu-nested} \
-<${DEBEMAIL:-maintainers@qemu-nested.example}>"
+# Who makes them, as dch takes it; if nobody says, the host they are made on.  One
+# without a domain has no mail, and gets a domain that is nobody's (RFC 2606).
+host=$(cat /etc/mailname 2>/dev/null || hostname -f 2>/dev/null || uname -n)
+case $host in
+localhost* | *.localdomain) host=qemu-nested.invalid ;;
+*?.?*) ;;
+*) host=$host.invalid ;;
+esac
+MAINTAINER="${DEBFULLNAME:-${NAME:-qemu-nested maintainers}} \
+<${DEBEMAIL:-${EMAIL:-qemu-nested@$host}}>"
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(stat -c %Y "$top/CHANGELOG.md")}
 export SOURCE_DATE_EPOCH
 arch=$(dpkg --print-architecture)
@@ -52,6 +60,9 @@ stage_make() {
     rm -rf "$out/installed"
     (cd "$stage/usr/lib/qemu-nested"
      # Those of the distribution's QEMU, for what is the same in both
+     mkdir -p "$stage/usr/share/man/man1"
+     gzip -9n <share/man/man1/qemu-nested-check.1 \
+         >"$stage/usr/share/man/man1/qemu-nested-check.1.gz"
      rm -rf include share/applications share/doc share/man
      find . -type f -perm -u+x -exec strip --strip-unneeded -R .comment \
          -R .note {} + 2>/dev/null || :

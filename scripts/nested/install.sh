@@ -3,7 +3,7 @@
 #
 # install.sh BUILD [DESTDIR]: what is built in BUILD to where it was configured
 # for, with links to the machine's firmware (see firmware.sh) in its data
-# directory.
+# directory, and the manual page of a program of ours.
 
 set -eu
 LC_ALL=C
@@ -20,5 +20,8 @@ case $dest in "" | /*) ;; *) dest=$PWD/$dest ;; esac
 
 "$obj/pyvenv/bin/meson" install -C "$obj" --no-rebuild --quiet \
     --destdir "$dest/" || die "cannot install to '$dest/'"
-data=$(prefix_of "$obj")/share/qemu
-firmware_copy "$obj/qemu-bundle$data" "$dest$data"
+share=$(prefix_of "$obj")/share
+firmware_copy "$obj/qemu-bundle$share/qemu" "$dest$share/qemu"
+mkdir -p "$dest$share/man/man1"
+sed "s/@VERSION@/$(cat "$top/VERSION")/" "$top/docs/nested/qemu-nested-check.1" \
+    >"$dest$share/man/man1/qemu-nested-check.1"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # chroot.sh WORK BUILD VERSION: of deb-test.sh, in a mount namespace.  Prints
-# "pass WHAT" or "fail WHAT" for each thing tried, and "end".
+# "pass WHAT", "fail WHAT" or "skip WHAT: WHY" for each thing tried, and "end".
 
 set -u
 work=$1
@@ -17,7 +17,10 @@ mount -t tmpfs tmpfs "$work/m" && mkdir "$work/m/upper" "$work/m/work" "$root" &
     "lowerdir=/,upperdir=$work/m/upper,workdir=$work/m/work" "$root" &&
     mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" &&
     mount -t tmpfs tmpfs "$root/tmp" || exit 1
-cp "$work"/*.deb "$build/obj/$model" "$root/tmp/"
+cp -r "$work"/*.deb "$work/peers" "$work/lintian" "$build/obj/$model" "$root/tmp/"
+# No service of a package is started
+printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
+chmod +x "$root/usr/sbin/policy-rc.d"
 
 try() {
     what=$1
@@ -63,6 +66,35 @@ says() {
     grep -qF -- "$text" "$work/m/said"
 }
 
+# with KIND WHAT COMMAND...: tries, if packages of that kind could be had
+with() {
+    if [ -e "$work/$1/missing" ]; then
+        echo "skip $2: $(cat "$work/$1/missing")"
+    else
+        shift
+        try "$@"
+    fi
+}
+
+# other KIND: dpkg installs what is not there yet
+other() {
+    set -- "$work/$1"/*.deb
+    [ ! -e "$1" ] || inside sh -c "dpkg -i /tmp/$(basename "${1%/*}")/*.deb"
+}
+
+theirs() {
+    for arch in x86_64 aarch64; do
+        says "QEMU emulator" "qemu-system-$arch" --version || return 1
+        ! grep -q qemu-nested "$work/m/said" || return 1
+    done
+    answers qemu-system-x86_64 -M q35 -accel tcg -vga std -device virtio-net-pci
+}
+
+untouched() {
+    inside sh -c 'out=$(dpkg -V qemu-system-x86 qemu-system-arm \
+        qemu-system-common qemu-system-data) && [ -z "$out" ]'
+}
+
 files >"$work/m/before"
 try "dpkg installs them" inside sh -c 'dpkg -i /tmp/*.deb'
 try "dpkg finds nothing wrong with them" inside sh -c \
@@ -74,8 +106,11 @@ arm=qemu-system-aarch64-nested
 for program in $x86 $arm; do
     try "$program is in PATH, of our version" says "(qemu-nested $version)" \
         $program --version
+done
+try "qemu-nested-check is in PATH" says "Exit status" qemu-nested-check --help
+for program in $x86 $arm qemu-nested-check; do
     try "$program has a manual page" inside sh -c \
-        "zcat /usr/share/man/man1/$program.1.gz | grep -q '^\.TH $program 1'"
+        "zcat /usr/share/man/man1/$program.1.gz | grep -qi '^\.TH $program 1.*$version'"
 done
 try "intel-iommu has nested=" says nested= $x86 -device intel-iommu,nested=on,help
 try "arm-smmuv3 has nested=" says nested= $arm -device arm-smmuv3,help
@@ -101,8 +136,31 @@ try "one with SMMUv3 starts" answers $arm -M virt -accel qtest -m 4G \
     -object iommufd,id=iommufd0 \
     -device vfio-pci,host=0000:01:00.0,iommufd=iommufd0
 
-try "dpkg removes them" inside dpkg -P qemu-nested-x86 qemu-nested-arm \
-    qemu-nested-common
+remove() {
+    inside dpkg -P qemu-nested-x86 qemu-nested-arm qemu-nested-common
+}
+try "dpkg removes them" remove
 files >"$work/m/after"
 try "nothing stays" diff "$work/m/before" "$work/m/after"
+
+# Beside the distribution's QEMU, whichever comes first
+try "dpkg installs them again" inside sh -c 'dpkg -i /tmp/*.deb'
+with peers "the distribution's QEMU is installed beside them" other peers
+with peers "that runs" theirs
+with peers "so does ours" says "(qemu-nested $version)" $x86 --version
+remove >/dev/null 2>&1
+with peers "it stays when ours are removed" untouched
+files >"$work/m/before"
+with peers "ours are installed beside it" inside sh -c 'dpkg -i /tmp/*.deb'
+with peers "it is not touched" untouched
+with peers "firmware of a PC is found there" answers $x86 -M q35 -accel tcg -vga std \
+    -device virtio-net-pci
+with peers "and by the distribution's" theirs
+remove >/dev/null 2>&1
+files >"$work/m/after"
+with peers "only ours go" diff "$work/m/before" "$work/m/after"
+
+with lintian "lintian is installed" other lintian
+with lintian "lintian has no errors and no warnings" inside sh -c \
+    'lintian --allow-root --fail-on error,warning /tmp/*.deb'
 echo end

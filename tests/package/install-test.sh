@@ -55,6 +55,9 @@ for arch in x86_64 aarch64; do
 done
 says qemu-nested-check "$root/bin/qemu-nested-check" --help
 result $? "qemu-nested-check is installed"
+grep -q "^\.TH QEMU-NESTED-CHECK 1 .*$version" \
+    "$root/share/man/man1/qemu-nested-check.1" 2>"$work/log"
+result $? "with its manual page"
 
 printf '%s\n' '{"execute":"qmp_capabilities"}' '{"execute":"quit"}' |
     timeout 120 "$root/bin/qemu-system-x86_64" -M q35 -accel tcg -vga std -S \
