@@ -97,6 +97,7 @@ void vtd_twostage_init(IntelIOMMUState *s)
     ts->iotlb = g_hash_table_new_full(vtd_tlb_hash, vtd_tlb_equal,
                                       NULL, g_free);
     vtd_twostage_turn_init(s);
+    vtd_twostage_fault_init(s);
 }
 
 void vtd_twostage_reset_locked(IntelIOMMUState *s)

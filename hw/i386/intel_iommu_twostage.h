@@ -193,9 +193,19 @@ int vtd_twostage_page_request(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
 bool vtd_twostage_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
                              uint8_t *type);
 
+/*
+ * Report a fault, with host-nesting or without. The thread of an emulated
+ * endpoint (iothread=) translates without the BQL, which the registers and the
+ * interrupt want, and must not wait for it: who holds it may wait for that
+ * thread. Its faults are recorded by the main loop.
+ */
+void vtd_report_frcd_fault(IntelIOMMUState *s, uint64_t source_id,
+                           uint64_t hi, uint64_t lo);
+
 /* ------------------------------------------- provided by intel_iommu.c */
 
-void vtd_report_frcd_fault(IntelIOMMUState *s, uint64_t source_id,
+/* With the BQL held */
+void vtd_record_frcd_fault(IntelIOMMUState *s, uint64_t source_id,
                            uint64_t hi, uint64_t lo);
 VTDAddressSpace *vtd_get_as_by_sid_and_pasid(IntelIOMMUState *s, uint16_t sid,
                                              uint32_t pasid);
@@ -275,6 +285,9 @@ void vtd_tlb_drop_page(IntelIOMMUState *s, uint16_t did, uint32_t pasid,
                        uint64_t iova);
 guint vtd_tlb_hash(gconstpointer v);
 gboolean vtd_tlb_equal(gconstpointer v1, gconstpointer v2);
+
+/* Once, at realize */
+void vtd_twostage_fault_init(IntelIOMMUState *s);
 
 /* Record a fault unless the entries said not to (FPD, 7.2.1) */
 void vtd_twostage_fault(IntelIOMMUState *s, int reason, bool fpd,

@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
+#include "qemu/main-loop.h"
 #include "exec/memattrs.h"
 #include "system/address-spaces.h"
 #include "system/dma.h"
@@ -63,6 +64,54 @@ void vtd_twostage_fault(IntelIOMMUState *s, int reason, bool fpd,
         hi |= request->write ? 0 : FRCD_TYPE_READ;
     }
     vtd_report_frcd_fault(s, request->sid, hi, VTD_FRCD_FI(request->addr));
+}
+
+/* ------------------------------------------------- faults of other threads */
+
+static void record_late(void *opaque)
+{
+    IntelIOMMUState *s = opaque;
+    VTDLateFault *late = &s->twostage.late;
+    uint8_t *fsts = &s->csr[DMAR_FSTS_REG];
+
+    if (qatomic_load_acquire(&late->state) != VTD_LATE_READY) {
+        return;
+    }
+    vtd_record_frcd_fault(s, late->source, late->hi, late->lo);
+    qatomic_store_release(&late->state, VTD_LATE_NONE);
+    if (qatomic_xchg(&late->lost, false)) {
+        stl_le_p(fsts, ldl_le_p(fsts) | VTD_FSTS_PFO);
+    }
+}
+
+void vtd_report_frcd_fault(IntelIOMMUState *s, uint64_t source_id,
+                           uint64_t hi, uint64_t lo)
+{
+    VTDLateFault *late = &s->twostage.late;
+
+    if (bql_locked()) {
+        vtd_record_frcd_fault(s, source_id, hi, lo);
+        return;
+    }
+    if (qatomic_cmpxchg(&late->state, VTD_LATE_NONE, VTD_LATE_FILLING) !=
+        VTD_LATE_NONE) {
+        /* Those of one source are merged, and for others there is no room */
+        if (qatomic_read(&late->source) != source_id) {
+            qatomic_set(&late->lost, true);
+        }
+        return;
+    }
+    qatomic_set(&late->source, source_id);
+    late->hi = hi;
+    late->lo = lo;
+    qatomic_store_release(&late->state, VTD_LATE_READY);
+    qemu_bh_schedule(late->bh);
+}
+
+void vtd_twostage_fault_init(IntelIOMMUState *s)
+{
+    s->twostage.late.bh = qemu_bh_new_guarded(record_late, s,
+        &DEVICE(s)->mem_reentrancy_guard);
 }
 
 /* ---------------------------------------------------- page requests (7.4) */

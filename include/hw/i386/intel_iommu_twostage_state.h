@@ -12,6 +12,18 @@
 #include "qapi/qapi-types-common.h"
 #include "block/aio.h"
 
+/*
+ * A fault of a thread without the BQL, until the main loop records it. There is
+ * one fault record register: more of them have no use.
+ */
+typedef struct VTDLateFault {
+    QEMUBH *bh;
+    enum { VTD_LATE_NONE, VTD_LATE_FILLING, VTD_LATE_READY } state;
+    bool lost;                  /* there was one of another source as well */
+    uint16_t source;
+    uint64_t hi, lo;
+} VTDLateFault;
+
 typedef struct VTDTwoStage {
     /* Properties; all but the first have no effect without the first */
     bool enabled;
@@ -38,6 +50,8 @@ typedef struct VTDTwoStage {
     QEMUBH *bh;
     bool put_off;               /* @bh goes on with it */
     int64_t turn;               /* units of work until then */
+
+    VTDLateFault late;          /* with host-nesting or without */
 } VTDTwoStage;
 
 #endif

@@ -1,0 +1,182 @@
+/*
+ * intel-iommu as the IOMMU of an emulated host: endpoints with threads
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A disk with an iothread translates, and has faults, without the lock that
+ * registers and queues are protected by.
+ */
+
+#include "qemu/osdep.h"
+#include "../libqos/pci-pc.h"
+#include "thread-rig.h"
+#include "vtd-host.h"
+
+#define BARS            0xe4000000ULL
+#define MEM             0x08000000ULL
+
+#define REG_FECTL       0x38
+#define REG_FEDATA      0x3c
+#define REG_FEADDR      0x40
+#define FECTL_IM        (1u << 31)
+
+#define CONTEXT_ABSENT  0x41
+#define PAGE_ABSENT     0x79
+
+typedef struct Threaded {
+    Host *h;
+    QPCIBusPC bus;
+    ThreadRig disk;
+    uint64_t s2_root;
+} Threaded;
+
+/* With or without a translation for the disk; the interrupt is delivered */
+static void start(Threaded *t, const char *iommu, bool present)
+{
+    Host *h = host_new(iommu, THREAD_DISK);
+
+    *t = (Threaded) { .h = h };
+    host_start(h, 0);
+    h->regs.write32(h->regs.opaque, REG_FEDATA, 0x31);
+    h->regs.write32(h->regs.opaque, REG_FEADDR, 0xfee00000);
+    h->regs.write32(h->regs.opaque, REG_FECTL, 0);
+    g_assert_cmphex(h->regs.read32(h->regs.opaque, REG_FECTL) & FECTL_IM, ==,
+                    0);
+    if (present) {
+        t->s2_root = vtd_s2_new(&h->mem);
+        vtd_s2_map(&h->mem, t->s2_root, 4, MEM, MEM, THREAD_MEM, 12,
+                   VTD_S2_RW);
+        vtd_context_scalable(&h->tables, THREAD_RID, 20, 0, 0);
+        vtd_pasid_set(&h->tables, THREAD_RID, 0, &(VtdPasidEntry) {
+            .pgtt = VTD_PGTT_SECOND, .did = HOST_DID, .s2 = t->s2_root,
+            .s2_levels = 4,
+        });
+    }
+    host_invalidate_all(h);
+    qpci_init_pc(&t->bus, h->qts, NULL);
+    thread_rig_start(&t->disk, h->qts, &t->bus.bus, BARS, MEM);
+}
+
+static void stop(Threaded *t)
+{
+    thread_rig_stop(&t->disk);
+    host_free(t->h);
+}
+
+static unsigned wait_fault(Host *h, unsigned ms, uint64_t *hi)
+{
+    unsigned reason = 0;
+    uint64_t lo;
+
+    for (unsigned tries = 0; tries < ms && !reason; tries++) {
+        g_usleep(1000);
+        reason = host_take_fault(h, &lo, hi);
+    }
+    return reason;
+}
+
+static void test_fault(void)
+{
+    uint64_t hi = 0;
+    Threaded t;
+
+    start(&t, "", false);
+    thread_rig_kick(&t.disk);
+    g_assert_cmphex(wait_fault(t.h, 2000, &hi), ==, CONTEXT_ABSENT);
+    g_assert_cmphex(hi & 0xffff, ==, THREAD_RID);
+    stop(&t);
+}
+
+/* While the disk reads, everything is invalidated over and over */
+static void check_invalidations(const char *iommu)
+{
+    Threaded t;
+
+    start(&t, iommu, true);
+    for (unsigned i = 0; i < 40; i++) {
+        thread_rig_submit(&t.disk);
+        for (unsigned j = 0; j < 10; j++) {
+            vtd_queue_push(&t.h->queue,
+                           vtd_inv_context(VTD_INV_GLOBAL, 0, 0));
+            vtd_queue_push(&t.h->queue,
+                           vtd_inv_pasid_cache(VTD_PC_GLOBAL, 0, 0));
+            vtd_queue_push(&t.h->queue,
+                           vtd_inv_iotlb(VTD_INV_GLOBAL, 0, 0, 0, false));
+            vtd_queue_kick(&t.h->queue, &t.h->regs);
+        }
+        host_invalidate_all(t.h);
+        g_assert_true(thread_rig_wait(&t.disk));
+    }
+    g_assert_cmphex(host_take_fault(t.h, NULL, NULL), ==, 0);
+    stop(&t);
+}
+
+static void test_invalidations(void)
+{
+    check_invalidations("");
+    check_invalidations(",host-keep=on");
+}
+
+/* A page of it is taken away while it is at work, and comes back */
+static void test_unmap(void)
+{
+    uint64_t slot, hi, was;
+    unsigned reason;
+    Threaded t;
+
+    start(&t, "", true);
+    slot = vtd_s2_entry(&t.h->mem, t.s2_root, 4,
+                        t.disk.buffers + 5 * 4096, 1);
+    was = host_read64(t.h, slot);
+    for (unsigned i = 0; i < 5; i++) {
+        host_write64(t.h, slot, 0);
+        thread_rig_submit(&t.disk);
+        host_invalidate_all(t.h);
+        reason = wait_fault(t.h, 50, &hi);
+        if (!reason) {
+            /* The disk was faster */
+            g_assert_true(thread_rig_wait(&t.disk));
+            thread_rig_submit(&t.disk);
+            reason = wait_fault(t.h, 2000, &hi);
+        }
+        g_assert_cmphex(reason, ==, PAGE_ABSENT);
+        host_write64(t.h, slot, was);
+        host_invalidate_all(t.h);
+        thread_rig_reset(&t.disk);
+        /* What was on its way when the first one was taken */
+        host_take_fault(t.h, NULL, NULL);
+        thread_rig_submit(&t.disk);
+        g_assert_true(thread_rig_wait(&t.disk));
+    }
+    stop(&t);
+}
+
+/* DMA remapping goes off and on, and the machine is reset, meanwhile */
+static void test_reset(void)
+{
+    Threaded t;
+
+    start(&t, "", true);
+    for (unsigned i = 0; i < 20; i++) {
+        thread_rig_submit(&t.disk);
+        t.h->regs.write32(t.h->regs.opaque, VTD_REG_GCMD, VTD_GCMD_QIE);
+        t.h->regs.write32(t.h->regs.opaque, VTD_REG_GCMD,
+                          VTD_GCMD_QIE | VTD_GCMD_TE);
+        g_assert_true(thread_rig_wait(&t.disk));
+    }
+    thread_rig_submit(&t.disk);
+    qtest_system_reset(t.h->qts);
+    host_start(t.h, 0);
+    host_invalidate_all(t.h);
+    stop(&t);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qtest_add_func("/vtd-twostage/thread/fault", test_fault);
+    qtest_add_func("/vtd-twostage/thread/invalidations", test_invalidations);
+    qtest_add_func("/vtd-twostage/thread/unmap", test_unmap);
+    qtest_add_func("/vtd-twostage/thread/reset", test_reset);
+    return g_test_run();
+}
