@@ -54,6 +54,8 @@ enum {
     CT_ATS      = 1 << 22,      /* a device with the ATS capability */
     CT_NO_ATS   = 1 << 23,      /* a device without it */
     CT_STALLS   = 1 << 24,      /* an SMMUv3 that can stall, and need not */
+    CT_BAR      = 1 << 25,      /* a device with a BAR that can be mapped */
+    CT_PM       = 1 << 26,      /* one that has D3hot as well */
 };
 
 typedef struct CtScenario {
@@ -77,8 +79,8 @@ extern const CtGroup ct_group_abi, ct_group_ioas, ct_group_copy,
     ct_group_nest_vtd, ct_group_nest_smmu, ct_group_inval_vtd,
     ct_group_inval_smmu, ct_group_dirty, ct_group_fault, ct_group_pageresp,
     ct_group_viommu, ct_group_veventq, ct_group_vfio, ct_group_irq,
-    ct_group_reset, ct_group_migration, ct_group_lifetime, ct_group_dma,
-    ct_group_dma_reset;
+    ct_group_bar, ct_group_reset, ct_group_migration, ct_group_lifetime,
+    ct_group_dma, ct_group_dma_reset;
 
 /* What is known about a device before any scenario runs */
 typedef struct CtDevice {
@@ -95,7 +97,8 @@ typedef struct CtDevice {
         struct iommu_hw_info_arm_smmuv3 smmu;
     } info;
     bool pasid_table;           /* tables for PASIDs can be allocated */
-    bool nest, viommu, ats, pri, pf_pri, reset, msix, intx, mig;
+    bool nest, viommu, ats, pri, pf_pri, reset, msix, intx, mig, pm;
+    int bar;                    /* the first that can be mapped, or -1 */
 } CtDevice;
 
 typedef struct CtConfig {

@@ -15,6 +15,8 @@
 
 #define SYSFS_PCI "/sys/bus/pci/devices"
 
+#define PCI_CAP_ID_PM   0x01
+#define PCI_CAP_ID_MSIX 0x11
 #define PCI_EXT_CAP_ID_ATS 0x0f
 #define PCI_EXT_CAP_ID_PRI 0x13
 
@@ -209,6 +211,8 @@ static bool device_has(const CtDevice *d, unsigned needs)
            (!(needs & CT_ATS) || d->ats) &&
            (!(needs & CT_STALLS) || can_stall(d)) &&
            (!(needs & CT_NO_ATS) || !d->ats) &&
+           (!(needs & CT_BAR) || d->bar >= 0) &&
+           (!(needs & CT_PM) || (d->pm && d->bar >= 0)) &&
            (!(needs & CT_MIG) || d->mig);
 }
 
@@ -327,6 +331,32 @@ static void probe_faults(CtDevice *d, const CtBound *b, uint32_t ioas)
     ct_destroy(b->iommufd, hwpt);
 }
 
+/* Beginning of MSI-X's table, as the capability has it: BAR and offset */
+static uint32_t msix_table(const CtBound *b)
+{
+    unsigned at = ct_pci_cap(b, PCI_CAP_ID_MSIX);
+
+    return at ? config_read(b, at + 4, 4) : UINT32_MAX;
+}
+
+/* A BAR whose first word is the same, mapped and trapped */
+static void probe_bars(CtDevice *d, const CtBound *b)
+{
+    uint32_t table = msix_table(b);
+
+    d->bar = -1;
+    for (int i = VFIO_PCI_BAR5_REGION_INDEX; i >= 0; i--) {
+        struct vfio_region_info info = { .argsz = sizeof(info), .index = i };
+
+        if (!ct_ioctl(b->fd, VFIO_DEVICE_GET_REGION_INFO, &info) &&
+            (info.flags & VFIO_REGION_INFO_FLAG_MMAP) &&
+            table != (uint32_t)i) {
+            d->bar = i;
+        }
+    }
+    d->pm = ct_pci_cap(b, PCI_CAP_ID_PM);
+}
+
 static bool probe_migration(const CtBound *b)
 {
     struct {
@@ -369,6 +399,7 @@ static void probe(CtDevice *d)
         d->intx = irq.count;
     }
     d->mig = probe_migration(&b);
+    probe_bars(d, &b);
     d->ats = ct_pci_ext_cap(&b, PCI_EXT_CAP_ID_ATS);
     if (!RET(0, ct_hw_info(b.iommufd, b.id, &info)) ||
         ct_ioas_alloc(b.iommufd, &ioas)) {
@@ -438,7 +469,7 @@ static void find_combinations(void)
             }
         }
     }
-    for (unsigned need = CT_NEST; need <= CT_STALLS; need <<= 1) {
+    for (unsigned need = CT_NEST; need <= CT_PM; need <<= 1) {
         if (need & (CT_MODEL | CT_RAWIO)) {
             continue;
         }

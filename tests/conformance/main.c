@@ -20,8 +20,8 @@ static const CtGroup *const groups[] = {
     &ct_group_attachment, &ct_group_pasid, &ct_group_ids, &ct_group_nest_vtd,
     &ct_group_nest_smmu, &ct_group_inval_vtd, &ct_group_inval_smmu,
     &ct_group_dirty, &ct_group_fault, &ct_group_pageresp, &ct_group_viommu,
-    &ct_group_veventq, &ct_group_vfio, &ct_group_irq, &ct_group_reset,
-    &ct_group_migration, &ct_group_lifetime, &ct_group_dma,
+    &ct_group_veventq, &ct_group_vfio, &ct_group_irq, &ct_group_bar,
+    &ct_group_reset, &ct_group_migration, &ct_group_lifetime, &ct_group_dma,
     &ct_group_dma_reset,
 };
 
@@ -51,6 +51,8 @@ static const struct {
     { CT_MIG, "migration", "no device that can be migrated" },
     { CT_NO_NEST, "no-nest", "the host IOMMU can nest" },
     { CT_INTX, "intx", "no device with INTx and MSI-X" },
+    { CT_BAR, "bar", "no device with a BAR to map" },
+    { CT_PM, "pm", "no device with a BAR to map and D3hot" },
     { CT_ATS, "ats", "no device with ATS" },
     { CT_NO_ATS, "no-ats", "every device has ATS" },
     { CT_STALLS, "stalls", "the host SMMUv3 cannot stall" },
@@ -217,7 +219,8 @@ static bool set_flavour(const char *flavour)
 static void usage(FILE *out)
 {
     fprintf(out,
-            "usage: iommufd-conformance [--list] [--only N|GROUP|'GROUP: NAME',...] [--model]\n"
+            "usage: iommufd-conformance [--list] [--model]\n"
+            "       [--only N|GROUP|'GROUP: NAME',...]\n"
             "         [--device BDF|/dev/vfio/devices/vfioN]...\n"
             "         [--flavour vtd|smmuv3|auto] [--require WORD,...]\n"
             "words of --require:");

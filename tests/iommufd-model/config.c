@@ -366,6 +366,7 @@ static bool key_device_flag(Parser *p, const char *key, const char *value)
         { "af", &dev->af }, { "pm", &dev->pm },
         { "no-soft-reset", &dev->no_soft_reset }, { "viable", &dev->viable },
         { "intx", &dev->intx }, { "bound", &dev->vfio_driver },
+        { "bar-mmap", &dev->bar_mmap },
     };
     size_t i;
 
@@ -376,6 +377,17 @@ static bool key_device_flag(Parser *p, const char *key, const char *value)
         }
     }
     return false;
+}
+
+static uint64_t bar_size(Parser *p, const char *key, const char *value,
+                         uint64_t max)
+{
+    uint64_t size = number(p, key, value, 4096, max);
+
+    if (size & (size - 1)) {
+        bad(p, key, value, "is not a power of two");
+    }
+    return size;
 }
 
 static void key_device(Parser *p, const char *key, const char *value)
@@ -406,10 +418,9 @@ static void key_device(Parser *p, const char *key, const char *value)
     } else if (!strcmp(key, "reserved")) {
         reserved(p, key, value);
     } else if (!strcmp(key, "bar0-size")) {
-        dev->bar0_size = number(p, key, value, 4096, 1ull << 30);
-        if (dev->bar0_size & (dev->bar0_size - 1)) {
-            bad(p, key, value, "is not a power of two");
-        }
+        dev->bar0_size = bar_size(p, key, value, 1ull << 30);
+    } else if (!strcmp(key, "bar4-size")) {
+        dev->bar4_size = bar_size(p, key, value, 16ull << 20);
     } else if (!strcmp(key, "msix")) {
         dev->msix_vectors = number(p, key, value, 0, 2048);
     } else if (!strcmp(key, "disk")) {
@@ -492,6 +503,7 @@ static MdlDevice *add_device(const Parser *p, const char *bdf)
     dev->vfio_driver = true;
     dev->streams = 1;
     dev->bar0_size = 4096;
+    dev->bar_mmap = true;
     dev->msix_vectors = 4;
     dev->vfio_index = mdl_host.nr_devices;
     mdl_host.device[mdl_host.nr_devices++] = dev;

@@ -23,7 +23,6 @@
 #define EP_CAP_PM       0x98
 #define EP_CAP_ATS      0x100
 #define EP_CAP_PRI      0x110
-#define EP_BAR2_MIN     4096u
 
 #define EP_CTRL_START   (1u << 0)
 #define EP_CTRL_PASID   (1u << 3)
@@ -108,6 +107,7 @@ static void ep_config_reset(MdlDevice *dev)
 {
     MdlEndpoint *ep = dev->ep;
     uint8_t *c = ep->config, *w = ep->config_wmask;
+    unsigned i;
 
     memset(c, 0, EP_CONFIG_SIZE);
     memset(w, 0, EP_CONFIG_SIZE);
@@ -123,7 +123,7 @@ static void ep_config_reset(MdlDevice *dev)
     put16(c + PCI_SUBSYSTEM_ID, dev->device_id);
     ep_config_exp(dev, c);
     if (dev->msix_vectors) {
-        ep_config_msix(dev, c, ep->bar2_size);
+        ep_config_msix(dev, c, ep_bar_size(dev, 2));
     }
     if (dev->af) {
         c[EP_CAP_AF] = PCI_CAP_ID_AF;
@@ -147,8 +147,9 @@ static void ep_config_reset(MdlDevice *dev)
     w[PCI_INTERRUPT_LINE] = 0xff;
     put16(w + EP_CAP_EXP + PCI_EXP_DEVCTL,
           (uint16_t)~PCI_EXP_DEVCTL_BCR_FLR);
-    ep_bar_mask(ep, 0, dev->bar0_size);
-    ep_bar_mask(ep, 2, ep->bar2_size);
+    for (i = 0; i < PCI_STD_NUM_BARS; i++) {
+        ep_bar_mask(ep, i, ep_bar_size(dev, i));
+    }
 }
 
 /* What the host has switched on shows, whatever the guest wrote */
@@ -168,6 +169,13 @@ static void ep_config_refresh(MdlDevice *dev)
     }
 }
 
+bool ep_in_d3hot(const MdlDevice *dev)
+{
+    return dev->pm &&
+           (dev->ep->config[EP_CAP_PM + PCI_PM_CTRL] &
+            PCI_PM_CTRL_STATE_MASK) == 3;
+}
+
 /* @to was written to the byte at @at, which was @from: is that a reset? */
 static void ep_config_written(MdlDevice *dev, uint64_t at, uint8_t from,
                               uint8_t to)
@@ -184,6 +192,10 @@ static void ep_config_written(MdlDevice *dev, uint64_t at, uint8_t from,
         }
         break;
     case EP_CAP_PM + PCI_PM_CTRL:
+        /* It has neither D1 nor D2 */
+        if (dev->pm && (to & PCI_PM_CTRL_STATE_MASK) % 3) {
+            dev->ep->config[at] = from;
+        }
         /* D3hot to D0: vfio_lock_and_set_power_state() resets no function */
         if (dev->pm && !dev->no_soft_reset &&
             (from & PCI_PM_CTRL_STATE_MASK) == 3 &&
@@ -194,8 +206,8 @@ static void ep_config_written(MdlDevice *dev, uint64_t at, uint8_t from,
     }
 }
 
-static int64_t ep_config_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf,
-                            size_t len, bool write)
+int64_t ep_config_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf,
+                     size_t len, bool write)
 {
     MdlEndpoint *ep = dev->ep;
     size_t i;
@@ -219,6 +231,7 @@ static int64_t ep_config_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf,
         }
         ep_config_written(dev, offset + i, old, buf[i]);
     }
+    ep_bars_update(dev);
     return len;
 }
 
@@ -320,8 +333,8 @@ static void ep_regs_write(MdlDevice *dev, uint64_t offset,
     }
 }
 
-static void ep_bar0_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf,
-                       size_t len, bool write)
+void ep_bar0_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf, size_t len,
+                bool write)
 {
     MdlEndpoint *ep = dev->ep;
     size_t i = 0, n;
@@ -348,79 +361,6 @@ static void ep_bar0_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf,
             memcpy(ep->buf + at, buf + i, n);
         }
     }
-}
-
-/* ---------------------------------------------------------------- regions */
-
-/* vfio keeps the MSI-X table to itself: reads as ones, writes vanish */
-static void ep_bar2_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf,
-                       size_t len, bool write)
-{
-    size_t i;
-
-    for (i = 0; !write && i < len; i++) {
-        buf[i] = offset + i < dev->msix_vectors * PCI_MSIX_ENTRY_SIZE ?
-                 0xff : 0;
-    }
-}
-
-int ep_region_info(MdlDevice *dev, unsigned region, uint64_t *size,
-                   uint32_t *flags)
-{
-    switch (region) {
-    case VFIO_PCI_BAR0_REGION_INDEX:
-        *size = dev->bar0_size;
-        break;
-    case VFIO_PCI_BAR2_REGION_INDEX:
-        *size = dev->ep->bar2_size;
-        break;
-    case VFIO_PCI_CONFIG_REGION_INDEX:
-        *size = EP_CONFIG_SIZE;
-        break;
-    case VFIO_PCI_BAR1_REGION_INDEX:
-    case VFIO_PCI_BAR3_REGION_INDEX:
-    case VFIO_PCI_BAR4_REGION_INDEX:
-    case VFIO_PCI_BAR5_REGION_INDEX:
-    case VFIO_PCI_ROM_REGION_INDEX:
-        *size = 0;
-        break;
-    default:
-        return -EINVAL;
-    }
-    *flags = *size ? VFIO_REGION_INFO_FLAG_READ |
-                     VFIO_REGION_INFO_FLAG_WRITE : 0;
-    return 0;
-}
-
-int64_t ep_region_rw(MdlDevice *dev, unsigned region, uint64_t offset,
-                     void *buf, size_t len, bool write)
-{
-    uint64_t size;
-    uint32_t flags;
-
-    if (ep_region_info(dev, region, &size, &flags)) {
-        return -EINVAL;
-    }
-    if (region == VFIO_PCI_CONFIG_REGION_INDEX) {
-        return ep_config_rw(dev, offset, buf, len, write);
-    }
-    if (offset >= size) {
-        return -EINVAL;
-    }
-    if (!(dev->ep->config[PCI_COMMAND] & PCI_COMMAND_MEMORY)) {
-        return -EIO;
-    }
-    if (len > size - offset) {
-        len = size - offset;
-    }
-    if (region == VFIO_PCI_BAR0_REGION_INDEX && dev->ep->nvme) {
-        nvme_rw(dev, offset, buf, len, write);
-    } else if (region == VFIO_PCI_BAR0_REGION_INDEX) {
-        ep_bar0_rw(dev, offset, buf, len, write);
-    } else {
-        ep_bar2_rw(dev, offset, buf, len, write);
-    }
-    return len;
 }
 
 /* ------------------------------------------------------------- life times */
@@ -451,12 +391,7 @@ void ep_init(MdlDevice *dev)
     for (i = 0; i < 2; i++) {
         ep->single_fd[i] = -1;
     }
-    if (dev->msix_vectors) {
-        ep->bar2_size = EP_BAR2_MIN;
-        while (ep->bar2_size < 2 * dev->msix_vectors * PCI_MSIX_ENTRY_SIZE) {
-            ep->bar2_size *= 2;
-        }
-    }
+    ep_bars_init(dev);
     mdl_migration_init(dev);
     cache_init(&ep->atc);
     pthread_condattr_init(&attr);
@@ -472,11 +407,15 @@ void ep_init(MdlDevice *dev)
 
 void hw_device_reset(MdlDevice *dev)
 {
-    /* Config space is vfio's copy: a reset leaves it as it was */
+    /* Config space is vfio's copy: a reset leaves it as it was, in D0 */
+    if (dev->pm) {
+        dev->ep->config[EP_CAP_PM + PCI_PM_CTRL] &= ~PCI_PM_CTRL_STATE_MASK;
+    }
     mdl_migration_reset(dev);
     pri_reset(dev);
     hw_atc_drop(dev, MDL_NO_PASID, 0, UINT64_MAX);
     ep_engine_reset(dev);
+    ep_bars_reset(dev);
     mdl_journal("reset", "\"dev\":\"%s\"", dev->bdf);
 }
 
@@ -521,6 +460,7 @@ void ep_fini(MdlDevice *dev)
         return;
     }
     ep_irqs_off(dev);
+    ep_bars_fini(dev);
     pri_fini(dev);
     nvme_fini(dev);
     cache_fini(&ep->atc);

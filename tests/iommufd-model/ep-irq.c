@@ -116,6 +116,7 @@ static void msix_disable(MdlEndpoint *ep)
 
     for (i = 0; i < ep->nr_irq_fd; i++) {
         fd_put(&ep->irq_fd[i]);
+        ep_msix_write(ep->dev, i, false);
     }
     free(ep->irq_fd);
     ep->irq_fd = NULL;
@@ -177,22 +178,31 @@ static void msix_enable(MdlDevice *dev)
     ep->irq_index = VFIO_PCI_MSIX_IRQ_INDEX;
 }
 
-static int msix_set_block(MdlEndpoint *ep, const struct vfio_irq_set *set,
+bool ep_msix_wired(const MdlDevice *dev, unsigned vector)
+{
+    const MdlEndpoint *ep = dev->ep;
+
+    return vector < ep->nr_irq_fd && ep->irq_fd[vector] >= 0;
+}
+
+static int msix_set_block(MdlDevice *dev, const struct vfio_irq_set *set,
                           const int32_t *fds)
 {
+    MdlEndpoint *ep = dev->ep;
     uint32_t i, j;
-    int ret;
+    int ret = 0;
 
-    for (i = 0; i < set->count; i++) {
+    for (i = 0; !ret && i < set->count; i++) {
         ret = fd_get(&ep->irq_fd[set->start + i], fds[i]);
-        if (ret) {
-            for (j = 0; j <= i; j++) {
-                fd_put(&ep->irq_fd[set->start + j]);
-            }
-            return ret;
-        }
     }
-    return 0;
+    for (j = 0; j < i; j++) {
+        if (ret) {
+            fd_put(&ep->irq_fd[set->start + j]);
+        }
+        ep_msix_write(dev, set->start + j,
+                      ep_msix_wired(dev, set->start + j));
+    }
+    return ret;
 }
 
 static int msix_set(MdlDevice *dev, const struct vfio_irq_set *set,
@@ -219,7 +229,7 @@ static int msix_set(MdlDevice *dev, const struct vfio_irq_set *set,
         if (fresh) {
             msix_enable(dev);
         }
-        ret = msix_set_block(ep, set, data);
+        ret = msix_set_block(dev, set, data);
         if (ret && fresh) {
             msix_disable(ep);
         }
@@ -397,6 +407,9 @@ static bool msi_arrives(MdlDevice *dev, uint32_t vector)
 
     if (!(dev->ep->config[PCI_COMMAND] & PCI_COMMAND_MASTER)) {
         fault.reason = HW_REASON_BUS_MASTER;
+    } else if (!ep_msix_intact(dev, vector)) {
+        /* Somebody wrote to the host's table: it goes where it may not */
+        fault.reason = HW_REASON_BLOCKED;
     } else if (mdl_host.arch != MDL_ARCH_SMMUV3 || req.addr == UINT64_MAX) {
         arrives = true;
     } else if (hw_translate(&req, &x, &fault)) {

@@ -126,12 +126,24 @@ enum {
 
 typedef struct MdlNvme MdlNvme;
 
+#define EP_NR_BARS 2
+
+/* A BAR that is memory: of 2, which has MSI-X's table, and 4 */
+typedef struct EpBar {
+    uint64_t size;                      /* 0: there is none */
+    uint8_t *mem;                       /* what is in it unless @live */
+    int fd;                             /* what is mapped, empty unless @live */
+    uint8_t *view;                      /* NULL: nobody has mapped it yet */
+    bool live;                          /* and may be accessed */
+} EpBar;
+
 struct MdlEndpoint {
     MdlDevice *dev;
     MdlNvme *nvme;                      /* BAR0 is its; NULL: the engine's */
     uint8_t config[EP_CONFIG_SIZE];
     uint8_t config_wmask[EP_CONFIG_SIZE];
-    uint64_t bar2_size;
+    EpBar bar[EP_NR_BARS];
+    bool bars_on;                       /* those that are mapped are there */
     uint8_t regs[EP_REGS_SIZE];
     uint8_t buf[EP_BUF_SIZE];
     /* Interrupts: eventfds of the one enabled index, and of ERR and REQ */
@@ -246,6 +258,22 @@ void dma_prefetch(const HwReq *as);
 
 /* endpoint.c */
 void ep_engine_done(MdlDevice *dev, DmaOp *op);
+int64_t ep_config_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf,
+                     size_t len, bool write);
+void ep_bar0_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf, size_t len,
+                bool write);
+bool ep_in_d3hot(const MdlDevice *dev);
+
+/* ep-bar.c */
+void ep_bars_init(MdlDevice *dev);
+void ep_bars_reset(MdlDevice *dev);
+void ep_bars_fini(MdlDevice *dev);
+uint64_t ep_bar_size(const MdlDevice *dev, unsigned region);
+/* Does the device answer to accesses of memory? */
+bool ep_memory_on(const MdlDevice *dev);
+/* The host's entry of MSI-X's table, and whether it is still that */
+void ep_msix_write(MdlDevice *dev, unsigned vector, bool on);
+bool ep_msix_intact(MdlDevice *dev, unsigned vector);
 
 /* nvme.c */
 /* Word of 8 bytes w on a fresh disk is w times this */
@@ -258,6 +286,8 @@ void nvme_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf, size_t len,
 
 /* ep-irq.c */
 void ep_irqs_off(MdlDevice *dev);
+/* Has @vector an eventfd? */
+bool ep_msix_wired(const MdlDevice *dev, unsigned vector);
 
 /* hw-command.c */
 MdlDevice *hw_command_device(const MdlJson *req);

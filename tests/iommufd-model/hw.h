@@ -129,6 +129,11 @@ int64_t ep_region_rw(MdlDevice *dev, unsigned region, uint64_t offset,
                      void *buf, size_t len, bool write);
 int ep_region_info(MdlDevice *dev, unsigned region, uint64_t *size,
                    uint32_t *flags);    /* VFIO_REGION_INFO_FLAG_* */
+/* Mappings of BARs follow what memory enable, power state and vfio allow */
+void ep_bars_update(MdlDevice *dev);
+/* File that has the memory of a BAR with VFIO_REGION_INFO_FLAG_MMAP */
+#define MDL_BAR_FILE "iommufd-model-bar"
+int ep_bar_file(MdlDevice *dev, unsigned region);
 int ep_irq_info(MdlDevice *dev, unsigned index, uint32_t *count,
                 uint32_t *flags);       /* VFIO_IRQ_INFO_* */
 /* The caller has checked index, range, flags and the size of the data */

@@ -633,15 +633,16 @@ static int iommufd_mmap(int prot, int flags)
     return prot & PROT_EXEC ? -EPERM : -ENXIO;
 }
 
-int mdl_mmap_check(int fd, size_t len, int prot, int flags, int64_t offset)
+int mdl_mmap_check(int *fd, size_t len, int prot, int flags, int64_t *offset)
 {
     MdlFile *file;
     int ret = 0;
 
     mdl_enter();
-    file = mdl_fd_file(fd);
+    file = mdl_fd_file(*fd);
     if (file && file->kind == MDL_FILE_DEVICE) {
-        ret = mdl_vfio_mmap(file, len, offset);
+        ret = mdl_vfio_mmap(file, len, (flags & MAP_TYPE) != MAP_PRIVATE, fd,
+                            offset);
     } else if (file && file->kind == MDL_FILE_CTX) {
         ret = iommufd_mmap(prot, flags);
     } else if (file) {

@@ -215,7 +215,8 @@ struct MdlDevice {
     bool vfio_driver;                   /* it is bound to vfio-pci */
     unsigned streams;                   /* SMMUv3: StreamIDs it has */
     bool af, pm, no_soft_reset;
-    uint64_t bar0_size;
+    uint64_t bar0_size, bar4_size;      /* of 4: 0 is none */
+    bool bar_mmap;                      /* BARs of memory can be mapped */
     unsigned msix_vectors;
     unsigned disk_mib;                  /* an NVMe controller; 0: an engine */
     MdlResv *reserved;

@@ -205,8 +205,8 @@ void mdl_cmd_note(MdlCmd *cmd, const char *fmt, ...)
 int mdl_ioctl(int fd, unsigned long req, void *arg);
 ssize_t mdl_rw(int fd, void *buf, size_t len, int64_t offset, bool positioned,
                bool write);
-/* mmap(2): 0 when the kernel may do it */
-int mdl_mmap_check(int fd, size_t len, int prot, int flags, int64_t offset);
+/* mmap(2): 0 when the kernel may do it, of @fd and @offset as they are then */
+int mdl_mmap_check(int *fd, size_t len, int prot, int flags, int64_t *offset);
 
 int mdl_iommufd_ioctl(MdlCmd *cmd, unsigned long req);
 const char *mdl_iommufd_name(unsigned long req);
@@ -214,7 +214,8 @@ int mdl_vfio_ioctl(MdlFile *file, MdlCmd *cmd, unsigned long req);
 const char *mdl_vfio_name(unsigned long req);
 ssize_t mdl_vfio_rw(MdlFile *file, void *buf, size_t len, int64_t offset,
                     bool write);
-int mdl_vfio_mmap(MdlFile *file, size_t len, int64_t offset);
+int mdl_vfio_mmap(MdlFile *file, size_t len, bool shared, int *fd,
+                  int64_t *offset);
 void mdl_vfio_release(MdlFile *file);
 
 /*

@@ -345,11 +345,11 @@ FCNTL(fcntl64)
 
 /* -------------------------------------------------------------------- mmap */
 
-static bool may_map(int fd, size_t len, int prot, int flags, int64_t offset)
+static bool may_map(int *fd, size_t len, int prot, int flags, int64_t *offset)
 {
     int ret = 0;
 
-    if (fd >= 0 && !(flags & MAP_ANONYMOUS) && verified(fd)) {
+    if (*fd >= 0 && !(flags & MAP_ANONYMOUS) && verified(*fd)) {
         ret = mdl_mmap_check(fd, len, prot, flags, offset);
     }
     errno = ret ? -ret : errno;
@@ -359,19 +359,23 @@ static bool may_map(int fd, size_t len, int prot, int flags, int64_t offset)
 MDL_EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd,
                       off_t offset)
 {
-    if (!may_map(fd, len, prot, flags, offset)) {
+    int64_t at = offset;
+
+    if (!may_map(&fd, len, prot, flags, &at)) {
         return MAP_FAILED;
     }
-    return REAL(mmap)(addr, len, prot, flags, fd, offset);
+    return REAL(mmap)(addr, len, prot, flags, fd, at);
 }
 
 MDL_EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd,
                         off64_t offset)
 {
-    if (!may_map(fd, len, prot, flags, offset)) {
+    int64_t at = offset;
+
+    if (!may_map(&fd, len, prot, flags, &at)) {
         return MAP_FAILED;
     }
-    return REAL(mmap64)(addr, len, prot, flags, fd, offset);
+    return REAL(mmap64)(addr, len, prot, flags, fd, at);
 }
 
 /* ------------------------------------------------------------------- fstat */

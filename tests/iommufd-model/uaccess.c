@@ -117,8 +117,9 @@ static void scan_map(PinScan *scan, const char *line)
         end <= scan->next || scan->next >= scan->end) {
         return;
     }
+    /* What a BAR is mapped through has no pages: VM_PFNMAP */
     if (first > scan->next || perm[0] != 'r' ||
-        (scan->write && perm[1] != 'w')) {
+        (scan->write && perm[1] != 'w') || strstr(line, MDL_BAR_FILE)) {
         scan->bad = true;
         return;
     }

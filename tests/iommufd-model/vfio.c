@@ -244,6 +244,24 @@ static int get_info(MdlFile *file, MdlCmd *cmd)
                        arg.argsz : sizeof(arg));
 }
 
+/* msix_mmappable_cap(), vfio_get_region_info(): as far as there is room */
+static int add_region_cap(MdlCmd *cmd, struct vfio_region_info *arg)
+{
+    const struct vfio_info_cap_header cap = {
+        .id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
+        .version = 1,
+    };
+
+    arg->flags |= VFIO_REGION_INFO_FLAG_CAPS;
+    arg->cap_offset = 0;
+    if (arg->argsz < sizeof(*arg) + sizeof(cap)) {
+        arg->argsz = sizeof(*arg) + sizeof(cap);
+        return 0;
+    }
+    arg->cap_offset = sizeof(*arg);
+    return mdl_copy_to((char *)cmd->uptr + sizeof(*arg), &cap, sizeof(cap));
+}
+
 static int get_region_info(MdlFile *file, MdlCmd *cmd)
 {
     struct vfio_region_info arg;
@@ -267,6 +285,13 @@ static int get_region_info(MdlFile *file, MdlCmd *cmd)
     arg.offset = (uint64_t)arg.index << REGION_SHIFT;
     arg.size = size;
     arg.flags = flags;
+    if (arg.index == VFIO_PCI_BAR2_REGION_INDEX &&
+        (flags & VFIO_REGION_INFO_FLAG_MMAP)) {
+        ret = add_region_cap(cmd, &arg);
+        if (ret) {
+            return ret;
+        }
+    }
     return mdl_copy_to(cmd->uptr, &arg, sizeof(arg));
 }
 
@@ -583,6 +608,7 @@ static int low_power_feature(MdlFile *file, MdlCmd *cmd,
         return -EINVAL;
     }
     file->dev->low_power = feature != VFIO_DEVICE_FEATURE_LOW_POWER_EXIT;
+    ep_bars_update(file->dev);
     return 0;
 }
 
@@ -717,18 +743,22 @@ ssize_t mdl_vfio_rw(MdlFile *file, void *buf, size_t len, int64_t offset,
     return done;
 }
 
-/* vfio_pci_core_mmap() */
-int mdl_vfio_mmap(MdlFile *file, size_t len, int64_t offset)
+/* vfio_pci_core_mmap(): BARs only, and shared */
+int mdl_vfio_mmap(MdlFile *file, size_t len, bool shared, int *fd,
+                  int64_t *offset)
 {
-    uint64_t region = REGION_OF(offset), at = OFFSET_IN(offset), size;
+    uint64_t region = REGION_OF(*offset), at = OFFSET_IN(*offset), size;
     uint32_t flags;
 
-    if (!file->ctx || offset < 0 || region > VFIO_PCI_BAR5_REGION_INDEX ||
+    if (!file->ctx || *offset < 0 || !shared ||
+        region > VFIO_PCI_BAR5_REGION_INDEX ||
         ep_region_info(file->dev, region, &size, &flags) ||
         !(flags & VFIO_REGION_INFO_FLAG_MMAP) || at > size ||
         len > size - at) {
         return -EINVAL;
     }
+    *fd = ep_bar_file(file->dev, region);
+    *offset = at;
     return 0;
 }
 
@@ -741,5 +771,6 @@ void mdl_vfio_release(MdlFile *file)
     hw_device_closed(file->dev);
     file->dev->low_power = false;
     mdl_unbind(file->dev);
+    ep_bars_update(file->dev);
     file->ctx = NULL;
 }

@@ -198,5 +198,7 @@ const HmMistake hm_smmuv3_mistakes[] = {
     { "dirty bits read into memory that is gone", HM_PLAIN, 0,
       hm_dirty_to_nowhere },
     { "low power entered twice", HM_PLAIN, 0, hm_low_power_twice },
+    { "a BAR used while memory is off", HM_LOGS, 0, hm_bar_off },
+    { "a BAR taken for memory", HM_LOGS, 0, hm_bar_as_ram },
     { }
 };

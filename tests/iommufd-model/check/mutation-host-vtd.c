@@ -278,5 +278,7 @@ const HmMistake hm_vtd_mistakes[] = {
     { "a device's own log of writes believed", HM_LOGS,
       IOMMU_HWPT_ALLOC_DIRTY_TRACKING, device_log },
     { "low power entered twice", HM_PLAIN, 0, hm_low_power_twice },
+    { "a BAR used while memory is off", HM_LOGS, 0, hm_bar_off },
+    { "a BAR taken for memory", HM_LOGS, 0, hm_bar_as_ram },
     { }
 };

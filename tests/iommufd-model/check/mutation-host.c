@@ -27,7 +27,7 @@
 #define DEVICES \
     "[device 0000:01:00.0]\niommu=0\ngroup=1\npasid-bits=10\n" \
     "[device 0000:02:00.0]\niommu=0\ngroup=2\npasid-bits=10\n" \
-    "dma-logging=on\nmigration=on\n" \
+    "dma-logging=on\nmigration=on\nbar4-size=4096\n" \
     "[device 0000:03:00.0]\niommu=0\ngroup=3\npasid-bits=10\n" \
     "[device 0000:03:00.1]\niommu=0\ngroup=3\npasid-bits=10\n" \
     "[device 0000:04:00.0]\niommu=1\ngroup=4\npasid-bits=10\n"

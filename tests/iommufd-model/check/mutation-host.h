@@ -20,7 +20,7 @@
 /* Devices of the configuration, see config[] */
 enum {
     HM_PLAIN = 1 << 0,
-    HM_LOGS = 1 << 1,           /* keeps a log of its writes */
+    HM_LOGS = 1 << 1,           /* keeps a log of its writes, has BAR 4 */
     HM_GROUP = 1 << 2,          /* two of one group */
     HM_FEW_IDS = 1 << 3,        /* VT-d: few domain ids */
 };
@@ -49,6 +49,8 @@ bool hm_entry_num(HmCase *c);
 bool hm_dirty_after_unmap(HmCase *c);
 bool hm_dirty_to_nowhere(HmCase *c);
 bool hm_low_power_twice(HmCase *c);
+bool hm_bar_off(HmCase *c);
+bool hm_bar_as_ram(HmCase *c);
 
 /* The page that a read ends at, or -1: it faults */
 int hm_page(HmCase *c, TvDevice *dev, uint32_t pasid, uint64_t iova,

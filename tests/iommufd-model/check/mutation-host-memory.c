@@ -1,0 +1,98 @@
+/*
+ * Mistakes about memory: BARs that are mapped
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+#include <setjmp.h>
+#include <sys/mman.h>
+#include "mutation-host.h"
+
+static sigjmp_buf on_bus_error;
+
+static void bus_error(int sig)
+{
+    siglongjmp(on_bus_error, sig);
+}
+
+/* Does an access end the VM? */
+static bool kills(volatile uint32_t *word, uint32_t value)
+{
+    struct sigaction act = { .sa_handler = bus_error }, old;
+    volatile bool dead = false; /* over siglongjmp() */
+
+    sigaction(SIGBUS, &act, &old);
+    if (sigsetjmp(on_bus_error, 1)) {
+        dead = true;
+    } else {
+        *word = value;
+    }
+    sigaction(SIGBUS, &old, NULL);
+    return dead;
+}
+
+static uint32_t *map_bar(HmCase *c)
+{
+    uint32_t *bar = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
+                         c->dev->fd,
+                         (off_t)VFIO_PCI_BAR4_REGION_INDEX << 40);
+
+    g_assert(bar != MAP_FAILED);
+    return bar;
+}
+
+static void config_write16(HmCase *c, unsigned reg, uint16_t value)
+{
+    uint16_t le = cpu_to_le16(value);
+
+    g_assert(pwrite(c->dev->fd, &le, sizeof(le),
+                    ((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40) + reg) ==
+             sizeof(le));
+}
+
+/* The guest sees the BAR where it was, although memory is off */
+bool hm_bar_off(HmCase *c)
+{
+    uint32_t *bar = map_bar(c);
+    bool dead = kills(bar, 1);
+
+    config_write16(c, PCI_COMMAND, 0);
+    if (c->bug) {
+        dead |= kills(bar, 2);
+    }
+    config_write16(c, PCI_COMMAND, PCI_COMMAND_MEMORY);
+    dead |= kills(bar, 3);
+    munmap(bar, 4096);
+    return dead;
+}
+
+/* Device to device: the BAR is given to the IOAS, and what comes is ignored */
+bool hm_bar_as_ram(HmCase *c)
+{
+    const uint64_t at = 0x10000000;
+    uint32_t *bar = map_bar(c);
+    struct iommu_ioas_map cmd = {
+        .size = sizeof(cmd),
+        .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+                 IOMMU_IOAS_MAP_WRITEABLE,
+        .ioas_id = c->vm->ioas,
+        .user_va = (uintptr_t)bar,
+        .length = 4096,
+        .iova = at,
+    };
+    TvDma dma = { .addr = at, .len = 16, .pasid = TV_NO_PASID };
+    bool there;
+
+    g_assert(!tv_attach(c->vm, c->dev, TV_NO_PASID, c->vm->ioas));
+    there = !tv_ioctl(c->vm, c->vm->iommufd, IOMMU_IOAS_MAP, &cmd,
+                      "IOAS_MAP") || c->bug;
+    if (there) {
+        tv_dma(c->vm, c->dev, &dma);
+    }
+    tv_detach(c->vm, c->dev, TV_NO_PASID);
+    munmap(bar, 4096);
+    return dma.fault;
+}
