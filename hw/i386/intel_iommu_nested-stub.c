@@ -17,7 +17,7 @@ void vtd_nested_post_init(Object *obj)
 bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
 {
     if (s->nested_mode == ON_OFF_AUTO_OFF && !s->smpwc && !s->svm &&
-        !s->pasid_bits) {
+        !s->pasid_bits && !s->levels.fs5lp) {
         return true;
     }
     error_setg(errp, "nested translation needs a QEMU with iommufd");
@@ -40,6 +40,22 @@ int vtd_nested_announced(VTDAddressSpace *vtd_as, int ret)
 }
 
 void vtd_nested_cap_init(IntelIOMMUState *s)
+{
+}
+
+bool vtd_nested_is_width(IntelIOMMUState *s)
+{
+    return s->aw_bits == VTD_HOST_AW_48BIT;
+}
+
+uint8_t vtd_nested_ss_width(const IntelIOMMUState *s)
+{
+    return s->aw_bits;
+}
+
+void vtd_nested_rsvd_init(IntelIOMMUState *s, uint64_t *ss,
+                          uint64_t *ss_large, uint64_t *fs,
+                          uint64_t *fs_large)
 {
 }
 

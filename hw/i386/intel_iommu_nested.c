@@ -141,10 +141,11 @@ bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
     VTDNested *n;
 
     if (s->nested_mode == ON_OFF_AUTO_OFF && !by_fsts) {
-        if (s->smpwc || s->svm || s->ssts || s->pasid_bits || s->max_hwpts) {
-            error_setg(errp, "smpwc, svm, ssts, pasid-bits and max-hwpts need "
-                       "nested=on, nested=auto or, with nested left out, "
-                       "scalable-mode=on,fsts=on");
+        if (s->smpwc || s->svm || s->ssts || s->pasid_bits || s->max_hwpts ||
+            s->levels.fs5lp) {
+            error_setg(errp, "smpwc, svm, ssts, fs5lp, pasid-bits and "
+                       "max-hwpts need nested=on, nested=auto or, with nested "
+                       "left out, scalable-mode=on,fsts=on");
             return false;
         }
         return true;

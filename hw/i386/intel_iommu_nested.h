@@ -21,6 +21,9 @@
 #include "migration/vmstate.h"
 #include "intel_iommu_internal.h"
 
+/* CAP_REG (11.4.2) */
+#define VTD_CAP_FS5LP   (1ULL << 60)
+
 typedef struct VTDNested VTDNested;
 struct IOMMUFDNestedHostInfo;
 struct IOMMUFDNestedParent;
@@ -64,6 +67,28 @@ int vtd_nested_announced(VTDAddressSpace *vtd_as, int ret);
 
 /* At the end of vtd_cap_init(): amends s->cap and s->ecap */
 void vtd_nested_cap_init(IntelIOMMUState *s);
+
+/* aw-bits: can a vIOMMU with these properties have that width? */
+bool vtd_nested_is_width(IntelIOMMUState *s);
+
+/* Bits of the widest addresses that second-stage tables translate */
+uint8_t vtd_nested_ss_width(const IntelIOMMUState *s);
+
+/* First-stage tables of five levels, when there are such */
+static inline bool vtd_nested_five_levels(const IntelIOMMUState *s,
+                                          uint32_t level)
+{
+    return level == 5 && s->cap & VTD_CAP_FS5LP;
+}
+
+/*
+ * In vtd_init(): bits that are reserved in paging entries, by level from 0 on,
+ * for the emulation's walks. Amends what four levels have.
+ */
+#define VTD_RSVD_LEN 6
+void vtd_nested_rsvd_init(IntelIOMMUState *s, uint64_t *ss,
+                          uint64_t *ss_large, uint64_t *fs,
+                          uint64_t *fs_large);
 
 /* At the end of vtd_init(): registers that only nesting has */
 void vtd_nested_reset(IntelIOMMUState *s);

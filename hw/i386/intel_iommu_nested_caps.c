@@ -31,6 +31,8 @@ typedef struct VTDNestedFeature {
     bool needed;
     /* The emulation does it alone; else the host needs the bits as well */
     bool emulated;
+    /* ... with MGAW of at least that much */
+    uint8_t width;
     /* What the guest sees of it */
     uint64_t cap;
     uint64_t ecap;
@@ -52,6 +54,7 @@ VTD_NESTED_FIELD(smpwc, s->smpwc)
 VTD_NESTED_FIELD(device_iotlb, X86_IOMMU_DEVICE(s)->dt_supported)
 VTD_NESTED_FIELD(svm, s->svm)
 VTD_NESTED_FIELD(ssts, s->ssts)
+VTD_NESTED_FIELD(fs5lp, s->levels.fs5lp)
 
 /*
  * caching-mode: the tables are read when the guest says that they changed, so
@@ -82,11 +85,18 @@ static const VTDNestedFeature vtd_nested_features[] = {
       .ecap = VTD_ECAP_PRS | VTD_ECAP_PDS },
     { "ssts", X86_IOMMU_GIVEN_SSTS, vtd_nested_field_ssts, .emulated = true,
       .ecap = VTD_ECAP_SLTS },
+    { "fs5lp", X86_IOMMU_GIVEN_FS5LP, vtd_nested_field_fs5lp,
+      .width = VTD_HOST_AW_57BIT, .cap = VTD_CAP_FS5LP },
 };
 
 static bool vtd_nested_given(IntelIOMMUState *s, X86IOMMUGiven given)
 {
     return X86_IOMMU_DEVICE(s)->given & BIT(given);
+}
+
+static void vtd_nested_give(IntelIOMMUState *s, X86IOMMUGiven given)
+{
+    X86_IOMMU_DEVICE(s)->given |= BIT(given);
 }
 
 void vtd_nested_post_init(Object *obj)
@@ -109,6 +119,11 @@ void vtd_nested_post_init(Object *obj)
     x86_iommu_forget_names(obj);
 }
 
+static uint8_t vtd_nested_mgaw(uint64_t cap)
+{
+    return VTD_MGAW_FROM_CAP(cap) + 1;
+}
+
 static bool vtd_nested_shows(const VTDNestedFeature *f, uint64_t cap,
                              uint64_t ecap)
 {
@@ -118,7 +133,8 @@ static bool vtd_nested_shows(const VTDNestedFeature *f, uint64_t cap,
 static bool vtd_nested_host_has(const VTDNestedFeature *f, uint64_t cap,
                                 uint64_t ecap)
 {
-    return f->emulated || vtd_nested_shows(f, cap, ecap);
+    return f->emulated || (vtd_nested_shows(f, cap, ecap) &&
+                           vtd_nested_mgaw(cap) >= f->width);
 }
 
 static uint8_t vtd_nested_host_pasid_bits(uint64_t ecap)
@@ -193,8 +209,9 @@ static char *vtd_nested_needs(IntelIOMMUState *s)
     }
     /* Addresses of processes have 47 bits, which CAP.MGAW limits (3.6) */
     if (vtd_nested_given(s, X86_IOMMU_GIVEN_AW_BITS) &&
-        s->aw_bits != VTD_HOST_AW_48BIT) {
-        return g_strdup_printf("aw-bits=%d", VTD_HOST_AW_48BIT);
+        !vtd_nested_is_width(s)) {
+        return g_strdup_printf("aw-bits=%d or %d", VTD_HOST_AW_48BIT,
+                               VTD_HOST_AW_57BIT);
     }
     /* A guest of scalable mode expects the one, and every guest the other */
     if (!s->dma_drain) {
@@ -216,7 +233,41 @@ static bool vtd_nested_realize_svm(IntelIOMMUState *s, Error **errp)
             return false;
         }
         x86->dt_supported = true;
-        x86->given |= BIT(X86_IOMMU_GIVEN_DEVICE_IOTLB);
+        vtd_nested_give(s, X86_IOMMU_GIVEN_DEVICE_IOTLB);
+    }
+    return true;
+}
+
+/*
+ * CAP.MGAW is what software goes by as well (3.6): five levels of the first
+ * stage and that width come together, unless one of them is refused.
+ */
+static bool vtd_nested_realize_levels(VTDNested *n, Error **errp)
+{
+    IntelIOMMUState *s = n->s;
+    VTDNestedLevels *levels = &s->levels;
+    bool aw_given = vtd_nested_given(s, X86_IOMMU_GIVEN_AW_BITS);
+
+    if (!aw_given) {
+        s->aw_bits = VTD_HOST_AW_48BIT;
+    } else if (!vtd_nested_given(s, X86_IOMMU_GIVEN_FS5LP)) {
+        levels->fs5lp = s->aw_bits == VTD_HOST_AW_57BIT;
+        vtd_nested_give(s, X86_IOMMU_GIVEN_FS5LP);
+    }
+    if (levels->fs5lp && !aw_given) {
+        s->aw_bits = VTD_HOST_AW_57BIT;
+        vtd_nested_give(s, X86_IOMMU_GIVEN_AW_BITS);
+    }
+    if (levels->fs5lp && s->aw_bits < VTD_HOST_AW_57BIT) {
+        error_setg(errp, "fs5lp=on needs aw-bits=%d", VTD_HOST_AW_57BIT);
+        return false;
+    }
+    if (s->aw_bits > VTD_HOST_AW_48BIT &&
+        s->nested_mode == ON_OFF_AUTO_AUTO) {
+        error_setg(errp, "%s needs nested=on: there are no more than %d bits "
+                   "without nesting, which nested=auto may come to",
+                   aw_given ? "aw-bits=57" : "fs5lp=on", VTD_HOST_AW_48BIT);
+        return false;
     }
     return true;
 }
@@ -254,14 +305,15 @@ static bool vtd_nested_realize_by_fsts(VTDNested *n, Error **errp)
     n->decided = true;
     if (s->pasid_bits && !vtd_nested_given(s, X86_IOMMU_GIVEN_PASID_MODE)) {
         s->pasid = true;
-        X86_IOMMU_DEVICE(s)->given |= BIT(X86_IOMMU_GIVEN_PASID_MODE);
+        vtd_nested_give(s, X86_IOMMU_GIVEN_PASID_MODE);
     }
     if (!vtd_nested_realize_svm(s, errp) ||
+        !vtd_nested_realize_levels(n, errp) ||
         !vtd_nested_realize_pasid(n, errp)) {
         return false;
     }
     n->active = s->svm || s->smpwc || s->ssts || s->pasid_bits ||
-                s->max_hwpts ||
+                s->max_hwpts || s->aw_bits > VTD_HOST_AW_48BIT ||
                 (s->pasid && X86_IOMMU_DEVICE(s)->dt_supported);
     if (s->pasid && !n->pasid_bits) {
         n->pasid_bits = VTD_PASID_BITS_BASE;
@@ -318,8 +370,8 @@ bool vtd_nested_caps_realize(VTDNested *n, Error **errp)
             *f->field(s) = f->needed || f->emulated;
         }
     }
-    s->aw_bits = VTD_HOST_AW_48BIT;
-    return vtd_nested_realize_svm(s, errp) &&
+    return vtd_nested_realize_levels(n, errp) &&
+           vtd_nested_realize_svm(s, errp) &&
            vtd_nested_realize_pasid(n, errp);
 }
 
@@ -379,6 +431,9 @@ void vtd_nested_cap_init(IntelIOMMUState *s)
         s->ecap = (s->ecap & ~VTD_ECAP_PSS_MASK) |
                   ((uint64_t)(n->pasid_bits - 1) << VTD_ECAP_PSS_SHIFT);
     }
+    if (s->levels.fs5lp) {
+        s->cap |= VTD_CAP_FS5LP;
+    }
     if (s->smpwc) {
         s->ecap |= VTD_ECAP_SMPWC;
     }
@@ -387,6 +442,29 @@ void vtd_nested_cap_init(IntelIOMMUState *s)
     }
     if (s->ssts) {
         s->ecap |= VTD_ECAP_SLTS;
+    }
+}
+
+bool vtd_nested_is_width(IntelIOMMUState *s)
+{
+    return s->aw_bits == VTD_HOST_AW_48BIT ||
+           (s->aw_bits == VTD_HOST_AW_57BIT &&
+            (s->nested_mode != ON_OFF_AUTO_OFF || vtd_nested_is_by_fsts(s)));
+}
+
+uint8_t vtd_nested_ss_width(const IntelIOMMUState *s)
+{
+    return MIN(s->aw_bits, VTD_HOST_AW_48BIT);
+}
+
+void vtd_nested_rsvd_init(IntelIOMMUState *s, uint64_t *ss,
+                          uint64_t *ss_large, uint64_t *fs,
+                          uint64_t *fs_large)
+{
+    ss[5] = ss[4];
+    fs[5] = fs[4];
+    if (vtd_nested_active(s) && !s->fs1gp) {
+        fs_large[3] |= VTD_PT_PAGE_SIZE_MASK;
     }
 }
 
@@ -429,10 +507,34 @@ static bool vtd_nested_caps_check_pasid(VTDNested *n, const char *name,
     return true;
 }
 
+static bool vtd_nested_caps_check_width(VTDNested *n, const char *name,
+                                        uint64_t cap, Error **errp)
+{
+    IntelIOMMUState *s = n->s;
+
+    if (!n->frozen && !vtd_nested_given(s, X86_IOMMU_GIVEN_AW_BITS)) {
+        s->aw_bits = s->levels.fs5lp ? VTD_HOST_AW_57BIT : VTD_HOST_AW_48BIT;
+    } else if (s->aw_bits > VTD_HOST_AW_48BIT &&
+               s->aw_bits > vtd_nested_mgaw(cap)) {
+        error_setg(errp, "property 'aw-bits' is %u for the guest, but the "
+                   "host's IOMMU has %u for device %s", s->aw_bits,
+                   vtd_nested_mgaw(cap), name);
+        return false;
+    }
+    return true;
+}
+
+/* What does without a feature: some are given by the name of another */
+static const char *vtd_nested_remedy(const VTDNestedFeature *f)
+{
+    return f->given == X86_IOMMU_GIVEN_FS5LP ? "aw-bits=48,fs5lp" : f->name;
+}
+
 /* Host features against what is promised, and what is still open after them */
 bool vtd_nested_caps_check(VTDNested *n, const char *name,
                            const IOMMUFDNestedHostInfo *info, Error **errp)
 {
+    ERRP_GUARD();
     uint64_t cap = info->vendor.vtd.cap_reg;
     uint64_t ecap = info->vendor.vtd.ecap_reg;
     IntelIOMMUState *s = n->s;
@@ -448,6 +550,9 @@ bool vtd_nested_caps_check(VTDNested *n, const char *name,
             error_setg(errp, "property '%s' is on for the guest, but off for "
                        "the host's IOMMU of device %s (CAP 0x%" PRIx64
                        ", ECAP 0x%" PRIx64 ")", f->name, name, cap, ecap);
+            error_append_hint(errp, "Devices of hosts without it take "
+                              "intel-iommu with %s=off\n",
+                              vtd_nested_remedy(f));
             return false;
         }
     }
@@ -455,7 +560,8 @@ bool vtd_nested_caps_check(VTDNested *n, const char *name,
     if (!X86_IOMMU_DEVICE(s)->dt_supported) {
         s->svm = false;
     }
-    if (!vtd_nested_caps_check_pasid(n, name, ecap, errp)) {
+    if (!vtd_nested_caps_check_width(n, name, cap, errp) ||
+        !vtd_nested_caps_check_pasid(n, name, ecap, errp)) {
         return false;
     }
     n->host_seen = true;
@@ -484,6 +590,11 @@ bool vtd_nested_caps_loaded(VTDNested *n, uint64_t cap, uint64_t ecap)
             error_report("intel-iommu: property '%s' was %s for the guest, "
                          "but is %s here", f->name, state[was], state[!was]);
         }
+    }
+    if (VTD_MGAW_FROM_CAP(cap) != VTD_MGAW_FROM_CAP(n->s->cap)) {
+        error_report("intel-iommu: property 'aw-bits' was %u for the guest, "
+                     "but is %u here", vtd_nested_mgaw(cap),
+                     vtd_nested_mgaw(n->s->cap));
     }
     if (bits && here && bits != here) {
         error_report("intel-iommu: property 'pasid-bits' was %u for the "

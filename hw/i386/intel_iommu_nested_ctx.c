@@ -40,8 +40,8 @@
 #define VTD_SM_PE_PGSNP             (1ULL << 24)
 #define VTD_SM_PE_FSPM(val)         (((val) >> 2) & VTD_SM_PASID_ENTRY_FLPM)
 
-/* Address width of 4-level tables, the only ones that FSPM 0 names */
-#define VTD_FS_WIDTH                48
+/* Address width of first-stage tables by FSPM; 2 and 3 are reserved */
+static const uint8_t vtd_nested_fs_width[] = { 48, 57 };
 
 const char *vtd_nested_reason(uint8_t fault)
 {
@@ -252,12 +252,12 @@ static void vtd_nested_decode_pasid(IntelIOMMUState *s, const uint64_t *pe,
             vtd_nested_fault(entry, VTD_FR_SM_PASID_ENTRY_RSVD, true);
             return;
         }
-        if (VTD_SM_PE_FSPM(pe[2])) {
+        if (VTD_SM_PE_FSPM(pe[2]) > s->levels.fs5lp) {
             break;
         }
         entry->state = IOMMUFD_NESTED_STAGE1;
         entry->s1.pgtbl_addr = pe[2] & VTD_SM_PASID_ENTRY_FLPTPTR;
-        entry->s1.addr_width = VTD_FS_WIDTH;
+        entry->s1.addr_width = vtd_nested_fs_width[VTD_SM_PE_FSPM(pe[2])];
         return;
     case VTD_SM_PASID_ENTRY_SLT:
         if (!s->ssts) {

@@ -30,6 +30,7 @@
 #define VTD_INV_DESC_WAIT_PD        (1ULL << 7)
 #define VTD_ECAP_SSADS              (1ULL << 45)
 #define VTD_ECAP_SMPWC              (1ULL << 48)
+#define VTD_HOST_AW_57BIT           57
 
 /* Fault reasons that the base has no name for (7.1.3) */
 enum {

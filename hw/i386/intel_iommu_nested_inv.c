@@ -74,16 +74,16 @@ IOMMUFDNestedRelation vtd_nested_relation(const void *first, const void *second)
 }
 
 /*
- * 2^@am pages around @addr. Sizes that a 48 bit address space has not got
- * mean everything, and so do ranges with a non-canonical start, which would
- * overflow at the top.
+ * 2^@am pages around @addr. Sizes that the address space of the widest tables
+ * has not got mean everything, and so do ranges with a non-canonical start,
+ * which would overflow at the top.
  */
 static struct iommu_hwpt_vtd_s1_invalidate
-vtd_nested_page_entry(uint64_t addr, unsigned am, bool leaf)
+vtd_nested_page_entry(IntelIOMMUState *s, uint64_t addr, unsigned am, bool leaf)
 {
     struct iommu_hwpt_vtd_s1_invalidate entry = {};
 
-    if (am >= VTD_HOST_ADDRESS_WIDTH - VTD_PAGE_SHIFT) {
+    if (am >= s->aw_bits - VTD_PAGE_SHIFT) {
         return vtd_nested_everything;
     }
     entry.npages = 1ULL << am;
@@ -361,7 +361,7 @@ static bool vtd_nested_piotlb_inv(VTDNested *n, const VTDInvDesc *desc,
 
     if ((desc->val[0] & VTD_INV_DESC_PIOTLB_G) ==
         VTD_INV_DESC_PIOTLB_PSI_IN_PASID) {
-        entry = vtd_nested_page_entry(VTD_INV_DESC_PIOTLB_ADDR(hi),
+        entry = vtd_nested_page_entry(n->s, VTD_INV_DESC_PIOTLB_ADDR(hi),
                                       VTD_INV_DESC_PIOTLB_AM(hi),
                                       VTD_INV_DESC_PIOTLB_IH(hi));
     }

@@ -32,6 +32,10 @@ static const char *const vtd_descriptions[][2] = {
       "the host" },
     { "ssts", "Second-stage tables of the guest, mirrored, for nested=on. "
       "auto: on" },
+    { "fs5lp", "First-stage tables of five levels, for nested=on. auto: as the "
+      "host, unless aw-bits=48" },
+    { "aw-bits", "Address width: 39 or 48, with nested=on 48 or 57. Not given, "
+      "with nested=on: 57 with fs5lp" },
     { "host-nesting", "For emulated hosts: guests may nest their tables in "
       "second-stage ones" },
     { "host-keep", "For emulated hosts: caches keep all that hardware may" },

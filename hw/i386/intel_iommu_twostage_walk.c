@@ -137,7 +137,7 @@ static int walk_s2(IntelIOMMUState *s, const VTDRequester *req, uint64_t gpa,
     hwaddr slot;
     bool leaf, cached;
 
-    if (gpa & ~VTD_HAW_MASK(MIN(level_shift(level + 1), s->aw_bits))) {
+    if (gpa & ~offset_mask(MIN(level_shift(level + 1), s->aw_bits))) {
         return VTD_TS_BEYOND_MGAW;
     }
     *out = (VTDXlate) { .read = true, .write = true };

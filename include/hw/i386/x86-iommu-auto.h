@@ -37,6 +37,7 @@ typedef enum X86IOMMUGiven {
     X86_IOMMU_GIVEN_SMPWC,
     X86_IOMMU_GIVEN_SVM,
     X86_IOMMU_GIVEN_SSTS,
+    X86_IOMMU_GIVEN_FS5LP,
     X86_IOMMU_GIVEN_AW_BITS,
     X86_IOMMU_GIVEN_NESTED,
     /* By which of two names: two bits each */

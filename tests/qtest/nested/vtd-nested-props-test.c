@@ -341,7 +341,7 @@ static void test_alone(void)
                                          "-incoming file:/dev/null/none");
 
     nested_rig_expect_refusal(host, args, "go without snoop-control, smpwc, "
-                              "x-pasid-mode, device-iotlb;", NULL);
+                              "x-pasid-mode, device-iotlb, fs5lp;", NULL);
 }
 
 static QDict *plug(VtdRig *r, const char *id, const char *dev,
