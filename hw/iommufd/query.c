@@ -11,6 +11,7 @@
 #include "qapi/qapi-commands-nested-iommu.h"
 #include "qobject/qdict.h"
 #include "core.h"
+#include "map.h"
 
 static const struct {
     const char *name;
@@ -138,6 +139,7 @@ static NestedIommuHost *query_host(const IOMMUFDHost *host)
 
     h->iommufd = iommufd_host_fd(host);
     h->parent = host->parent_id;
+    h->ioas = host->ioas_id;
     h->parent_flags = host->parent_flags;
     h->has_viommu = host->viommu_id;
     h->viommu = host->viommu_id;
@@ -148,6 +150,70 @@ static NestedIommuHost *query_host(const IOMMUFDHost *host)
     h->hwpts = g_hash_table_size(host->hwpts);
     h->devices = g_hash_table_size(host->devices);
     return h;
+}
+
+static NestedIommuMapCost *query_cost(const IOMMUFDMapCost *cost)
+{
+    NestedIommuMapCost *c = g_new0(NestedIommuMapCost, 1);
+
+    c->calls = cost->calls;
+    c->bytes = cost->bytes;
+    c->ns = cost->ns;
+    return c;
+}
+
+static NestedIommuMemory *query_region(const IOMMUFDHost *host,
+                                       const IOMMUFDMapRegion *region)
+{
+    NestedIommuMemory *m = g_new0(NestedIommuMemory, 1);
+
+    m->iommufd = iommufd_host_fd(host);
+    m->ioas = host->ioas_id;
+    m->region = g_strdup(region->name);
+    m->page_size = region->page_size;
+    m->locked = region->locked;
+    m->shared = region->shared;
+    m->large = region->large;
+    m->map = query_cost(&region->map);
+    m->copy = query_cost(&region->copy);
+    m->unmap = query_cost(&region->unmap);
+    return m;
+}
+
+/* Parents of several hosts may be of one IOAS: the first one shows it */
+static bool ioas_seen(const IOMMUFDHost *host)
+{
+    const IOMMUFDHost *other;
+
+    QLIST_FOREACH(other, &host->n->hosts, next) {
+        if (other == host) {
+            break;
+        }
+        if (other->iommufd == host->iommufd &&
+            other->ioas_id == host->ioas_id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void query_memory(NestedIommuInfo *info, const IOMMUFDNested *n)
+{
+    NestedIommuMemoryList **tail = &info->memory;
+    const IOMMUFDMapRegion *region;
+    const IOMMUFDMaps *maps;
+    IOMMUFDHost *host;
+
+    QLIST_FOREACH(host, &n->hosts, next) {
+        maps = ioas_seen(host) ? NULL :
+               iommufd_sys_maps(iommufd_host_fd(host), host->ioas_id);
+        if (!maps) {
+            continue;
+        }
+        QTAILQ_FOREACH(region, &maps->regions, next) {
+            QAPI_LIST_APPEND(tail, query_region(host, region));
+        }
+    }
 }
 
 static NestedIommuCounter *query_counter(const char *name, uint64_t value)
@@ -208,6 +274,7 @@ static NestedIommuInfo *query_nested(const IOMMUFDNested *n)
     QTAILQ_FOREACH(dev, &n->devices, next) {
         QAPI_LIST_APPEND(devices, query_device(dev));
     }
+    query_memory(info, n);
     query_counters(info, n);
     return info;
 }
@@ -274,9 +341,9 @@ static void hmp_device(Monitor *mon, const NestedIommuDevice *d)
 static void hmp_host(Monitor *mon, const NestedIommuHost *h)
 {
     monitor_printf(mon, "  host: iommufd %" PRId64 " parent %" PRIu32
-                   " (flags 0x%" PRIx32 "), %" PRIu32 " HWPTs, %" PRIu32
-                   " devices", h->iommufd, h->parent, h->parent_flags,
-                   h->hwpts, h->devices);
+                   " (flags 0x%" PRIx32 ") of IOAS %" PRIu32 ", %" PRIu32
+                   " HWPTs, %" PRIu32 " devices", h->iommufd, h->parent,
+                   h->parent_flags, h->ioas, h->hwpts, h->devices);
     if (h->has_viommu) {
         monitor_printf(mon, ", vIOMMU %" PRIu32, h->viommu);
     }
@@ -286,6 +353,28 @@ static void hmp_host(Monitor *mon, const NestedIommuHost *h)
     if (h->has_veventq) {
         monitor_printf(mon, ", vEVENTQ %" PRIu32, h->veventq);
     }
+    monitor_printf(mon, "\n");
+}
+
+static void hmp_cost(Monitor *mon, const char *what,
+                     const NestedIommuMapCost *c)
+{
+    if (c->calls) {
+        monitor_printf(mon, ", %s %" PRIu64 " times (0x%" PRIx64 " bytes, %"
+                       PRIu64 " ns each)", what, c->calls, c->bytes,
+                       c->ns / c->calls);
+    }
+}
+
+static void hmp_memory(Monitor *mon, const NestedIommuMemory *m)
+{
+    monitor_printf(mon, "  memory %s: iommufd %" PRId64 " IOAS %" PRIu32
+                   " locked 0x%" PRIx64 " shared 0x%" PRIx64 " large 0x%"
+                   PRIx64 " page 0x%" PRIx64, m->region, m->iommufd, m->ioas,
+                   m->locked, m->shared, m->large, m->page_size);
+    hmp_cost(mon, "mapped", m->map);
+    hmp_cost(mon, "copied", m->copy);
+    hmp_cost(mon, "unmapped", m->unmap);
     monitor_printf(mon, "\n");
 }
 
@@ -325,6 +414,9 @@ void hmp_info_nested_iommu(Monitor *mon, const QDict *qdict)
         }
         for (NestedIommuDeviceList *d = info->devices; d; d = d->next) {
             hmp_device(mon, d->value);
+        }
+        for (NestedIommuMemoryList *m = info->memory; m; m = m->next) {
+            hmp_memory(mon, m->value);
         }
         hmp_counters(mon, "command", info->commands);
         hmp_counters(mon, "count", info->counters);

@@ -5,6 +5,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "system/iommufd.h"
 #include "vfio.h"
 
 bool iommufd_nested_vfio_prepare(VFIODevice *vbasedev, AddressSpace **as,
@@ -33,9 +34,31 @@ bool iommufd_nested_vfio_joins(VFIODevice *vbasedev, const VFIOIOASHwpt *hwpt)
     return false;
 }
 
-int iommufd_nested_vfio_skip_readonly(hwaddr iova, uint64_t size)
+int iommufd_nested_vfio_map(const VFIOIOMMUFDContainer *container, hwaddr iova,
+                            uint64_t size, void *vaddr, bool readonly,
+                            MemoryRegion *mr)
 {
-    g_assert_not_reached();
+    return iommufd_backend_map_dma(container->be, container->ioas_id, iova,
+                                   size, vaddr, readonly);
+}
+
+int iommufd_nested_vfio_map_file(const VFIOIOMMUFDContainer *container,
+                                 hwaddr iova, uint64_t size, int fd,
+                                 unsigned long start, bool readonly)
+{
+    return iommufd_backend_map_file_dma(container->be, container->ioas_id,
+                                        iova, size, fd, start, readonly);
+}
+
+int iommufd_nested_vfio_unmap(const VFIOIOMMUFDContainer *container,
+                              hwaddr iova, uint64_t size)
+{
+    return iommufd_backend_unmap_dma(container->be, container->ioas_id, iova,
+                                     size);
+}
+
+void iommufd_nested_vfio_maps_free(VFIOIOMMUFDContainer *container)
+{
 }
 
 void iommufd_nested_vfio_map_failed(const VFIOContainer *bcontainer,

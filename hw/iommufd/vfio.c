@@ -241,12 +241,6 @@ bool iommufd_nested_vfio_same_kind(VFIODevice *vbasedev,
            vbasedev->nesting_owner;
 }
 
-int iommufd_nested_vfio_skip_readonly(hwaddr iova, uint64_t size)
-{
-    trace_iommufd_nested_vfio_skip_readonly(iova, size);
-    return 0;
-}
-
 void iommufd_nested_vfio_reset(VFIODevice *vbasedev, bool begin)
 {
     iommufd_nested_device_reset(vbasedev->hiod, begin);

@@ -52,8 +52,34 @@ bool iommufd_nested_vfio_same_kind(VFIODevice *vbasedev,
  */
 bool iommufd_nested_vfio_joins(VFIODevice *vbasedev, const VFIOIOASHwpt *hwpt);
 
-/* Leave [@iova, @iova + @size) unmapped. Return: 0, for the caller to return */
-int iommufd_nested_vfio_skip_readonly(hwaddr iova, uint64_t size);
+/**
+ * iommufd_nested_vfio_map() - map memory in an IOAS
+ * @iova: address in the IOAS
+ * @size: of whole pages
+ * @vaddr: where the memory is in this process
+ * @mr: what it is a part of
+ *
+ * What another IOAS of the same iommufd has there is shared with it, so that
+ * the host locks it once. Read-only memory is left out of an IOAS that must
+ * not have any.
+ *
+ * Return: 0 or a negative errno.
+ */
+int iommufd_nested_vfio_map(const VFIOIOMMUFDContainer *container, hwaddr iova,
+                            uint64_t size, void *vaddr, bool readonly,
+                            MemoryRegion *mr);
+
+/* The same for what is at @start in a file */
+int iommufd_nested_vfio_map_file(const VFIOIOMMUFDContainer *container,
+                                 hwaddr iova, uint64_t size, int fd,
+                                 unsigned long start, bool readonly);
+
+/* Unmap all that is mapped in [@iova, @iova + @size) */
+int iommufd_nested_vfio_unmap(const VFIOIOMMUFDContainer *container,
+                              hwaddr iova, uint64_t size);
+
+/* The IOAS of @container has gone */
+void iommufd_nested_vfio_maps_free(VFIOIOMMUFDContainer *container);
 
 /**
  * iommufd_nested_vfio_map_failed() - memory of the guest cannot be mapped

@@ -74,7 +74,8 @@ static int cmd_counters(const MdlJson *req, Reply *r)
         SAY(r, "\"%s\":%u,", mdl_obj_type_name(types[i]),
             count_live(types[i]));
     }
-    SAY(r, "\"devices\":%u}}", count_live(MDL_OBJ_DEVICE));
+    SAY(r, "\"devices\":%u},\"pinned\":%" PRIu64 "}",
+        count_live(MDL_OBJ_DEVICE), mdl_iova_pinned());
     return 0;
 }
 

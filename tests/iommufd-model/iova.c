@@ -489,6 +489,31 @@ const MdlArea *mdl_iova_area(MdlIoas *ioas, unsigned i)
     return &ioas->iova->areas[i];
 }
 
+uint64_t mdl_iova_pinned(void)
+{
+    static uint64_t round;
+    uint64_t bytes = 0;
+    MdlCtx *ctx;
+    uint32_t id;
+    unsigned i;
+
+    round++;
+    for (ctx = mdl_ctxs; ctx; ctx = ctx->next) {
+        for (id = 1; id < ctx->nr_objs; id++) {
+            MdlIoas *ioas = (MdlIoas *)mdl_obj_get(ctx, id, MDL_OBJ_IOAS);
+
+            for (i = 0; ioas && ioas->iova->nr_domains &&
+                        i < ioas->iova->nr_areas; i++) {
+                MdlPages *pages = ioas->iova->areas[i].pages;
+
+                bytes += pages->counted == round ? 0 : pages->length;
+                pages->counted = round;
+            }
+        }
+    }
+    return bytes;
+}
+
 /* ----------------------------------------------------------- the hardware */
 
 bool mdl_ioas_lookup(MdlIoas *ioas, uint64_t iova, const MdlArea **area)

@@ -16,6 +16,7 @@
 typedef struct MdlPages {
     unsigned refs;
     uint64_t va, length;
+    uint64_t counted;                   /* by which mdl_iova_pinned() */
     bool writable;
     void *file_map;                     /* own mapping, IOAS_MAP_FILE only */
     size_t file_len;

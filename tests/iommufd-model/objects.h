@@ -258,6 +258,8 @@ int mdl_iova_reserve_device(MdlIoas *ioas, MdlDevice *dev);
 void mdl_iova_unreserve(MdlIoas *ioas, const void *owner);
 uint64_t mdl_iova_alignment(MdlIoas *ioas);
 unsigned mdl_iova_areas(MdlIoas *ioas);
+/* Bytes that are pinned for domains; copies of a mapping share them */
+uint64_t mdl_iova_pinned(void);
 const MdlArea *mdl_iova_area(MdlIoas *ioas, unsigned i);
 
 int mdl_cmd_ioas_alloc(MdlCmd *cmd);

@@ -456,6 +456,17 @@ uint64_t iommufd_model_live(IommufdModel *m, const char *kind)
     return value;
 }
 
+uint64_t iommufd_model_pinned(IommufdModel *m)
+{
+    QDict *answer = iommufd_model_command(m, "{\"cmd\":\"counters\"}");
+    uint64_t value;
+
+    must_be_ok(answer);
+    value = qdict_get_int(qdict_get_qdict(answer, "counters"), "pinned");
+    qobject_unref(answer);
+    return value;
+}
+
 unsigned iommufd_model_journal(IommufdModel *m, const char *text)
 {
     g_autofree char *file = g_build_filename(m->dir, "journal", NULL);

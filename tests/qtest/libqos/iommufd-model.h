@@ -112,6 +112,9 @@ uint64_t iommufd_model_counter(IommufdModel *m, const char *call,
 /* Live objects of one kind ("ioas", "hwpt", "devices", ...); NULL: of all */
 uint64_t iommufd_model_live(IommufdModel *m, const char *kind);
 
+/* Bytes of memory that are pinned for DMA */
+uint64_t iommufd_model_pinned(IommufdModel *m);
+
 /* Number of lines of the journal that contain @text */
 unsigned iommufd_model_journal(IommufdModel *m, const char *text);
 

@@ -190,16 +190,48 @@ static void text_device(GString *text, const QDict *dev)
 static void text_host(GString *text, const QDict *h)
 {
     g_string_append_printf(text, "  host: iommufd %" PRId64 " parent %" PRId64
-                           " (flags 0x%" PRIx64 "), %" PRId64 " HWPTs, %"
-                           PRId64 " devices", qdict_get_int(h, "iommufd"),
+                           " (flags 0x%" PRIx64 ") of IOAS %" PRId64
+                           ", %" PRId64 " HWPTs, %" PRId64 " devices",
+                           qdict_get_int(h, "iommufd"),
                            qdict_get_int(h, "parent"),
                            qdict_get_int(h, "parent-flags"),
+                           qdict_get_int(h, "ioas"),
                            qdict_get_int(h, "hwpts"),
                            qdict_get_int(h, "devices"));
     if (qdict_haskey(h, "fault-queue")) {
         g_string_append_printf(text, ", fault queue %" PRId64,
                                qdict_get_int(h, "fault-queue"));
     }
+    g_string_append(text, "\n");
+}
+
+static void text_cost(GString *text, const char *what, const QDict *c)
+{
+    int64_t calls = qdict_get_int(c, "calls");
+
+    if (calls) {
+        g_string_append_printf(text, ", %s %" PRId64 " times (0x%" PRIx64
+                               " bytes, %" PRId64 " ns each)", what, calls,
+                               qdict_get_int(c, "bytes"),
+                               qdict_get_int(c, "ns") / calls);
+    }
+}
+
+static void text_memory(GString *text, const QDict *m)
+{
+    g_string_append_printf(text, "  memory %s: iommufd %" PRId64 " IOAS %"
+                           PRId64 " locked 0x%" PRIx64 " shared 0x%" PRIx64
+                           " large 0x%" PRIx64 " page 0x%" PRIx64,
+                           qdict_get_str(m, "region"),
+                           qdict_get_int(m, "iommufd"),
+                           qdict_get_int(m, "ioas"),
+                           qdict_get_int(m, "locked"),
+                           qdict_get_int(m, "shared"),
+                           qdict_get_int(m, "large"),
+                           qdict_get_int(m, "page-size"));
+    text_cost(text, "mapped", qdict_get_qdict(m, "map"));
+    text_cost(text, "copied", qdict_get_qdict(m, "copy"));
+    text_cost(text, "unmapped", qdict_get_qdict(m, "unmap"));
     g_string_append(text, "\n");
 }
 
@@ -220,6 +252,7 @@ static void text_viommu(GString *text, const QDict *v)
 {
     const QList *hosts = qdict_get_qlist(v, "hosts");
     const QList *devices = qdict_get_qlist(v, "devices");
+    const QList *memory = qdict_get_qlist(v, "memory");
 
     g_string_append_printf(text, "%s%s: HWPTs %" PRId64 "/%" PRId64
                            " PASIDs %" PRId64 "/%" PRId64 " queued %" PRId64
@@ -238,6 +271,9 @@ static void text_viommu(GString *text, const QDict *v)
     }
     for (unsigned i = 0; i < qlist_size(devices); i++) {
         text_device(text, element(devices, i));
+    }
+    for (unsigned i = 0; i < qlist_size(memory); i++) {
+        text_memory(text, element(memory, i));
     }
     text_counters(text, "command", qdict_get_qlist(v, "commands"));
     text_counters(text, "count", qdict_get_qlist(v, "counters"));

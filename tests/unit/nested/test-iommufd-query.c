@@ -10,6 +10,7 @@
 #include "qapi/error.h"
 #include "qapi/qapi-commands-nested-iommu.h"
 #include "qemu/module.h"
+#include "hw/iommufd/map.h"
 #include "iommufd-fake.h"
 
 #define RID IOMMUFD_NESTED_RID
@@ -52,6 +53,27 @@ static const IOMMUFDNestedConfig config = {
     .commands = commands,
     .num_commands = ARRAY_SIZE(commands),
 };
+
+static IOMMUFDMapRegion ram = {
+    .name = (char *)"ram0",
+    .page_size = 0x1000,
+    .locked = 0x200000,
+    .map = { .calls = 2, .bytes = 0x400000, .ns = 30 },
+    .unmap = { .calls = 1, .bytes = 0x200000, .ns = 7 },
+};
+
+const IOMMUFDMaps *iommufd_sys_maps(int iommufd, uint32_t ioas)
+{
+    static IOMMUFDMaps maps = {
+        .regions = QTAILQ_HEAD_INITIALIZER(maps.regions),
+    };
+
+    if (QTAILQ_EMPTY(&maps.regions)) {
+        QTAILQ_INSERT_TAIL(&maps.regions, &ram, next);
+    }
+    g_assert_cmpuint(ioas, ==, FAKE_PARENT_IOAS);
+    return &maps;
+}
 
 static uint64_t counter(NestedIommuCounterList *l, const char *name)
 {
@@ -96,6 +118,14 @@ static void check(NestedIommuInfo *info)
     g_assert_false(h->has_viommu);
     g_assert_cmpuint(h->hwpts, ==, 1);
     g_assert_cmpuint(h->devices, ==, 1);
+
+    g_assert_cmpuint(h->ioas, ==, FAKE_PARENT_IOAS);
+    g_assert_null(info->memory->next);
+    g_assert_cmpstr(info->memory->value->region, ==, "ram0");
+    g_assert_cmpuint(info->memory->value->ioas, ==, FAKE_PARENT_IOAS);
+    g_assert_cmpuint(info->memory->value->locked, ==, 0x200000);
+    g_assert_cmpuint(info->memory->value->map->bytes, ==, 0x400000);
+    g_assert_cmpuint(info->memory->value->unmap->calls, ==, 1);
 
     g_assert_cmpstr(d->name, ==, "d0");
     g_assert_true(d->has_label);
@@ -168,6 +198,10 @@ static void test_query(void)
     g_assert_nonnull(strstr(printed->str, "PASID 700: blocked (the host "));
     g_assert_nonnull(strstr(printed->str, "command pear: 2\n"));
     g_assert_nonnull(strstr(printed->str, "error attach: 1\n"));
+    g_assert_nonnull(strstr(printed->str, "memory ram0: "));
+    g_assert_nonnull(strstr(printed->str, "mapped 2 times (0x400000 bytes, 15 "
+                            "ns each), unmapped 1 times"));
+    g_assert_null(strstr(printed->str, "copied"));
     /* What is 0 has no line */
     g_assert_null(strstr(printed->str, "apple"));
     g_string_free(printed, true);
