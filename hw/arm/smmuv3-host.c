@@ -22,6 +22,7 @@
 #define IDR5_OAS_48         5
 
 #define EATS_SPLIT          2
+#define SYNC_CS_RSVD        3
 
 /*
  * Work before the main loop gets its turn. A queue may have half a million
@@ -81,7 +82,8 @@ static bool smmuv3_host_turn(SMMUv3State *s)
         s->host.cmdq_turn -= COMMAND_UNITS + g_hash_table_size(bs->iotlb) +
                              g_hash_table_size(bs->configs) +
                              g_hash_table_size(s->host.configs) +
-                             g_hash_table_size(s->host.structs);
+                             g_hash_table_size(s->host.structs) +
+                             g_hash_table_size(s->host.tables);
     }
     return true;
 }
@@ -152,6 +154,7 @@ void smmuv3_host_reset(SMMUv3State *s)
     WITH_QEMU_LOCK_GUARD(&s->mutex) {
         g_hash_table_remove_all(host->configs);
         g_hash_table_remove_all(host->structs);
+        g_hash_table_remove_all(host->tables);
     }
 }
 
@@ -217,17 +220,25 @@ void smmuv3_host_event(const SMMUEventInfo *info, Evt *evt)
 SMMUCmdError smmuv3_host_command(SMMUv3State *s, const Cmd *cmd)
 {
     uint32_t sid = CMD_SID(cmd), last;
+    SMMUv3KeepDrop more = SMMUV3_KEEP_DROP_L1CDS;
 
     if (smmuv3_host_used(&s->host) && !smmuv3_host_turn(s)) {
         return SMMUV3_NESTED_PUT_OFF;
     }
     switch (CMD_TYPE(cmd)) {
+    case SMMU_CMD_SYNC:
+        if (smmuv3_host_used(&s->host) && CMD_SYNC_CS(cmd) == SYNC_CS_RSVD) {
+            return SMMU_CERROR_ILL;
+        }
+        break;
     case SMMU_CMD_CFGI_STE:
+        more |= SMMUV3_KEEP_DROP_STES;
+        more |= CMD_LEAF(cmd) ? 0 : SMMUV3_KEEP_DROP_L1STDS;
+        QEMU_FALLTHROUGH;
     case SMMU_CMD_CFGI_CD_ALL:
         WITH_QEMU_LOCK_GUARD(&s->mutex) {
             smmuv3_substream_drop(s, sid, sid, SMMUV3_SUBSTREAM_ALL);
-            smmuv3_keep_drop(s, sid, sid, SMMUV3_SUBSTREAM_ALL,
-                             CMD_TYPE(cmd) == SMMU_CMD_CFGI_STE, true);
+            smmuv3_keep_drop(s, sid, sid, SMMUV3_SUBSTREAM_ALL, more);
         }
         break;
     case SMMU_CMD_CFGI_STE_RANGE:
@@ -235,20 +246,36 @@ SMMUCmdError smmuv3_host_command(SMMUv3State *s, const Cmd *cmd)
         sid &= ~MAKE_64BIT_MASK(0, CMD_STE_RANGE(cmd) + 1);
         WITH_QEMU_LOCK_GUARD(&s->mutex) {
             smmuv3_substream_drop(s, sid, last, SMMUV3_SUBSTREAM_ALL);
-            smmuv3_keep_drop(s, sid, last, SMMUV3_SUBSTREAM_ALL, true, true);
+            smmuv3_keep_drop(s, sid, last, SMMUV3_SUBSTREAM_ALL,
+                             more | SMMUV3_KEEP_DROP_STES |
+                             SMMUV3_KEEP_DROP_L1STDS);
         }
         break;
     case SMMU_CMD_CFGI_CD:
         WITH_QEMU_LOCK_GUARD(&s->mutex) {
             smmuv3_substream_drop(s, sid, sid, CMD_SSID(cmd));
-            smmuv3_keep_drop(s, sid, sid, CMD_SSID(cmd), false,
-                             !CMD_LEAF(cmd));
+            smmuv3_keep_drop(s, sid, sid, CMD_SSID(cmd),
+                             CMD_LEAF(cmd) ? 0 : more);
         }
         break;
     case SMMU_CMD_ATC_INV:
         return smmuv3_ats_invalidate(s, cmd);
     default:
+        WITH_QEMU_LOCK_GUARD(&s->mutex) {
+            smmuv3_walks_command(s, cmd);
+        }
         break;
     }
     return SMMU_CERROR_NONE;
+}
+
+void smmuv3_host_flush_cd(SMMUDevice *sdev, const Cmd *cmd)
+{
+    SMMUv3State *s = sdev->smmu;
+
+    if (s->host.ssidsize && CMD_TYPE(cmd) == SMMU_CMD_CFGI_CD &&
+        CMD_SSID(cmd)) {
+        return;
+    }
+    g_hash_table_remove(ARM_SMMU(s)->configs, sdev);
 }

@@ -11,6 +11,7 @@
  *   smmuv3-substream.c   CD tables and cached configurations of substreams
  *   smmuv3-ats.c         translation requests, translated transactions, ATCs
  *   smmuv3-keep.c        caches of host-keep=on
+ *   smmuv3-walks.c       walk caches of host-keep=on
  *
  * Section numbers are those of the Arm SMMU architecture specification,
  * version 3 (IHI 0070).
@@ -30,6 +31,33 @@
  * or without the properties.
  */
 #define SMMUV3_TABLE_ATTRS ((MemTxAttrs) { .memory = 1 })
+
+/* ------------------------------------------------- provided by smmuv3.c */
+
+int decode_ste(SMMUv3State *s, SMMUTransCfg *cfg, STE *ste,
+               SMMUEventInfo *event);
+int smmu_get_cd(SMMUv3State *s, STE *ste, SMMUTransCfg *cfg, CD *buf,
+                SMMUEventInfo *event);
+SMMUTransCfg *smmuv3_get_config(SMMUDevice *sdev, SMMUEventInfo *event);
+SMMUTranslationStatus smmuv3_do_translate(SMMUv3State *s, hwaddr addr,
+                                          SMMUTransCfg *cfg,
+                                          SMMUEventInfo *event,
+                                          IOMMUAccessFlags flag,
+                                          SMMUTLBEntry **out_entry,
+                                          SMMUTranslationClass class);
+
+/* What a cached translation permits */
+static inline IOMMUAccessFlags smmu_tlbe_perm(const SMMUTransCfg *cfg,
+                                              const SMMUTLBEntry *tlbe)
+{
+    return tlbe->entry.perm & tlbe->parent_perm &
+           (cfg->unprivileged ? tlbe->el0_perm : IOMMU_RW);
+}
+
+/* -------------------------------------------------------- smmuv3-spec.c */
+
+bool smmuv3_event_elsewhere(SMMUv3State *s, const Evt *evt);
+bool smmuv3_write_guarded(SMMUv3State *s, hwaddr offset);
 
 /* -------------------------------------------------------- smmuv3-host.c */
 
@@ -59,6 +87,9 @@ void smmuv3_host_event(const SMMUEventInfo *info, Evt *evt);
  * return SMMUV3_NESTED_PUT_OFF: the queue goes on from a bottom half.
  */
 SMMUCmdError smmuv3_host_command(SMMUv3State *s, const Cmd *cmd);
+
+/* CMD_CFGI_CD and _ALL, as far as requests without a SubstreamID go */
+void smmuv3_host_flush_cd(SMMUDevice *sdev, const Cmd *cmd);
 
 /* --------------------------------------------------- smmuv3-substream.c */
 
@@ -103,6 +134,7 @@ void smmuv3_substream_drop(SMMUv3State *s, uint32_t first, uint32_t last,
 void smmuv3_keep_init(SMMUv3State *s);
 
 typedef enum SMMUv3Kept {
+    SMMUV3_KEPT_L1STD,          /* by first StreamID and their bits */
     SMMUV3_KEPT_STE,
     SMMUV3_KEPT_CD,             /* by SubstreamID */
     SMMUV3_KEPT_L1CD_4K,        /* by index in their table */
@@ -117,11 +149,19 @@ bool smmuv3_keep_find(SMMUv3State *s, SMMUv3Kept kind, uint32_t sid,
 void smmuv3_keep_add(SMMUv3State *s, SMMUv3Kept kind, uint32_t sid,
                      uint32_t index, const void *data, size_t len);
 
-/* CDs of a range of StreamIDs, and more; @ssid may be SMMUV3_SUBSTREAM_ALL */
-void smmuv3_keep_drop(SMMUv3State *s, uint32_t first, uint32_t last,
-                      uint32_t ssid, bool stes, bool l1cds);
+typedef enum SMMUv3KeepDrop {
+    SMMUV3_KEEP_DROP_L1STDS = 1,
+    SMMUV3_KEEP_DROP_STES = 2,
+    SMMUV3_KEEP_DROP_L1CDS = 4,
+} SMMUv3KeepDrop;
 
-/* smmu_find_ste() and smmu_get_cd(), cached */
+/* CDs of a range of StreamIDs, and @more; @ssid may be SMMUV3_SUBSTREAM_ALL */
+void smmuv3_keep_drop(SMMUv3State *s, uint32_t first, uint32_t last,
+                      uint32_t ssid, SMMUv3KeepDrop more);
+
+/* Descriptor of a leaf stream table, smmu_find_ste(), smmu_get_cd(): cached */
+MemTxResult smmuv3_keep_l1std(SMMUv3State *s, uint32_t sid, hwaddr addr,
+                              STEDesc *desc);
 int smmuv3_keep_ste(SMMUv3State *s, uint32_t sid, STE *ste,
                     SMMUEventInfo *event);
 int smmuv3_keep_cd(SMMUv3State *s, STE *ste, SMMUTransCfg *cfg, CD *cd,
@@ -137,6 +177,38 @@ SMMUTranslationStatus smmuv3_keep_request(SMMUv3State *s, hwaddr addr,
                                           IOMMUAccessFlags flag,
                                           SMMUTLBEntry **entry,
                                           SMMUTranslationClass class);
+
+/* Some entry of a cache that is full */
+void smmuv3_keep_drop_one(GHashTable *cache);
+
+/*
+ * With the BQL, without mutex. Is there a record of such an event at the end of
+ * the queue, which does for @evt as well?
+ */
+bool smmuv3_keep_merged(SMMUv3State *s, const Evt *evt);
+
+/* ------------------------------------------------------- smmuv3-walks.c */
+
+/* All with the mutex held, but for the first */
+void smmuv3_walks_init(SMMUv3State *s);
+
+/**
+ * smmuv3_walk_start: where a walk starts.
+ * @start: first level of the tables
+ * @base: set to the table's address, if it is one of another level
+ * @no_write, @no_el0: what APTable on the way to it has taken; NULL for stage 2
+ *
+ * Returns: the level of the table.
+ */
+int smmuv3_walk_start(SMMUState *bs, const SMMUTransCfg *cfg, bool s2,
+                      uint64_t addr, unsigned granule, int start,
+                      uint64_t *base, bool *no_write, bool *no_el0);
+/* A walk for @addr has found a table of @level at @base */
+void smmuv3_walk_table(SMMUState *bs, const SMMUTransCfg *cfg, bool s2,
+                       uint64_t addr, unsigned granule, int level,
+                       uint64_t base, bool no_write, bool no_el0);
+/* TLBI commands; others do nothing */
+void smmuv3_walks_command(SMMUv3State *s, const Cmd *cmd);
 
 /* --------------------------------------------------------- smmuv3-ats.c */
 

@@ -2,10 +2,12 @@
  * SMMUv3 of an emulated host: with host-keep=on its caches keep whatever those
  * of hardware may keep
  *
- * STEs, level-1 context descriptors and CDs are cached as they were read, be
- * they valid or not, until a CFGI command is about them (4.3, 16.2): what is
- * made of them in smmuv3.c is forgotten sooner. A full TLB loses one entry and
- * not all. Pages next to one that is asked for are translated as well.
+ * Level-1 stream table descriptors, STEs, level-1 context descriptors and CDs
+ * are cached as they were read, be they valid or not, until a CFGI command is
+ * about them (4.3, 16.2): what is made of them in smmuv3.c is forgotten sooner.
+ * A full TLB loses one entry and not all. Pages next to one that is asked for
+ * are translated as well. An event like the one before, which nobody has read
+ * yet, is merged into it if the STE allows that.
  *
  * Without host-keep nothing is cached here.
  *
@@ -13,11 +15,16 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/lockable.h"
+#include "system/address-spaces.h"
+#include "system/dma.h"
 #include "smmuv3-host.h"
 #include "trace.h"
 
 #define STRUCTS_MAX     16384
 #define TLB_MAX         32768
+
+#define STE_MEV(x)      extract32((x)->word[2], 19, 1)
 
 /* Pages that are translated together, aligned */
 #define AHEAD_PAGES     8
@@ -52,9 +59,10 @@ void smmuv3_keep_init(SMMUv3State *s)
     /* Keys are parts of the values */
     s->host.structs = g_hash_table_new_full(kept_hash, kept_equal, NULL,
                                             g_free);
+    smmuv3_walks_init(s);
 }
 
-static void drop_one(GHashTable *cache)
+void smmuv3_keep_drop_one(GHashTable *cache)
 {
     GHashTableIter iter;
 
@@ -85,7 +93,7 @@ void smmuv3_keep_add(SMMUv3State *s, SMMUv3Kept kind, uint32_t sid,
         return;
     }
     if (g_hash_table_size(s->host.structs) >= STRUCTS_MAX) {
-        drop_one(s->host.structs);
+        smmuv3_keep_drop_one(s->host.structs);
     }
     g_assert(len <= sizeof(kept->data));
     kept = g_new0(KeptStruct, 1);
@@ -109,6 +117,25 @@ int smmuv3_keep_ste(SMMUv3State *s, uint32_t sid, STE *ste,
     return ret;
 }
 
+MemTxResult smmuv3_keep_l1std(SMMUv3State *s, uint32_t sid, hwaddr addr,
+                              STEDesc *desc)
+{
+    MemTxResult ret;
+
+    sid &= ~MAKE_64BIT_MASK(0, s->sid_split);
+    if (smmuv3_keep_find(s, SMMUV3_KEPT_L1STD, sid, s->sid_split, desc,
+                         sizeof(*desc))) {
+        return MEMTX_OK;
+    }
+    ret = dma_memory_read(&address_space_memory, addr, desc, sizeof(*desc),
+                          SMMUV3_TABLE_ATTRS);
+    if (ret == MEMTX_OK) {
+        smmuv3_keep_add(s, SMMUV3_KEPT_L1STD, sid, s->sid_split, desc,
+                        sizeof(*desc));
+    }
+    return ret;
+}
+
 int smmuv3_keep_cd(SMMUv3State *s, STE *ste, SMMUTransCfg *cfg, CD *cd,
                    SMMUEventInfo *event)
 {
@@ -128,38 +155,44 @@ int smmuv3_keep_cd(SMMUv3State *s, STE *ste, SMMUTransCfg *cfg, CD *cd,
 
 typedef struct KeptDrop {
     uint32_t first, last, ssid;
-    bool stes, l1cds;
+    SMMUv3KeepDrop more;
 } KeptDrop;
 
 static gboolean kept_selected(gpointer key, gpointer value, gpointer opaque)
 {
     const KeptDrop *drop = opaque;
     const KeptKey *k = key;
+    bool l1cds = drop->more & SMMUV3_KEEP_DROP_L1CDS;
 
+    if (k->kind == SMMUV3_KEPT_L1STD) {
+        return drop->more & SMMUV3_KEEP_DROP_L1STDS && k->sid <= drop->last &&
+               (k->sid | MAKE_64BIT_MASK(0, k->index)) >= drop->first;
+    }
     if (k->sid < drop->first || k->sid > drop->last) {
         return false;
     }
     switch (k->kind) {
+    case SMMUV3_KEPT_L1STD:
+        break;
     case SMMUV3_KEPT_STE:
-        return drop->stes;
+        return drop->more & SMMUV3_KEEP_DROP_STES;
     case SMMUV3_KEPT_CD:
         return drop->ssid == SMMUV3_SUBSTREAM_ALL || drop->ssid == k->index;
     case SMMUV3_KEPT_L1CD_4K:
-        return drop->l1cds && (drop->ssid == SMMUV3_SUBSTREAM_ALL ||
-                               drop->ssid >> 6 == k->index);
+        return l1cds && (drop->ssid == SMMUV3_SUBSTREAM_ALL ||
+                         drop->ssid >> 6 == k->index);
     case SMMUV3_KEPT_L1CD_64K:
-        return drop->l1cds && (drop->ssid == SMMUV3_SUBSTREAM_ALL ||
-                               drop->ssid >> 10 == k->index);
+        return l1cds && (drop->ssid == SMMUV3_SUBSTREAM_ALL ||
+                         drop->ssid >> 10 == k->index);
     }
     g_assert_not_reached();
 }
 
 void smmuv3_keep_drop(SMMUv3State *s, uint32_t first, uint32_t last,
-                      uint32_t ssid, bool stes, bool l1cds)
+                      uint32_t ssid, SMMUv3KeepDrop more)
 {
     KeptDrop drop = {
-        .first = first, .last = last, .ssid = ssid, .stes = stes,
-        .l1cds = l1cds,
+        .first = first, .last = last, .ssid = ssid, .more = more,
     };
 
     g_hash_table_foreach_remove(s->host.structs, kept_selected, &drop);
@@ -170,7 +203,7 @@ void smmuv3_keep_make_room(SMMUState *bs)
     if (!ARM_SMMUV3(bs)->host.keep) {
         smmu_iotlb_inv_all(bs);
     } else if (g_hash_table_size(bs->iotlb) >= TLB_MAX) {
-        drop_one(bs->iotlb);
+        smmuv3_keep_drop_one(bs->iotlb);
     }
 }
 
@@ -198,4 +231,46 @@ SMMUTranslationStatus smmuv3_keep_request(SMMUv3State *s, hwaddr addr,
     }
     /* Making room may have cost the entry */
     return smmuv3_do_translate(s, addr, cfg, event, flag, entry, class);
+}
+
+/* What records of events that are merged have in common (7.3.1) */
+static bool same_event(const uint32_t *a, const uint32_t *b)
+{
+    unsigned type = a[0] & 0xff, i;
+
+    if (type < SMMU_EVT_F_TRANSLATION || type > SMMU_EVT_F_PERMISSION) {
+        return false;
+    }
+    for (i = 0; i < sizeof(Evt) / sizeof(*a); i++) {
+        /* Of the input address, the page */
+        if ((a[i] ^ b[i]) & (i == 4 ? ~0xfffU : ~0U)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool smmuv3_keep_merged(SMMUv3State *s, const Evt *evt)
+{
+    SMMUv3Host *host = &s->host;
+    uint32_t sid = evt->word[1];
+    bool mev;
+    STE ste;
+
+    if (!host->keep || !smmuv3_eventq_enabled(s)) {
+        return false;
+    }
+    WITH_QEMU_LOCK_GUARD(&s->mutex) {
+        mev = smmuv3_keep_find(s, SMMUV3_KEPT_STE, sid, 0, &ste,
+                               sizeof(ste)) && STE_MEV(&ste);
+    }
+    if (smmuv3_q_full(&s->eventq)) {
+        return false;
+    }
+    if (mev && !smmuv3_q_empty(&s->eventq) &&
+        same_event(evt->word, host->last_event)) {
+        return true;
+    }
+    memcpy(host->last_event, evt->word, sizeof(host->last_event));
+    return false;
 }

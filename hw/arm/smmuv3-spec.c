@@ -11,7 +11,7 @@
 #include "qemu/main-loop.h"
 #include "block/aio.h"
 #include "hw/arm/smmuv3.h"
-#include "smmuv3-internal.h"
+#include "smmuv3-host.h"
 #include "trace.h"
 
 /* Events of other threads that wait for the main loop at most */
@@ -84,14 +84,14 @@ static void late_event(void *opaque)
  * (iothread=) translates without it, and must not wait for it: who holds it may
  * wait for that thread.
  *
- * Return: true: the event will be recorded by the main loop.
+ * Return: true: the event will be recorded by the main loop, or has been.
  */
 bool smmuv3_event_elsewhere(SMMUv3State *s, const Evt *evt)
 {
     LateEvent *late;
 
     if (bql_locked()) {
-        return false;
+        return smmuv3_keep_merged(s, evt);
     }
     if (qatomic_fetch_inc(&s->nested_props.events_late) >= LATE_MAX) {
         /* Those that wait come to the end of it, and tell */

@@ -24,6 +24,9 @@ typedef struct SMMUv3Host {
     GHashTable *configs;
     /* With host-keep, what these were made of; see smmuv3-keep.c */
     GHashTable *structs;
+    /* And tables that walks have found; see smmuv3-walks.c */
+    GHashTable *tables;
+    uint32_t last_event[8];     /* recorded, with host-keep */
     /* Goes on with the command queue; units of work until then */
     QEMUBH *cmdq_bh;
     int64_t cmdq_turn;
