@@ -29,6 +29,11 @@ bool vtd_nested_active(IntelIOMMUState *s)
     return false;
 }
 
+bool vtd_nested_ptlb(IntelIOMMUState *s)
+{
+    return false;
+}
+
 bool vtd_nested_announces(IntelIOMMUState *s)
 {
     return s->caching_mode;

@@ -141,14 +141,7 @@ bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
     VTDNested *n;
 
     if (s->nested_mode == ON_OFF_AUTO_OFF && !by_fsts) {
-        if (s->smpwc || s->svm || s->ssts || s->pasid_bits || s->max_hwpts ||
-            s->levels.fs5lp) {
-            error_setg(errp, "smpwc, svm, ssts, fs5lp, pasid-bits and "
-                       "max-hwpts need nested=on, nested=auto or, with nested "
-                       "left out, scalable-mode=on,fsts=on");
-            return false;
-        }
-        return true;
+        return vtd_nested_caps_realize_off(s, errp);
     }
     if (s->max_hwpts > HWPTS_MAX) {
         error_setg(errp, "max-hwpts=%" PRIu32 " is more than %u, the domain "
@@ -182,6 +175,11 @@ bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
 bool vtd_nested_active(IntelIOMMUState *s)
 {
     return s->nested && s->nested->active;
+}
+
+bool vtd_nested_ptlb(IntelIOMMUState *s)
+{
+    return vtd_nested_active(s) || s->pasid_bits;
 }
 
 bool vtd_nested_announces(IntelIOMMUState *s)

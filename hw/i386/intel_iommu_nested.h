@@ -51,6 +51,9 @@ bool vtd_nested_realize(IntelIOMMUState *s, Error **errp);
 /* Nesting is on, or is going to be with the first device (nested=auto) */
 bool vtd_nested_active(IntelIOMMUState *s);
 
+/* May there be device TLBs with PASIDs, as in QEMU 11.1? */
+bool vtd_nested_ptlb(IntelIOMMUState *s);
+
 /*
  * Does the guest announce the mappings of any tables that it may have, for
  * notifiers that want to know? With nesting it does of second-stage ones.

@@ -272,10 +272,8 @@ static bool vtd_nested_realize_levels(VTDNested *n, Error **errp)
     return true;
 }
 
-static bool vtd_nested_realize_pasid(VTDNested *n, Error **errp)
+static bool vtd_nested_check_pasid_bits(IntelIOMMUState *s, Error **errp)
 {
-    IntelIOMMUState *s = n->s;
-
     if (s->pasid_bits > VTD_PASID_BITS_MAX) {
         error_setg(errp, "pasid-bits=%u is more than %u", s->pasid_bits,
                    VTD_PASID_BITS_MAX);
@@ -287,8 +285,38 @@ static bool vtd_nested_realize_pasid(VTDNested *n, Error **errp)
                    s->pasid_bits);
         return false;
     }
-    n->pasid_bits = s->pasid_bits;
     return true;
+}
+
+static bool vtd_nested_realize_pasid(VTDNested *n, Error **errp)
+{
+    n->pasid_bits = n->s->pasid_bits;
+    return vtd_nested_check_pasid_bits(n->s, errp);
+}
+
+/* PASIDs as QEMU 11.1 has them, switched on by their width */
+static bool vtd_nested_pasid_by_bits(IntelIOMMUState *s, Error **errp)
+{
+    if (s->pasid_bits && !vtd_nested_given(s, X86_IOMMU_GIVEN_PASID_MODE)) {
+        s->pasid = true;
+        vtd_nested_give(s, X86_IOMMU_GIVEN_PASID_MODE);
+    }
+    return vtd_nested_check_pasid_bits(s, errp);
+}
+
+bool vtd_nested_caps_realize_off(IntelIOMMUState *s, Error **errp)
+{
+    if (s->smpwc || s->svm || s->ssts || s->max_hwpts || s->levels.fs5lp) {
+        error_setg(errp, "smpwc, svm, ssts, fs5lp and max-hwpts need "
+                   "nested=on, nested=auto or, with nested left out, "
+                   "scalable-mode=on,fsts=on");
+        return false;
+    }
+    if (s->pasid_bits && !s->scalable_mode) {
+        error_setg(errp, "pasid-bits=%u needs scalable-mode=on", s->pasid_bits);
+        return false;
+    }
+    return vtd_nested_pasid_by_bits(s, errp);
 }
 
 bool vtd_nested_is_by_fsts(IntelIOMMUState *s)
@@ -303,15 +331,17 @@ static bool vtd_nested_realize_by_fsts(VTDNested *n, Error **errp)
     IntelIOMMUState *s = n->s;
 
     n->decided = true;
-    if (s->pasid_bits && !vtd_nested_given(s, X86_IOMMU_GIVEN_PASID_MODE)) {
-        s->pasid = true;
-        vtd_nested_give(s, X86_IOMMU_GIVEN_PASID_MODE);
+    if (s->svm && !X86_IOMMU_DEVICE(s)->dma_translation) {
+        error_setg(errp, "svm=on needs dma-translation=on");
+        return false;
     }
     if (!vtd_nested_realize_svm(s, errp) ||
         !vtd_nested_realize_levels(n, errp) ||
-        !vtd_nested_realize_pasid(n, errp)) {
+        !vtd_nested_pasid_by_bits(s, errp)) {
         return false;
     }
+    n->pasid_bits = s->pasid_bits;
+    n->nwfs = s->svm;
     n->active = s->svm || s->smpwc || s->ssts || s->pasid_bits ||
                 s->max_hwpts || s->aw_bits > VTD_HOST_AW_48BIT ||
                 (s->pasid && X86_IOMMU_DEVICE(s)->dt_supported);
@@ -423,13 +453,17 @@ void vtd_nested_caps_freeze(VTDNested *n)
 void vtd_nested_cap_init(IntelIOMMUState *s)
 {
     VTDNested *n = s->nested;
+    uint8_t pasid_bits = n ? n->pasid_bits : s->pasid_bits;
 
-    if (!n || !n->active) {
+    if (n && !n->active) {
         return;
     }
-    if (s->pasid && n->pasid_bits) {
+    if (s->pasid && pasid_bits) {
         s->ecap = (s->ecap & ~VTD_ECAP_PSS_MASK) |
-                  ((uint64_t)(n->pasid_bits - 1) << VTD_ECAP_PSS_SHIFT);
+                  ((uint64_t)(pasid_bits - 1) << VTD_ECAP_PSS_SHIFT);
+    }
+    if (!n) {
+        return;
     }
     if (s->levels.fs5lp) {
         s->cap |= VTD_CAP_FS5LP;
@@ -439,6 +473,9 @@ void vtd_nested_cap_init(IntelIOMMUState *s)
     }
     if (s->svm) {
         s->ecap |= VTD_ECAP_PRS | VTD_ECAP_PDS;
+    }
+    if (n->nwfs) {
+        s->ecap |= VTD_ECAP_NWFS;
     }
     if (s->ssts) {
         s->ecap |= VTD_ECAP_SLTS;
@@ -530,6 +567,24 @@ static const char *vtd_nested_remedy(const VTDNestedFeature *f)
     return f->given == X86_IOMMU_GIVEN_FS5LP ? "aw-bits=48,fs5lp" : f->name;
 }
 
+/* Not a property: what the host lacks is off until it is promised */
+static bool vtd_nested_caps_check_nwfs(VTDNested *n, const char *name,
+                                       uint64_t ecap, Error **errp)
+{
+    if (!n->nwfs || ecap & VTD_ECAP_NWFS) {
+        return true;
+    }
+    if (n->frozen) {
+        error_setg(errp, "svm=on without nested= has promised the guest "
+                   "ECAP.NWFS, but the host's IOMMU of device %s lacks it "
+                   "(ECAP 0x%" PRIx64 "); a device on the command line makes "
+                   "the guest do without", name, ecap);
+        return false;
+    }
+    n->nwfs = false;
+    return true;
+}
+
 /* Host features against what is promised, and what is still open after them */
 bool vtd_nested_caps_check(VTDNested *n, const char *name,
                            const IOMMUFDNestedHostInfo *info, Error **errp)
@@ -561,7 +616,8 @@ bool vtd_nested_caps_check(VTDNested *n, const char *name,
         s->svm = false;
     }
     if (!vtd_nested_caps_check_width(n, name, cap, errp) ||
-        !vtd_nested_caps_check_pasid(n, name, ecap, errp)) {
+        !vtd_nested_caps_check_pasid(n, name, ecap, errp) ||
+        !vtd_nested_caps_check_nwfs(n, name, ecap, errp)) {
         return false;
     }
     n->host_seen = true;
@@ -595,6 +651,12 @@ bool vtd_nested_caps_loaded(VTDNested *n, uint64_t cap, uint64_t ecap)
         error_report("intel-iommu: property 'aw-bits' was %u for the guest, "
                      "but is %u here", vtd_nested_mgaw(cap),
                      vtd_nested_mgaw(n->s->cap));
+    }
+    if ((ecap ^ n->s->ecap) & VTD_ECAP_NWFS) {
+        error_report("intel-iommu: ECAP.NWFS, which comes with svm=on, was %s "
+                     "for the guest, but is %s here",
+                     state[!!(ecap & VTD_ECAP_NWFS)],
+                     state[!(ecap & VTD_ECAP_NWFS)]);
     }
     if (bits && here && bits != here) {
         error_report("intel-iommu: property 'pasid-bits' was %u for the "

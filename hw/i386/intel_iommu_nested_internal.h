@@ -24,6 +24,7 @@
 
 /* ECAP_REG and CAP_REG bits that the base has no name for (11.4.2, 11.4.3) */
 #define VTD_ECAP_NEST               (1ULL << 26)
+#define VTD_ECAP_NWFS               (1ULL << 33)
 #define VTD_ECAP_PSS_SHIFT          35
 #define VTD_ECAP_PSS_MASK           (0x1fULL << VTD_ECAP_PSS_SHIFT)
 #define VTD_ECAP_PDS                (1ULL << 42)
@@ -137,6 +138,8 @@ struct VTDNested {
     bool by_fsts;
     /* Nesting is on; only with @by_fsts does it come on once @frozen */
     bool active;
+    /* svm=on of QEMU 11.1: no-write translation requests */
+    bool nwfs;
     /* What the guest sees is constant from here on */
     bool frozen;
     /* What the machine type has without nesting */
@@ -242,6 +245,8 @@ bool vtd_nested_pri_enabled(const VTDNestedDevice *vdev);
 /* intel_iommu_nested_caps.c */
 /* Is nesting what fsts=on asks for? */
 bool vtd_nested_is_by_fsts(IntelIOMMUState *s);
+/* What is neither nested nor by fsts=on, and has no VTDNested */
+bool vtd_nested_caps_realize_off(IntelIOMMUState *s, Error **errp);
 bool vtd_nested_caps_realize(VTDNested *n, Error **errp);
 void vtd_nested_caps_freeze(VTDNested *n);
 /* @by_fsts: @name is the first assigned device, or may be */

@@ -56,10 +56,12 @@ state() {
     say "$got: $3 of ${2##*/} to $5"
 }
 
-# Newer ones have other names for these
+# Newer ones have other names for these, and more
 first=scalable-mode=on,fsts=on
+more=
 case $("$plain" -device intel-iommu,help) in
 *x-flts*) first=x-scalable-mode=on,x-flts=on ;;
+*pasid-bits=*) more=yes ;;
 esac
 
 nested=nested=on,svm=on,device-iotlb=on,x-pasid-mode=on,pasid-bits=20
@@ -69,3 +71,17 @@ for props in caching-mode=on "$first,caching-mode=on"; do
     state refused "$ours" $nested "$plain" $props
     state refused "$plain" $props "$ours" $nested
 done
+
+# Emulated PASIDs are the same; what may come with first-stage tables is loaded,
+# and what is saved with it says so
+if [ -n "$more" ]; then
+    props=scalable-mode=on,pasid-bits=20
+    state ok "$plain" $props "$ours" $props
+    state ok "$ours" $props "$plain" $props
+    for props in $first,caching-mode=on,pasid-bits=20 \
+        $first,caching-mode=on,pasid-bits=20,device-iotlb=on,svm=on; do
+        state ok "$plain" $props "$ours" $props
+        state refused "$ours" $props "$plain" $props
+        state refused "$plain" $props "$ours" $first,caching-mode=on,pasid-bits=19
+    done
+fi

@@ -15,6 +15,15 @@
 #define PEER    "scalable-mode=on,fsts=on,caching-mode=on"
 #define SVM     PEER ",pasid-bits=20,device-iotlb=on,svm=on"
 
+/* As servers have it */
+static char *host_with_nwfs(void)
+{
+    g_autofree char *line = g_strdup_printf("ecap=0x%" PRIx64 "\n",
+        (uint64_t)(HOST_ECAP_ALL | VTD_ECAP_NWFS_BIT));
+
+    return vtd_rig_host(1, line, "");
+}
+
 static uint64_t cap(VtdRig *r)
 {
     return r->regs.read64(r->regs.opaque, VTD_REG_CAP);
@@ -67,6 +76,7 @@ static void test_registers(void)
     };
     g_autofree char *host = vtd_rig_host(1, "", "");
     g_autofree char *small = vtd_rig_host(1, "cap=0x12008c006f0406\n", "");
+    g_autofree char *nwfs = host_with_nwfs();
     VtdRig r;
 
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
@@ -86,18 +96,59 @@ static void test_registers(void)
     }
     for (unsigned num = 0; num <= 1; num++) {
         const uint64_t svm = VTD_ECAP_DT_BIT | VTD_ECAP_PRS_BIT |
-                             VTD_ECAP_PASID_BIT | VTD_ECAP_PDS_BIT;
+                             VTD_ECAP_PASID_BIT | VTD_ECAP_PDS_BIT |
+                             VTD_ECAP_NWFS_BIT;
 
-        vtd_rig_start(&r, host, SVM, num, "");
+        vtd_rig_start(&r, nwfs, SVM, num, "");
         g_assert_cmphex(ecap(&r) & svm, ==, svm);
         g_assert_cmpuint(VTD_ECAP_PSS_OF(ecap(&r)), ==, 19);
         g_assert_cmphex(ecap(&r) & VTD_ECAP_SSTS_BIT, ==, 0);
         vtd_rig_stop(&r);
     }
+    /* What comes with svm=on, the host may lack */
+    vtd_rig_start(&r, host, SVM, 1, "");
+    g_assert_cmphex(ecap(&r) & VTD_ECAP_PRS_BIT, !=, 0);
+    g_assert_cmphex(ecap(&r) & VTD_ECAP_NWFS_BIT, ==, 0);
+    vtd_rig_stop(&r);
     /* 1 GiB pages are on unless they are given, here as in the base */
     vtd_rig_start(&r, small, PEER, 1, "");
     g_assert_cmphex(cap(&r) & VTD_CAP_FS1GP_BIT, ==, 0);
     vtd_rig_stop(&r);
+}
+
+/* PASIDs without first-stage translation, by their width: emulated */
+static void test_pasid_bits(void)
+{
+    static const char *const lines[] = {
+        "scalable-mode=on,pasid-bits=20",
+        "scalable-mode=on,pasid-bits=20,device-iotlb=on,caching-mode=on",
+        "scalable-mode=on,pasid-bits=20,aw-bits=39,nested=off",
+    };
+    static const struct {
+        const char *iommu, *word, *other;
+    } cases[] = {
+        { "pasid-bits=20", "pasid-bits=20", "scalable-mode=on" },
+        { "scalable-mode=on,pasid-bits=21", "pasid-bits=21", "20" },
+        { "scalable-mode=on,pasid-bits=20,x-pasid-mode=off", "pasid-bits=20",
+          "x-pasid-mode" },
+    };
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    VtdRig r;
+
+    for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+        vtd_rig_start(&r, host, lines[i], 0, "");
+        g_assert_cmphex(ecap(&r) & VTD_ECAP_PASID_BIT, !=, 0);
+        g_assert_cmpuint(VTD_ECAP_PSS_OF(ecap(&r)), ==, 19);
+        g_assert_cmphex(ecap(&r) & VTD_ECAP_SSTS_BIT, !=, 0);
+        g_assert_cmphex(ecap(&r) & VTD_ECAP_FSTS_BIT, ==, 0);
+        vtd_rig_stop(&r);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree char *args = vtd_rig_args(cases[i].iommu, 0, "");
+
+        nested_rig_expect_refusal(host, args, cases[i].word, cases[i].other,
+                                  NULL);
+    }
 }
 
 /* Without a device: nothing is different from the base */
@@ -163,6 +214,7 @@ static void test_hot_plug_refused(void)
                            "fsts=off" } },
         { small, PEER, { "'fs1gp' is on", HOST_DEV0 } },
         { full, "nested=off," PEER, { "fsts=on", HOST_DEV0, "nested=off" } },
+        { full, SVM, { "svm=on", "NWFS", HOST_DEV0 } },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -207,6 +259,8 @@ static void test_refusals(void)
         { full, PEER ",pasid-bits=21", { "pasid-bits=21" } },
         { full, PEER ",pasid-bits=20,x-pasid-mode=off", { "pasid-bits=20" } },
         { full, PEER ",svm=on,device-iotlb=off", { "svm=on needs" } },
+        { full, PEER ",svm=on,dma-translation=off",
+          { "svm=on needs", "dma-translation=on" } },
         /* As in the base and in QEMU 11.1 */
         { full, "fsts=on", { "only available in scalable mode" } },
         { full, PEER ",aw-bits=39", { "aw-bits is: 48" } },
@@ -260,6 +314,7 @@ static void test_state(void)
         const char *from, *to;
         unsigned num;
         const char *why;
+        bool poor;              /* the host lacks NWFS */
     } cases[] = {
         { PEER, "nested=off," PEER },
         { "nested=off," PEER, PEER },
@@ -268,10 +323,14 @@ static void test_state(void)
         { SVM, SVM, 1 },
         { "nested=on,fs1gp=on,ssts=off", PEER },
         { PEER ",fs1gp=off", PEER, 1, "Invalid argument" },
+        { SVM, SVM, 1, "Invalid argument", .poor = true },
+        { "scalable-mode=on,pasid-bits=20", "scalable-mode=on,pasid-bits=20" },
         { SVM, PEER, 0, "Invalid argument" },
         { "nested=on,fs1gp=on", PEER, 0, "Invalid argument" },
     };
-    g_autofree char *host = vtd_rig_host(1, "", "");
+    g_autofree char *host = host_with_nwfs();
+    g_autofree char *poor = vtd_rig_host(1, "", "");
+    const char *const hosts[] = { host, poor };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         g_autofree char *file = nested_rig_scratch("state");
@@ -284,7 +343,7 @@ static void test_state(void)
         vtd_rig_start(&r, host, cases[i].from, 0, "");
         vtd_migration_save(&r, file);
         vtd_rig_stop(&r);
-        vtd_rig_start(&r, host, cases[i].to, cases[i].num,
+        vtd_rig_start(&r, hosts[cases[i].poor], cases[i].to, cases[i].num,
                       "-incoming defer");
         why = vtd_migration_load(&r, file);
         g_assert_cmpint(!!why, ==, !!cases[i].why);
@@ -298,6 +357,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/vtd-nested/fsts/cold", test_cold);
     qtest_add_func("/vtd-nested/fsts/registers", test_registers);
+    qtest_add_func("/vtd-nested/fsts/pasid-bits", test_pasid_bits);
     qtest_add_func("/vtd-nested/fsts/alone", test_alone);
     qtest_add_func("/vtd-nested/fsts/hot-plug", test_hot_plug);
     qtest_add_func("/vtd-nested/fsts/hot-plug-refused",

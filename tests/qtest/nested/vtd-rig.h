@@ -41,6 +41,7 @@
 #define VTD_ECAP_DT_BIT     (1ULL << 2)
 #define VTD_ECAP_SC_BIT     (1ULL << 7)
 #define VTD_ECAP_PRS_BIT    (1ULL << 29)
+#define VTD_ECAP_NWFS_BIT   (1ULL << 33)
 #define VTD_ECAP_PSS_OF(e)  (((e) >> 35) & 0x1f)
 #define VTD_ECAP_PASID_BIT  (1ULL << 40)
 #define VTD_ECAP_PDS_BIT    (1ULL << 42)
