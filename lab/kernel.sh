@@ -1,15 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-#   kernel.sh BUILD [JOBS [ARCH]]
+#   kernel.sh [--fetch-only] BUILD [JOBS [ARCH]]
 #
 # The kernel of L1 and L2, and the kernel's own iommufd selftests, from Debian's
-# linux-source package: BUILD/lab/ARCH/linux/{IMAGE,config,version,selftests/}.
-# ARCH is x86_64 or arm64, IMAGE bzImage or Image.
+# linux-source package, or where there is none from a release:
+# BUILD/lab/ARCH/linux/{IMAGE,config,version,selftests/}.  ARCH is x86_64 or
+# arm64, IMAGE bzImage or Image.
 #
 # In the cache directory: the source (linux-source-VERSION.tar.xz), and what was
-# built of it with one list of options.  LAB_LINUX_SRC names a tarball of
-# another source.
+# built of it with one list of options.  Of another source, LAB_LINUX_SRC names a
+# tarball; or LAB_LINUX_URL where to fetch one, once, and LAB_LINUX_SHA256 its
+# checksum.
 
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd -P)
@@ -19,7 +21,16 @@ top=$(cd "$(dirname "$0")/.." && pwd -P)
 # oldest such series
 SUITES='trixie-backports sid'
 SERIES_MIN=7
+# Where there is no Debian archive: one that all scenarios have passed with
+LINUX_VERSION=7.3.4
+LINUX_URL=${QEMU_NESTED_LINUX_URL:-https://cdn.kernel.org/pub/linux/kernel/\
+v${LINUX_VERSION%%.*}.x/linux-$LINUX_VERSION.tar.xz}
 
+fetch_only=
+[ "${1:-}" != --fetch-only ] || {
+    fetch_only=yes
+    shift
+}
 arch=${3:-x86_64}
 lab_setup "${1:?which build tree?}" "$arch"
 jobs=${2:-$(nproc)}
@@ -94,20 +105,51 @@ source_from_debian() {
     return 1
 }
 
+# source_from_url URL FILE [SUM]: a release, which comes to be FILE in the cache
+source_from_url() {
+    source=$cache/$2
+    fetch_release "$1" "$tmp/source" LAB_LINUX_SHA256 "${3:-}" || return 1
+    series=$(tar -xOf "$tmp/source" --wildcards --no-wildcards-match-slash \
+        --occurrence=1 '*/Makefile' 2>/dev/null |
+        sed -n 's/^VERSION = \([0-9]*\)$/\1/p')
+    [ "${series:-0}" -ge "$SERIES_MIN" ] || {
+        note_failure "release tarball" \
+            "$1: not a tarball of Linux $SERIES_MIN.0 or later"
+        return 1
+    }
+    mv "$tmp/source" "$source"
+}
+
 source_get() {
     source=${LAB_LINUX_SRC:-}
+    url=${LAB_LINUX_URL:-}
+    [ -z "$source" ] || [ -z "$url" ] || die "LAB_LINUX_SRC=$source and" \
+        "LAB_LINUX_URL=$url name two sources: give one"
+    [ -z "${LAB_LINUX_SHA256:-}" ] || [ -n "$url" ] || die \
+        "LAB_LINUX_SHA256 is the checksum of what LAB_LINUX_URL names: give both"
     if [ -n "$source" ]; then
         [ -f "$source" ] || die "LAB_LINUX_SRC=$source: no such file"
         return 0
     fi
-    source_from_cache && return 0
+    if [ -n "$url" ]; then
+        name=linux-url-$(echo "$url" | sha256sum | cut -c1-16)
+        source=$cache/$name
+        [ ! -f "$source" ] || return 0
+    else
+        source_from_cache && return 0
+    fi
     if [ "$offline" = yes ]; then
         note_failure download "--offline was given"
+    elif [ -n "$url" ]; then
+        source_from_url "$url" "$name" "${LAB_LINUX_SHA256:-}" && return 0
     else
         source_from_debian && return 0
+        source_from_url "$LINUX_URL" "linux-source-$LINUX_VERSION.tar.xz" &&
+            return 0
     fi
     die "no Linux source to be had. Tried:$tried
-What to do: check the network, or give a tarball with LAB_LINUX_SRC=PATH"
+What to do: check the network, give a tarball with LAB_LINUX_SRC=PATH, or
+another release with LAB_LINUX_URL=URL"
 }
 
 # Of what no option here turns on, only the Kconfig files are wanted
@@ -190,7 +232,7 @@ build_kernel() {
 
 source_key() {
     case $source in
-    "$cache"/*) source_id=${source##*/linux-source-} ;;
+    "$cache"/linux-source-*) source_id=${source##*/linux-source-} ;;
     *) source_id=$(sha256sum <"$source" | cut -c1-16) ;;
     esac
     echo "${source_id%.tar.xz}-$(sha256sum <"$options" | cut -c1-12)"
@@ -199,6 +241,10 @@ source_key() {
 cache_writable
 cache_sweep
 source_get
+[ -z "$fetch_only" ] || {
+    say "Linux source: $source"
+    exit 0
+}
 if [ -n "$cross" ]; then
     sysroot_get
     ln -sfn "$sysroot" "$lab/sysroot"

@@ -252,18 +252,24 @@ fetch() {
     }
 }
 
-# base_from_url URL: the tarball of a release
-base_from_url() {
-    tarball=$tmp/qemu.tar
+# fetch_release URL FILE OPTION SUM: a tarball, whose checksum is SUM if that is
+# not empty, as OPTION gives it
+fetch_release() {
     say "getting $1"
-    fetch "$1" "$tarball" || {
+    fetch "$1" "$2" || {
         note_failure "release tarball" "$1: $fetch_why"
         return 1
     }
-    sum=$(sha256sum <"$tarball" | cut -d ' ' -f 1)
-    [ -z "$qemu_sha256" ] || [ "$qemu_sha256" = "$sum" ] || die \
-        "--qemu-sha256=$qemu_sha256 is not the checksum of $1: $sum"
-    [ -n "$qemu_sha256" ] || say "not verified: --qemu-sha256=$sum"
+    sum=$(sha256sum <"$2" | cut -d ' ' -f 1)
+    [ -z "$4" ] || [ "$4" = "$sum" ] || die \
+        "$3=$4 is not the checksum of $1: $sum"
+    [ -n "$4" ] || say "not verified: $3=$sum"
+}
+
+# base_from_url URL: the tarball of a release
+base_from_url() {
+    tarball=$tmp/qemu.tar
+    fetch_release "$1" "$tarball" --qemu-sha256 "$qemu_sha256" || return 1
     mkdir "$tmp/tarball"
     tar -C "$tmp/tarball" --strip-components=1 --exclude='*/roms' \
         -xf "$tarball" 2>/dev/null || {

@@ -15,8 +15,10 @@ server=
 trap '[ -z "$server" ] || kill "$server"; chmod -R u+w "$work"
       rm -rf "$work"' EXIT
 unset XDG_CACHE_HOME QEMU_NESTED_GIT_URL PYTHON
+unset LAB_LINUX_SRC LAB_LINUX_URL LAB_LINUX_SHA256
 # Nobody listens on port 9
 export QEMU_NESTED_URL=http://127.0.0.1:9/base.tar.gz no_proxy=127.0.0.1
+export QEMU_NESTED_LINUX_URL=http://127.0.0.1:9/linux.tar.xz
 export HOME=$work/home
 . "$top/tests/build/tap.sh"
 
@@ -303,9 +305,110 @@ if [ -d "$work/bin" ]; then
 else
     skip "where there is no Debian archive, the release is fetched" "no git"
 fi
+
+# The same server, for the kernel of the lab
+mkdir -p "$work/linux-9.1/tools" "$work/tree"
+printf 'VERSION = 9\nPATCHLEVEL = 1\n' >"$work/linux-9.1/Makefile"
+echo 'VERSION = 1' >"$work/linux-9.1/tools/Makefile"
+tar -C "$work" -cJf "$work/www/linux.tar.xz" linux-9.1
+sed -i 's/9/2/' "$work/linux-9.1/Makefile"
+tar -C "$work" -cJf "$work/www/old.tar.xz" linux-9.1
+echo "--cache-dir=$work/cache" >"$work/tree/configure.args"
+linux_sum=$(sha256sum <"$work/www/linux.tar.xz" | cut -d ' ' -f 1)
+linux() {
+    env "$@" timeout 60 "$top/lab/kernel.sh" --fetch-only "$work/tree" \
+        >"$work/log" 2>&1
+}
+# linux_source: where it says that it has the source
+linux_source() {
+    sed -n 's/^qemu-nested: Linux source: //p' "$work/log"
+}
+
+rm -rf "$work/cache"
+linux LAB_LINUX_URL="$url/linux.tar.xz" &&
+    grep -qF "not verified: LAB_LINUX_SHA256=$linux_sum" "$work/log" &&
+    cmp -s "$work/www/linux.tar.xz" "$(linux_source)"
+result $? "LAB_LINUX_URL fetches a kernel's source, and prints its checksum"
+
+linux LAB_LINUX_URL="$url/linux.tar.xz" &&
+    ! grep -q "getting" "$work/log" && [ -f "$(linux_source)" ]
+result $? "once"
+
+rm -rf "$work/cache"
+linux LAB_LINUX_URL="$url/linux.tar.xz" LAB_LINUX_SHA256="$linux_sum" &&
+    ! grep -q 'not verified' "$work/log"
+result $? "LAB_LINUX_SHA256 that is right is taken"
+
+rm -rf "$work/cache"
+linux LAB_LINUX_URL="$url/linux.tar.xz" LAB_LINUX_SHA256="$wrong"
+refuses $? "LAB_LINUX_SHA256=$wrong" "$url/linux.tar.xz" "$linux_sum" &&
+    [ -z "$(find "$work/cache" -name 'linux-*')" ]
+result $? "one that is wrong is refused, and nothing stays"
+
+linux LAB_LINUX_SHA256="$wrong"
+refuses $? LAB_LINUX_SHA256 LAB_LINUX_URL
+result $? "a checksum of no URL is refused"
+
+linux LAB_LINUX_URL="$url/linux.tar.xz" LAB_LINUX_SRC="$work/www/linux.tar.xz"
+refuses $? "LAB_LINUX_SRC=$work/www" "LAB_LINUX_URL=$url"
+result $? "two sources are refused"
+
+linux LAB_LINUX_URL="$url/none.tar.xz"
+refuses $? "no Linux source" "  release tarball: $url/none.tar.xz: "
+result $? "a URL that is not there is named"
+
+linux LAB_LINUX_URL="$url/old.tar.xz"
+refuses $? "$url/old.tar.xz: not a tarball of Linux 7.0 or later" &&
+    linux LAB_LINUX_URL="$url/junk"
+refuses $? "$url/junk: not a tarball of Linux 7.0 or later"
+result $? "an old kernel is, and what is no tarball"
+
+if [ -d "$work/bin" ]; then
+    linux PATH="$work/bin:$PATH" QEMU_NESTED_LINUX_URL="$url/linux.tar.xz" &&
+        cmp -s "$work/www/linux.tar.xz" "$(linux_source)" &&
+        linux PATH="$work/bin:$PATH" && [ -f "$(linux_source)" ]
+    result $? "where there is no Debian archive, a release is fetched, once"
+else
+    skip "where there is no Debian archive, a release is fetched" "no git"
+fi
 kill "$server"
 wait "$server" 2>/dev/null
 server=
+
+# ---------------------------------------------------------- other distributions
+
+# deps_with TOOL...: deps.sh where there are these and no dpkg
+deps_with() {
+    rm -rf "$work/other"
+    mkdir "$work/other"
+    for tool in sh awk tr sed; do
+        ln -s "$(command -v $tool)" "$work/other/$tool"
+    done
+    for tool; do
+        echo '#!/bin/sh' >"$work/other/$tool"
+    done
+    [ $# = 0 ] || cat >"$work/other/$1"
+    chmod -R +x "$work/other"
+    PATH=$work/other sh "$top/scripts/nested/deps.sh" check >"$work/log" 2>&1
+}
+
+printf '#!/bin/sh\n[ "$4" = gcc ]\n' | deps_with rpm dnf &&
+    grep -q 'run as root: dnf install .* ninja-build .*glib2-devel' "$work/log" &&
+    ! grep -q ' gcc ' "$work/log" && grep -q 'not tried' "$work/log" &&
+    grep -q 'not known .*: libc6-dev-arm64-cross$' "$work/log"
+result $? "Fedora's names of what is missing, and what has none that is known"
+
+printf '#!/bin/sh\nshift\nfor p; do [ $p = gcc ] || echo $p; done\nexit 127\n' |
+    deps_with pacman &&
+    grep -q 'run as root: pacman -S --needed .* ninja .* glib2 ' "$work/log" &&
+    ! grep -q ' gcc ' "$work/log"
+result $? "Arch's"
+
+deps_with && grep -q "by Debian's names: .* libglib2.0-dev " "$work/log"
+result $? "Debian's for others"
+
+printf '#!/bin/sh\n' | deps_with pacman && [ ! -s "$work/log" ]
+result $? "nothing is said where nothing is missing"
 
 rm -rf "$build" "$work/cache"
 conf --offline

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Runs every command line of README.md and docs/nested, and prints TAP.
+# Runs every command line of README.md and docs/nested, the manual pages' as well,
+# and prints TAP.
 #
 # A command line is a line of a literal block that starts with "$ ", or with
 # one of the words in STARTS; one that no rule here can run is a failure, so
@@ -26,13 +27,22 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 STARTS = ('make', './', 'lab/', 'build/obj/qemu', 'qemu-system', 'ninja',
           'cc', 'gcc', 'cd', 'Q=', '$Q', 'IOMMUFD_MODEL', 'LD_PRELOAD', 'socat', 'echo',
-          'driverctl', 'modprobe', 'valgrind', 'QTEST_', 'apt ', 'tests/')
+          'driverctl', 'modprobe', 'valgrind', 'QTEST_', 'apt ', 'tests/',
+          'LAB_', 'qemu-nested-check')
 
 
 def blocks(path):
     """Literal blocks as lists of lines without their indentation"""
     with open(path, encoding='utf-8') as data:
         lines = data.read().splitlines()
+    if path.endswith('.1'):
+        text = '\n'.join(
+            line.replace('@PROGRAM@', 'qemu-system-aarch64'
+                         if 'smmu' in line else 'qemu-system-x86_64')
+            for line in lines)
+        for block in re.findall(r'^\.RS\n(.*?)^\.RE$', text, re.M | re.S):
+            yield block.replace('\\-', '-').replace('\\e', '\\').splitlines()
+        return
     if path.endswith('.md'):
         inside = None
         for line in lines:
@@ -132,6 +142,8 @@ class Runner:
             return self.shell(command, cwd=self.obj)
         if re.search(r'qemu-system-.* \d<>', command):
             return self.run_with_files(command)
+        if command.endswith(',help'):
+            return self.shell(f'{self.obj}/{command}')
         if 'qemu-system-' in command:
             return self.run_qemu(command)
         if words[0] == 'cat' and output:
@@ -141,6 +153,9 @@ class Runner:
             return True, ''
         if words[0] == 'make':
             return self.shell(command.replace('make', 'make -n', 1))
+        if words[0].startswith('LAB_'):
+            command = command.partition(' ')[2]
+            words = command.split()
         if words[0] == 'lab/run':
             return self.shell(command.replace('run', 'run --dry-run', 1))
         if words[0].startswith('tests/'):
@@ -289,7 +304,8 @@ def main():
     pages = [os.path.join(TOP, 'README.md')]
     folder = os.path.join(TOP, 'docs/nested')
     pages += [os.path.join(folder, name)
-              for name in sorted(os.listdir(folder)) if name.endswith('.rst')]
+              for name in sorted(os.listdir(folder))
+              if name.endswith(('.rst', '.1'))]
     number = 0
     failed = 0
     for page in pages:
