@@ -21,8 +21,8 @@ static const CtGroup *const groups[] = {
     &ct_group_nest_smmu, &ct_group_inval_vtd, &ct_group_inval_smmu,
     &ct_group_dirty, &ct_group_fault, &ct_group_pageresp, &ct_group_viommu,
     &ct_group_veventq, &ct_group_vfio, &ct_group_irq, &ct_group_bar,
-    &ct_group_reset, &ct_group_migration, &ct_group_lifetime, &ct_group_dma,
-    &ct_group_dma_reset,
+    &ct_group_pin, &ct_group_reset, &ct_group_migration, &ct_group_lifetime,
+    &ct_group_dma, &ct_group_dma_reset,
 };
 
 static const struct {
@@ -53,6 +53,8 @@ static const struct {
     { CT_INTX, "intx", "no device with INTx and MSI-X" },
     { CT_BAR, "bar", "no device with a BAR to map" },
     { CT_PM, "pm", "no device with a BAR to map and D3hot" },
+    { CT_MEMLOCK, "memlock", "locked memory does not count" },
+    { CT_RESOURCE, "resource", "needs CAP_SYS_RESOURCE" },
     { CT_ATS, "ats", "no device with ATS" },
     { CT_NO_ATS, "no-ats", "every device has ATS" },
     { CT_STALLS, "stalls", "the host SMMUv3 cannot stall" },
@@ -67,7 +69,8 @@ static const char *missing(unsigned want)
         }
     }
     /* Each of several needs may be met by a different device only */
-    if (want & ~(CT_VTD | CT_SMMUV3 | CT_MODEL | CT_RAWIO) &&
+    if (want & ~(CT_VTD | CT_SMMUV3 | CT_MODEL | CT_RAWIO | CT_MEMLOCK |
+                 CT_RESOURCE) &&
         !ct_device(want & ~CT_DEV)) {
         return "no one device has all that it needs";
     }
@@ -290,6 +293,8 @@ int main(int argc, char **argv)
     }
     ct.have |= ct.model ? CT_MODEL : 0;
     ct.have |= ct_capable(CT_CAP_SYS_RAWIO) ? CT_RAWIO : 0;
+    ct.have |= ct_capable(CT_CAP_SYS_RESOURCE) ? CT_RESOURCE : 0;
+    ct.have |= ct_memlock() ? CT_MEMLOCK : 0;
     if (!set_flavour(flavour)) {
         return 1;
     }

@@ -49,6 +49,7 @@ MdlHost mdl_host = {
     .scalable_mode = true, .isolated_msi = true, .la57 = true,
     .superpages = true,
     .max_kmalloc = KMALLOC_MAX_SIZE,
+    .memlock = MDL_MEMLOCK_OFF,
 };
 
 static DeviceExtra extra[MDL_MAX_DEVICES];
@@ -186,6 +187,16 @@ static void kernel_features(Parser *p, const char *key, const char *value)
     free(copy);
 }
 
+static uint64_t memlock(Parser *p, const char *key, const char *value)
+{
+    if (!strcmp(value, "off")) {
+        return MDL_MEMLOCK_OFF;
+    }
+    return strcmp(value, "rlimit") ?
+           number(p, key, value, 0, MDL_MEMLOCK_RLIMIT - 1) :
+           MDL_MEMLOCK_RLIMIT;
+}
+
 static void key_host(Parser *p, const char *key, const char *value)
 {
     if (!strcmp(key, "arch")) {
@@ -212,6 +223,8 @@ static void key_host(Parser *p, const char *key, const char *value)
     } else if (!strcmp(key, "max-kmalloc")) {
         mdl_host.max_kmalloc = number(p, key, value, MDL_PAGE_SIZE,
                                       KMALLOC_MAX_SIZE);
+    } else if (!strcmp(key, "memlock")) {
+        mdl_host.memlock = memlock(p, key, value);
     } else if (!strcmp(key, "refetch")) {
         mdl_host.refetch = on_off(p, key, value);
     } else if (!strcmp(key, "container")) {

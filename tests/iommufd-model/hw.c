@@ -511,7 +511,7 @@ int hw_s2_set_bits(MdlHwpt *s2, uint64_t gpa, uint64_t *value, uint64_t set)
 {
     uint64_t expected = htole64(*value);
     const MdlArea *area;
-    uint64_t *entry;
+    uint64_t *entry, left;
 
     if (!mdl_ioas_lookup(s2->ioas, gpa, &area)) {
         return -EFAULT;
@@ -519,7 +519,7 @@ int hw_s2_set_bits(MdlHwpt *s2, uint64_t gpa, uint64_t *value, uint64_t set)
     if (!area->writeable) {
         return -EPERM;
     }
-    entry = (uint64_t *)(uintptr_t)(area->va + (gpa - area->iova));
+    entry = mdl_area_host(area, gpa, &left);
     if (!__atomic_compare_exchange_n(entry, &expected,
                                      htole64(*value | set), false,
                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {

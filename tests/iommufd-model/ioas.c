@@ -204,6 +204,7 @@ static int map_one(MdlCmd *cmd, MdlIoas *ioas, MdlPages *pages,
     MapPiece piece = { pages, 0, length };
     int ret;
 
+    pages->account = mdl_pin_account(cmd->ctx->account_mm);
     ret = map_pieces(ioas, &piece, 1, length, iova, flags);
     mdl_pages_put(pages);
     return ret;

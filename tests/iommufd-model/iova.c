@@ -25,10 +25,8 @@ struct MdlIova *mdl_iova_new(void)
 
 void mdl_iova_free(struct MdlIova *iova)
 {
-    unsigned i;
-
-    for (i = 0; i < iova->nr_areas; i++) {
-        mdl_pages_put(iova->areas[i].pages);
+    while (iova->nr_areas) {
+        mdl_area_remove(iova, iova->nr_areas - 1);
     }
     free(iova->areas);
     free(iova->reserved);
@@ -278,6 +276,9 @@ void mdl_area_remove(MdlIova *iova, unsigned i)
 {
     MdlPages *pages = iova->areas[i].pages;
 
+    if (iova->nr_domains) {
+        mdl_pages_unpin(pages, iova->areas[i].va, iova->areas[i].length);
+    }
     iova->nr_areas--;
     memmove(&iova->areas[i], &iova->areas[i + 1],
             (iova->nr_areas - i) * sizeof(iova->areas[0]));
@@ -372,21 +373,42 @@ static bool refuses_read_only(const MdlHwpt *hwpt)
            hwpt->iommu->errata;
 }
 
-/* What filling one domain with one area can say; pages are pinned once */
-static int fill_area(const MdlIova *iova, const MdlHwpt *hwpt,
-                     const MdlArea *a)
+static void unpin_areas(const MdlIova *iova, unsigned num)
 {
-    if (!iova->nr_domains &&
-        mdl_check_pin(a->va, a->length, a->pages->writable)) {
-        return -EFAULT;
+    while (num--) {
+        const MdlArea *a = &iova->areas[num];
+
+        mdl_pages_unpin(a->pages, a->va, a->length);
     }
-    return refuses_read_only(hwpt) && !a->writeable ? -EINVAL : 0;
+}
+
+/* Fills one domain with all there is; pages are pinned with the first */
+static int fill_domain(const MdlIova *iova, const MdlHwpt *hwpt)
+{
+    bool first = !iova->nr_domains;
+    unsigned i, done = 0;
+    int ret = 0;
+
+    for (i = 0; !ret && i < iova->nr_areas; i++) {
+        const MdlArea *a = &iova->areas[i];
+
+        if (first) {
+            ret = mdl_pages_pin(a->pages, a->va, a->length);
+            done += !ret;
+        }
+        if (!ret && refuses_read_only(hwpt) && !a->writeable) {
+            ret = -EINVAL;
+        }
+    }
+    if (ret) {
+        unpin_areas(iova, done);
+    }
+    return ret;
 }
 
 int mdl_iova_add_domain(MdlIoas *ioas, MdlHwpt *hwpt)
 {
     MdlIova *iova = ioas->iova;
-    unsigned i;
     int ret = 0;
 
     if (iova->alignment < MDL_PAGE_SIZE) {
@@ -395,8 +417,8 @@ int mdl_iova_add_domain(MdlIoas *ioas, MdlHwpt *hwpt)
     if (!ret && hwpt->last_iova != UINT64_MAX) {
         ret = reserve(iova, hwpt->last_iova + 1, UINT64_MAX, hwpt);
     }
-    for (i = 0; !ret && i < iova->nr_areas; i++) {
-        ret = fill_area(iova, hwpt, &iova->areas[i]);
+    if (!ret) {
+        ret = fill_domain(iova, hwpt);
     }
     if (ret) {
         mdl_iova_unreserve(ioas, hwpt);
@@ -426,6 +448,9 @@ void mdl_iova_remove_domain(MdlIoas *ioas, MdlHwpt *hwpt)
     for (i = 0; i < iova->nr_domains; i++) {
         if (iova->domains[i] == hwpt) {
             iova->domains[i] = iova->domains[--iova->nr_domains];
+            if (!iova->nr_domains) {
+                unpin_areas(iova, iova->nr_areas);
+            }
             break;
         }
     }
@@ -437,19 +462,19 @@ void mdl_iova_remove_domain(MdlIoas *ioas, MdlHwpt *hwpt)
 int mdl_iova_fill(const MdlIova *iova, const MdlArea *a)
 {
     unsigned i;
+    int ret;
 
     if (!iova->nr_domains) {
         return 0;
     }
-    if (mdl_check_pin(a->va, a->length, a->pages->writable)) {
-        return -EFAULT;
-    }
-    for (i = 0; i < iova->nr_domains; i++) {
+    ret = mdl_pages_pin(a->pages, a->va, a->length);
+    for (i = 0; !ret && i < iova->nr_domains; i++) {
         if (refuses_read_only(iova->domains[i]) && !a->writeable) {
-            return -EINVAL;
+            mdl_pages_unpin(a->pages, a->va, a->length);
+            ret = -EINVAL;
         }
     }
-    return 0;
+    return ret;
 }
 
 int mdl_iova_set_large_pages(MdlIova *iova, bool on)
@@ -528,13 +553,21 @@ bool mdl_ioas_lookup(MdlIoas *ioas, uint64_t iova, const MdlArea **area)
     return true;
 }
 
+void *mdl_area_host(const MdlArea *area, uint64_t iova, uint64_t *length)
+{
+    uint64_t offset = iova - area->iova;
+
+    *length = area->length - offset;
+    return mdl_pages_host(area->pages, area->va + offset, length);
+}
+
 int mdl_ioas_rw(MdlIoas *ioas, uint64_t iova, void *buf, size_t len,
                 bool write)
 {
     const MdlArea *a;
 
     while (len) {
-        uint64_t offset, n;
+        uint64_t n;
         void *host;
 
         if (!mdl_ioas_lookup(ioas, iova, &a)) {
@@ -543,12 +576,10 @@ int mdl_ioas_rw(MdlIoas *ioas, uint64_t iova, void *buf, size_t len,
         if (write ? !a->writeable : !a->readable) {
             return -EPERM;
         }
-        offset = iova - a->iova;
-        n = a->length - offset;
+        host = mdl_area_host(a, iova, &n);
         if (n > len) {
             n = len;
         }
-        host = (void *)(uintptr_t)(a->va + offset);
         if (write) {
             memcpy(host, buf, n);
         } else {

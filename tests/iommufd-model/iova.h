@@ -12,14 +12,37 @@
 /* The largest alignment an IOVA chosen by the kernel gets (HPAGE_SIZE) */
 #define HUGE_ALIGN      (2ull << 20)
 
+/* Whose locked memory pinned pages are */
+typedef enum MdlAccount {
+    MDL_ACCOUNT_NONE,
+    MDL_ACCOUNT_USER,
+    MDL_ACCOUNT_MM,
+} MdlAccount;
+
+typedef struct MdlGhost MdlGhost;       /* private to pin.c */
+
+/* Where in this process the pages are that a device has */
+typedef struct MdlSegment {
+    uint64_t start, length;             /* from the first page on */
+    uint64_t host;
+    MdlGhost *ghost;                    /* NULL: the process has them, too */
+} MdlSegment;
+
 /* Memory of this process that areas map; shared by copies of a mapping */
 typedef struct MdlPages {
     unsigned refs;
     uint64_t va, length;
     uint64_t counted;                   /* by which mdl_iova_pinned() */
     bool writable;
+    MdlAccount account;
     void *file_map;                     /* own mapping, IOAS_MAP_FILE only */
     size_t file_len;
+    /* Private to pin.c: while a page of it is pinned */
+    uint32_t *pins;                     /* by page: areas in page tables */
+    uint64_t npinned;
+    MdlSegment *seg;
+    unsigned nr_segs;
+    struct MdlPages *next;
 } MdlPages;
 
 typedef struct MdlRange {
@@ -42,6 +65,14 @@ typedef struct MdlIova {
 
 MdlPages *mdl_pages_new(uint64_t va, uint64_t length, bool writable);
 void mdl_pages_put(MdlPages *pages);
+
+/* Of what is mapped now; @mm: counts with the process, not with the user */
+MdlAccount mdl_pin_account(bool mm);
+/* Part of @p for one area; 0, -EFAULT or -ENOMEM: beyond the limit */
+int mdl_pages_pin(MdlPages *p, uint64_t va, uint64_t len);
+void mdl_pages_unpin(MdlPages *p, uint64_t va, uint64_t len);
+/* Where what was pinned at @va is; @length: as far as it goes on like that */
+void *mdl_pages_host(const MdlPages *p, uint64_t va, uint64_t *length);
 
 void mdl_range_insert(MdlRange **r, unsigned *nr, MdlRange range);
 bool mdl_range_clash(const MdlRange *r, unsigned nr, uint64_t first,

@@ -61,6 +61,9 @@ struct MdlIommu {
     MdlHw *hw;
 };
 
+#define MDL_MEMLOCK_OFF     UINT64_MAX          /* as with CAP_IPC_LOCK */
+#define MDL_MEMLOCK_RLIMIT  (UINT64_MAX - 1)    /* as the process may */
+
 typedef struct MdlHost {
     MdlArch arch;
     uint32_t absent;
@@ -74,6 +77,7 @@ typedef struct MdlHost {
     bool container;                     /* /dev/vfio/vfio is there */
     bool privileged;                    /* everybody has CAP_SYS_RESOURCE */
     uint64_t max_kmalloc;               /* bytes it can allocate in one piece */
+    uint64_t memlock;                   /* bytes that may be pinned, or below */
     MdlIommu iommu[MDL_MAX_IOMMUS];
     MdlDevice *device[MDL_MAX_DEVICES];
     unsigned nr_devices;
@@ -246,6 +250,9 @@ struct MdlDevice {
  * Returns: true when mapped.  No permission check.
  */
 bool mdl_ioas_lookup(MdlIoas *ioas, uint64_t iova, const MdlArea **area);
+
+/* Where in this process the byte at @iova of @area is; @length: to its end */
+void *mdl_area_host(const MdlArea *area, uint64_t iova, uint64_t *length);
 
 /**
  * mdl_ioas_rw: access memory through an IOAS as a device behind it would.

@@ -74,6 +74,9 @@ int mdl_clear_user(void *dst, size_t len);
  */
 int mdl_copy_struct(void *dst, size_t ksize, const void *src, size_t usize);
 
+/* Lines of /proc/self/maps in order, until @line returns false */
+void mdl_maps_walk(bool (*line)(const char *text, void *opaque),
+                   void *opaque);
 /* Could the host pin this?  -EFAULT when not mapped or not writeable */
 int mdl_check_pin(uint64_t va, uint64_t len, bool write);
 

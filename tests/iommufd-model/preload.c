@@ -364,6 +364,7 @@ MDL_EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd,
     if (!may_map(&fd, len, prot, flags, &at)) {
         return MAP_FAILED;
     }
+    mdl_pin_mapping_over(addr, len, flags);
     return REAL(mmap)(addr, len, prot, flags, fd, at);
 }
 
@@ -375,6 +376,7 @@ MDL_EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd,
     if (!may_map(&fd, len, prot, flags, &at)) {
         return MAP_FAILED;
     }
+    mdl_pin_mapping_over(addr, len, flags);
     return REAL(mmap64)(addr, len, prot, flags, fd, at);
 }
 

@@ -54,6 +54,9 @@ dev_t mdl_node_rdev(const MdlNode *node);
     (st)->st_size = 0;                                                  \
 } while (0)
 
+/* pin.c: a mapping is about to take the place of another */
+void mdl_pin_mapping_over(const void *addr, size_t len, int flags);
+
 /* Entries of glibc without a declaration in its headers */
 ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
 ssize_t __pread_chk(int fd, void *buf, size_t len, off_t offset, size_t room);

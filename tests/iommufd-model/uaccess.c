@@ -107,23 +107,21 @@ typedef struct PinScan {
     bool bad;
 } PinScan;
 
-/* One line of /proc/self/maps, in ascending order of address */
-static void scan_map(PinScan *scan, const char *line)
+static bool scan_map(const char *line, void *opaque)
 {
     unsigned long long first, end;
+    PinScan *scan = opaque;
     char perm[5];
 
     if (sscanf(line, "%llx-%llx %4s", &first, &end, perm) != 3 ||
-        end <= scan->next || scan->next >= scan->end) {
-        return;
+        end <= scan->next) {
+        return true;
     }
     /* What a BAR is mapped through has no pages: VM_PFNMAP */
-    if (first > scan->next || perm[0] != 'r' ||
-        (scan->write && perm[1] != 'w') || strstr(line, MDL_BAR_FILE)) {
-        scan->bad = true;
-        return;
-    }
+    scan->bad = first > scan->next || perm[0] != 'r' ||
+                (scan->write && perm[1] != 'w') || strstr(line, MDL_BAR_FILE);
     scan->next = end;
+    return !scan->bad && scan->next < scan->end;
 }
 
 void mdl_or_to(void *dst, const uint8_t *bits, size_t len)
@@ -154,19 +152,16 @@ void mdl_or_to(void *dst, const uint8_t *bits, size_t len)
     }
 }
 
-int mdl_check_pin(uint64_t va, uint64_t len, bool write)
+void mdl_maps_walk(bool (*each)(const char *text, void *opaque),
+                   void *opaque)
 {
-    PinScan scan = { .next = va, .end = va + len, .write = write };
+    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    bool more = fd >= 0;
     size_t have = 0;
     char buf[4096];
     ssize_t n;
-    int fd;
 
-    fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return 0;
-    }
-    while (!scan.bad && scan.next < scan.end) {
+    while (more) {
         char *line = buf, *eol;
 
         n = read(fd, buf + have, sizeof(buf) - 1 - have);
@@ -175,11 +170,9 @@ int mdl_check_pin(uint64_t va, uint64_t len, bool write)
         }
         have += n;
         buf[have] = '\0';
-        while ((eol = strchr(line, '\n'))) {
+        while (more && (eol = strchr(line, '\n'))) {
             *eol = '\0';
-            if (!scan.bad) {
-                scan_map(&scan, line);
-            }
+            more = each(line, opaque);
             line = eol + 1;
         }
         have -= line - buf;
@@ -189,6 +182,15 @@ int mdl_check_pin(uint64_t va, uint64_t len, bool write)
         }
         memmove(buf, line, have);
     }
-    close(fd);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+int mdl_check_pin(uint64_t va, uint64_t len, bool write)
+{
+    PinScan scan = { .next = va, .end = va + len, .write = write };
+
+    mdl_maps_walk(scan_map, &scan);
     return scan.bad || scan.next < scan.end ? -EFAULT : 0;
 }

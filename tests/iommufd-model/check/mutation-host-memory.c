@@ -1,5 +1,5 @@
 /*
- * Mistakes about memory: BARs that are mapped
+ * Mistakes about memory: BARs that are mapped, pages that are pinned
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,6 +10,9 @@
 #include <setjmp.h>
 #include <sys/mman.h>
 #include "mutation-host.h"
+
+#define RAM_FLAGS   (IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE | \
+                     IOMMU_IOAS_MAP_WRITEABLE)
 
 static sigjmp_buf on_bus_error;
 
@@ -76,8 +79,7 @@ bool hm_bar_as_ram(HmCase *c)
     uint32_t *bar = map_bar(c);
     struct iommu_ioas_map cmd = {
         .size = sizeof(cmd),
-        .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
-                 IOMMU_IOAS_MAP_WRITEABLE,
+        .flags = RAM_FLAGS,
         .ioas_id = c->vm->ioas,
         .user_va = (uintptr_t)bar,
         .length = 4096,
@@ -95,4 +97,71 @@ bool hm_bar_as_ram(HmCase *c)
     tv_detach(c->vm, c->dev, TV_NO_PASID);
     munmap(bar, 4096);
     return dma.fault;
+}
+
+static int map_ram(HmCase *c, uint32_t ioas)
+{
+    struct iommu_ioas_map cmd = {
+        .size = sizeof(cmd),
+        .flags = RAM_FLAGS,
+        .ioas_id = ioas,
+        .user_va = (uintptr_t)c->vm->ram,
+        .length = c->vm->cfg.ram_size,
+    };
+
+    return tv_ioctl(c->vm, c->vm->iommufd, IOMMU_IOAS_MAP, &cmd, "IOAS_MAP");
+}
+
+static void discard(HmCase *c, unsigned page)
+{
+    g_assert(!madvise(c->vm->ram + page * 4096, 4096, MADV_DONTNEED));
+}
+
+/* A balloon: what is mapped is pinned, and not what the guest has after it */
+bool hm_balloon(HmCase *c)
+{
+    const uint64_t at = 20 * 4096, size = c->vm->cfg.ram_size;
+
+    /* Mappings go as a whole */
+    if (!c->bug) {
+        g_assert(!tv_unmap(c->vm, 0, size));
+    }
+    discard(c, 20);
+    if (!c->bug) {
+        g_assert(!map_ram(c, c->vm->ioas));
+    }
+    memset(c->vm->ram + at, 0x40 + 21, 4096);
+    hm_fill(c, &c->one, HM_IOVA, 20);
+    hm_bind(c, HM_PASID, &c->one);
+    return hm_page(c, c->dev, HM_PASID, HM_IOVA, false) != 21;
+}
+
+/* An address space for each device: the RAM counts once for each of them */
+bool hm_locked_twice(HmCase *c)
+{
+    struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
+    struct iommu_hwpt_alloc hwpt = {
+        .size = sizeof(hwpt),
+        .dev_id = c->dev->dev_id,
+    };
+    struct iommu_ioas_copy copy = {
+        .size = sizeof(copy),
+        .flags = RAM_FLAGS,
+        .src_ioas_id = c->vm->ioas,
+        .length = c->vm->cfg.ram_size,
+    };
+    int ret;
+
+    g_assert(!tv_ioctl(c->vm, c->vm->iommufd, IOMMU_IOAS_ALLOC, &alloc,
+                       "IOAS_ALLOC"));
+    hwpt.pt_id = alloc.out_ioas_id;
+    g_assert(!tv_ioctl(c->vm, c->vm->iommufd, IOMMU_HWPT_ALLOC, &hwpt,
+                       "HWPT_ALLOC"));
+    copy.dst_ioas_id = alloc.out_ioas_id;
+    ret = c->bug ? map_ram(c, alloc.out_ioas_id) :
+                   tv_ioctl(c->vm, c->vm->iommufd, IOMMU_IOAS_COPY, &copy,
+                            "IOAS_COPY");
+    tv_destroy(c->vm, &hwpt.out_hwpt_id);
+    tv_destroy(c->vm, &alloc.out_ioas_id);
+    return ret;
 }

@@ -200,5 +200,7 @@ const HmMistake hm_smmuv3_mistakes[] = {
     { "low power entered twice", HM_PLAIN, 0, hm_low_power_twice },
     { "a BAR used while memory is off", HM_LOGS, 0, hm_bar_off },
     { "a BAR taken for memory", HM_LOGS, 0, hm_bar_as_ram },
+    { "memory discarded that is mapped", HM_PLAIN, 0, hm_balloon },
+    { "memory mapped anew for each device", HM_PLAIN, 0, hm_locked_twice },
     { }
 };

@@ -32,11 +32,15 @@
     "[device 0000:03:00.1]\niommu=0\ngroup=3\npasid-bits=10\n" \
     "[device 0000:04:00.0]\niommu=1\ngroup=4\npasid-bits=10\n"
 
-/* Five levels but in the CPU, and ND = 0; no stalls, and little memory */
+/*
+ * Five levels but in the CPU, and ND = 0; no stalls, and little memory. All of
+ * the RAM may be locked, and not twice.
+ */
 static const char *const config[] = {
-    [TV_VTD] = "[host]\narch=vtd\nrefetch=on\nla57=off\n"
+    [TV_VTD] = "[host]\narch=vtd\nrefetch=on\nla57=off\nmemlock=0x3000000\n"
                "[iommu 0]\naw=57\n[iommu 1]\ncap=0x112008c006f0400\n" DEVICES,
     [TV_SMMUV3] = "[host]\narch=smmuv3\nrefetch=on\nmax-kmalloc=4096\n"
+                  "memlock=0x3000000\n"
                   "[iommu 0]\nidr0=0xc4c149b\n[iommu 1]\n" DEVICES,
 };
 

@@ -51,6 +51,8 @@ bool hm_dirty_to_nowhere(HmCase *c);
 bool hm_low_power_twice(HmCase *c);
 bool hm_bar_off(HmCase *c);
 bool hm_bar_as_ram(HmCase *c);
+bool hm_balloon(HmCase *c);
+bool hm_locked_twice(HmCase *c);
 
 /* The page that a read ends at, or -1: it faults */
 int hm_page(HmCase *c, TvDevice *dev, uint32_t pasid, uint64_t iova,
