@@ -137,9 +137,11 @@ static char *explain(const VFIOContainer *bcontainer,
 }
 
 void iommufd_nested_vfio_map_failed(const VFIOContainer *bcontainer,
-                                    hwaddr iova, hwaddr end, int ret,
-                                    Error **err)
+                                    const MemoryRegionSection *section,
+                                    int ret, Error **err)
 {
+    hwaddr iova = section->offset_within_address_space;
+    hwaddr end = iova + int128_get64(section->size) - 1;
     g_autofree char *memory =
         g_strdup_printf("memory of the guest at 0x%" HWADDR_PRIx "-0x%"
                         HWADDR_PRIx " cannot be mapped", iova, end);
@@ -147,6 +149,9 @@ void iommufd_nested_vfio_map_failed(const VFIOContainer *bcontainer,
     Range *range;
     HostRanges r;
 
+    if (memory_region_is_ram_device(section->mr)) {
+        return;
+    }
     ranges_get(&r, bcontainer);
     range = ranges_missing(&r, iova, end);
     if (ret == -ENOMEM) {

@@ -62,8 +62,8 @@ void iommufd_nested_vfio_maps_free(VFIOIOMMUFDContainer *container)
 }
 
 void iommufd_nested_vfio_map_failed(const VFIOContainer *bcontainer,
-                                    hwaddr iova, hwaddr end, int ret,
-                                    Error **err)
+                                    const MemoryRegionSection *section,
+                                    int ret, Error **err)
 {
 }
 

@@ -83,15 +83,14 @@ void iommufd_nested_vfio_maps_free(VFIOIOMMUFDContainer *container);
 
 /**
  * iommufd_nested_vfio_map_failed() - memory of the guest cannot be mapped
- * @iova: guest-physical address of the first byte
- * @end: of the last one
+ * @section: what was to be mapped
  * @ret: negative errno of the map
  * @err: replaced by one that names range, limit and remedy, where they are
- *       known
+ *       known. BARs of other devices are no memory of the guest.
  */
 void iommufd_nested_vfio_map_failed(const VFIOContainer *bcontainer,
-                                    hwaddr iova, hwaddr end, int ret,
-                                    Error **err);
+                                    const MemoryRegionSection *section,
+                                    int ret, Error **err);
 
 /**
  * iommufd_nested_vfio_check_memory() - before any memory is mapped

@@ -81,8 +81,8 @@ extern const CtGroup ct_group_abi, ct_group_ioas, ct_group_copy,
     ct_group_nest_vtd, ct_group_nest_smmu, ct_group_inval_vtd,
     ct_group_inval_smmu, ct_group_dirty, ct_group_fault, ct_group_pageresp,
     ct_group_viommu, ct_group_veventq, ct_group_vfio, ct_group_irq,
-    ct_group_bar, ct_group_pin, ct_group_reset, ct_group_migration, ct_group_lifetime,
-    ct_group_dma, ct_group_dma_reset;
+    ct_group_bar, ct_group_pin, ct_group_reset, ct_group_migration,
+    ct_group_lifetime, ct_group_dma, ct_group_dma_reset;
 
 /* What is known about a device before any scenario runs */
 typedef struct CtDevice {
@@ -144,7 +144,7 @@ size_t ct_page(void);
 #define CT_CAP_SYS_RAWIO    17
 #define CT_CAP_SYS_RESOURCE 24
 bool ct_capable(unsigned cap);
-/* Does a limit of locked memory keep from mapping?  A model need not have one */
+/* Does a limit of locked memory count?  A model need not have one */
 bool ct_memlock(void);
 
 /* -------------------------------------------------- calls.c: /dev/iommu */

@@ -147,6 +147,40 @@ static void test_dma(void)
     stop(&b);
 }
 
+/*
+ * Where a device of the host has something: a BAR there is no memory of the
+ * guest that the user could move
+ */
+static void test_reserved(void)
+{
+    BarRig b;
+
+    start(&b, "reserved=0xe0100000-0xe01fffff,0xfee00000-0xfeefffff:msi\n",
+          "");
+    g_assert_cmpuint(iommufd_model_counter(b.v.m, "IOAS_MAP", "errors"), >,
+                     0);
+    expect_mapped(&b, 0);
+    g_assert_cmpuint(nested_rig_said(b.said, "memory of the guest"), ==, 0);
+    stop(&b);
+}
+
+/* All of the guest's memory is pinned, and has to be within the limit */
+static void test_locked(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    g_autofree char *args = vtd_rig_args("nested=on", 1, "");
+    g_autofree char *little = g_strdup_printf("%s[host]\nmemlock=%u\n", host,
+                                              (unsigned)(64 * MiB));
+    g_autofree char *enough = g_strdup_printf("%s[host]\nmemlock=%u\n", host,
+                                              (unsigned)(160 * MiB));
+    VtdRig r;
+
+    nested_rig_expect_refusal(little, args, HOST_DEV0, "cannot be mapped",
+                              "limit of locked memory", NULL);
+    vtd_rig_start(&r, enough, "nested=on", 1, "");
+    vtd_rig_stop(&r);
+}
+
 /* Root, context and PASID tables there: QEMU reads them like the CPU does */
 static void test_tables(void)
 {
@@ -224,6 +258,8 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/bar/memory-off", test_memory_off);
     qtest_add_func("/vtd-nested/bar/reset", test_reset);
     qtest_add_func("/vtd-nested/bar/dma", test_dma);
+    qtest_add_func("/vtd-nested/bar/reserved", test_reserved);
+    qtest_add_func("/vtd-nested/bar/locked", test_locked);
     qtest_add_func("/vtd-nested/bar/tables", test_tables);
     qtest_add_func("/vtd-nested/bar/msix", test_msix);
     qtest_add_func("/vtd-nested/bar/unplug", test_unplug);
