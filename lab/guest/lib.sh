@@ -149,7 +149,8 @@ l2_start() {
     while [ "$1" != -- ]; do
         slot=$((slot + 1))
         set -- "$@" \
-            -device "pcie-root-port,id=port$slot,chassis=$slot,slot=$slot" \
+            -device \
+            "pcie-root-port,bus=pcie.0,id=port$slot,chassis=$slot,slot=$slot" \
             -device \
             "vfio-pci,id=dev$slot,host=$1,bus=port$slot$L2_BACKEND"
         shift
