@@ -178,6 +178,16 @@ SMMUTranslationStatus smmuv3_keep_request(SMMUv3State *s, hwaddr addr,
                                           SMMUTLBEntry **entry,
                                           SMMUTranslationClass class);
 
+/*
+ * The same for an untranslated request; @entry: iova, and no permission, is
+ * amended on success
+ */
+SMMUTranslationStatus smmuv3_keep_translate(IOMMUMemoryRegion *mr, hwaddr addr,
+                                            SMMUTransCfg *cfg,
+                                            SMMUEventInfo *event,
+                                            IOMMUAccessFlags flag,
+                                            IOMMUTLBEntry *entry);
+
 /* Some entry of a cache that is full */
 void smmuv3_keep_drop_one(GHashTable *cache);
 

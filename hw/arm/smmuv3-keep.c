@@ -233,6 +233,33 @@ SMMUTranslationStatus smmuv3_keep_request(SMMUv3State *s, hwaddr addr,
     return smmuv3_do_translate(s, addr, cfg, event, flag, entry, class);
 }
 
+/*
+ * Cached entries and configurations last as long as the mutex is held: who has
+ * a thread of his own meets invalidations.
+ */
+SMMUTranslationStatus smmuv3_keep_translate(IOMMUMemoryRegion *mr, hwaddr addr,
+                                            SMMUTransCfg *cfg,
+                                            SMMUEventInfo *event,
+                                            IOMMUAccessFlags flag,
+                                            IOMMUTLBEntry *entry)
+{
+    SMMUDevice *sdev = container_of(mr, SMMUDevice, iommu);
+    SMMUTranslationStatus status;
+    SMMUTLBEntry *tlbe;
+
+    status = smmuv3_keep_request(sdev->smmu, addr, cfg, event, flag, &tlbe,
+                                 SMMU_CLASS_IN);
+    if (status == SMMU_TRANS_SUCCESS) {
+        entry->perm = smmu_tlbe_perm(cfg, tlbe);
+        entry->translated_addr = CACHED_ENTRY_TO_ADDR(tlbe, addr);
+        entry->addr_mask = tlbe->entry.addr_mask;
+        trace_smmuv3_translate_success(mr->parent_obj.name, event->sid, addr,
+                                       entry->translated_addr, entry->perm,
+                                       cfg->stage);
+    }
+    return status;
+}
+
 /* What records of events that are merged have in common (7.3.1) */
 static bool same_event(const uint32_t *a, const uint32_t *b)
 {

@@ -8,74 +8,40 @@
  */
 
 #include "qemu/osdep.h"
-#include "standard-headers/linux/virtio_config.h"
-#include "standard-headers/linux/virtio_ring.h"
 #include "../libqos/generic-pcihost.h"
-#include "../libqos/virtio-pci.h"
 #include "smmu-rig.h"
+#include "thread-rig.h"
 
-#define SLOT            5
+#define BARS            0x10000000ULL
+#define MEM             (RAM + 82 * MiB)
 #define EVT_C_BAD_STREAMID 0x02
 #define EVENTS_LOG      "smmuv3_event_late"
-
-/* One that has been told of queues, and finds the first when it is kicked */
-static QVirtioPCIDevice *virtio_start(SmmuRig *r, QGuestAllocator *alloc,
-                                      QGenericPCIBus *bus)
-{
-    QPCIAddress addr = { .devfn = QPCI_DEVFN(SLOT, 0) };
-    QVirtioPCIDevice *pci;
-    uint64_t features;
-
-    alloc_init(alloc, 0, RAM + 82 * MiB, RAM + 90 * MiB, 4096);
-    qpci_init_generic(bus, r->qts, alloc, false);
-    pci = virtio_pci_new(&bus->bus, &addr);
-    qvirtio_pci_device_enable(pci);
-    qvirtio_start_device(&pci->vdev);
-    features = qvirtio_get_features(&pci->vdev);
-    g_assert_true(features >> VIRTIO_F_ACCESS_PLATFORM & 1);
-    qvirtio_set_features(&pci->vdev, features &
-                         ~(QVIRTIO_F_BAD_FEATURE |
-                           1ULL << VIRTIO_RING_F_INDIRECT_DESC |
-                           1ULL << VIRTIO_RING_F_EVENT_IDX));
-    return pci;
-}
 
 static void test_thread(void)
 {
     g_autofree char *host = smmu_rig_host(1, "", "");
     g_autofree char *log = nested_rig_scratch("log"), *extra = NULL;
-    QGuestAllocator alloc;
     QGenericPCIBus bus;
-    QVirtioPCIDevice *pci;
-    QVirtQueue *vq;
+    ThreadRig disk;
     unsigned type;
     uint64_t dw[4];
     SmmuRig r;
 
-    extra = g_strdup_printf("-object iothread,id=io0 "
-        "-blockdev null-co,node-name=null0,read-zeroes=on "
-        "-device virtio-blk-pci,drive=null0,iothread=io0,bus=pcie.0,addr=%u,"
-        "disable-legacy=on,iommu_platform=on "
-        "-trace " EVENTS_LOG " -D %s", SLOT, log);
+    extra = g_strdup_printf(THREAD_DISK " -trace " EVENTS_LOG " -D %s", log);
     smmu_rig_start(&r, host, "nested=on", 1, extra);
     smmu_rig_enable(&r, 6);
-    pci = virtio_start(&r, &alloc, &bus);
-    vq = qvirtqueue_setup(&pci->vdev, &alloc, 0);
-    qvirtio_set_driver_ok(&pci->vdev);
+    qpci_init_generic(&bus, r.qts, NULL, false);
+    thread_rig_start(&disk, r.qts, &bus.bus, BARS, MEM);
     while (smmu_rig_event(&r, NULL)) {
         continue;
     }
-    pci->vdev.bus->virtqueue_kick(&pci->vdev, vq);
+    thread_rig_kick(&disk);
     type = smmu_rig_wait_event(&r, dw);
     g_assert_cmphex(type, ==, EVT_C_BAD_STREAMID);
-    g_assert_cmphex(dw[0] >> 32, ==, SLOT << 3);
+    g_assert_cmphex(dw[0] >> 32, ==, THREAD_RID);
     g_assert_cmpuint(nested_rig_said(log, EVENTS_LOG), >=, 1);
 
-    qvirtqueue_cleanup(pci->vdev.bus, vq, &alloc);
-    qvirtio_pci_device_disable(pci);
-    qvirtio_pci_destructor(&pci->obj);
-    g_free(pci);
-    alloc_destroy(&alloc);
+    thread_rig_stop(&disk);
     smmu_rig_stop(&r);
     nested_rig_scratch_remove(log);
 }

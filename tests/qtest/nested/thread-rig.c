@@ -78,7 +78,9 @@ void thread_rig_submit(ThreadRig *t)
         .type = cpu_to_le32(VIRTIO_BLK_T_IN),
     };
 
-    /* All descriptors are free */
+    uint16_t avail = qtest_readw(t->qts, t->vq->avail + 2);
+
+    /* All descriptors are free, and the disk is told of all requests at once */
     t->vq->free_head = 0;
     t->vq->num_free = t->vq->size;
     for (unsigned i = 0; i < THREAD_REQUESTS; i++) {
@@ -91,8 +93,11 @@ void thread_rig_submit(ThreadRig *t)
                               true);
         qvirtqueue_add(t->qts, t->vq, page + DATA, DATA_SIZE, true, true);
         qvirtqueue_add(t->qts, t->vq, page + STATUS, 1, true, false);
-        qvirtqueue_kick(t->qts, &t->pci->vdev, t->vq, head);
+        qtest_writew(t->qts, t->vq->avail + 4 +
+                     (uint16_t)(avail + i) % t->vq->size * 2, head);
     }
+    qtest_writew(t->qts, t->vq->avail + 2, avail + THREAD_REQUESTS);
+    thread_rig_kick(t);
 }
 
 bool thread_rig_wait(ThreadRig *t)
