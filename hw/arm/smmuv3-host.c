@@ -9,6 +9,7 @@
 #include "qemu/lockable.h"
 #include "qemu/main-loop.h"
 #include "qapi/error.h"
+#include "hw/pci/pci_bridge.h"
 #include "migration/vmstate.h"
 #include "system/runstate.h"
 #include "smmuv3-host.h"
@@ -88,6 +89,39 @@ static bool smmuv3_host_turn(SMMUv3State *s)
     return true;
 }
 
+/*
+ * A bridge is gone, and its bus with it: devices are looked for by the number
+ * of their bus. Memory regions cannot be freed here: these are forgotten.
+ */
+static void smmuv3_host_device_gone(DeviceListener *listener, DeviceState *dev)
+{
+    SMMUv3State *s = container_of(listener, SMMUv3State, host.buses);
+    SMMUState *bs = ARM_SMMU(s);
+    SMMUPciBus *sbus;
+    PCIBus *bus;
+
+    if (!object_dynamic_cast(OBJECT(dev), TYPE_PCI_BRIDGE)) {
+        return;
+    }
+    QEMU_LOCK_GUARD(&s->mutex);
+    bus = pci_bridge_get_sec_bus(PCI_BRIDGE(dev));
+    sbus = g_hash_table_lookup(bs->smmu_pcibus_by_busptr, bus);
+    if (!sbus) {
+        return;
+    }
+    for (unsigned i = 0; i < SMMU_PCI_DEVFN_MAX; i++) {
+        if (sbus->pbdev[i]) {
+            g_hash_table_remove(bs->configs, sbus->pbdev[i]);
+        }
+    }
+    for (unsigned i = 0; i < SMMU_PCI_BUS_MAX; i++) {
+        if (bs->smmu_pcibus_by_bus_num[i] == sbus) {
+            bs->smmu_pcibus_by_bus_num[i] = NULL;
+        }
+    }
+    g_hash_table_steal(bs->smmu_pcibus_by_busptr, bus);
+}
+
 bool smmuv3_host_realize(SMMUv3State *s, Error **errp)
 {
     SMMUv3Host *host = &s->host;
@@ -127,6 +161,8 @@ bool smmuv3_host_realize(SMMUv3State *s, Error **errp)
     host->cmdq_turn = TURN_UNITS;
     host->cmdq_bh = qemu_bh_new_guarded(smmuv3_host_cmdq_go_on, s,
                                         &DEVICE(s)->mem_reentrancy_guard);
+    host->buses = (DeviceListener) { .unrealize = smmuv3_host_device_gone };
+    device_listener_register(&host->buses);
     if (smmuv3_host_used(host)) {
         qdev_add_vm_change_state_handler(DEVICE(s), smmuv3_host_vm_state, NULL,
                                          s);

@@ -7,6 +7,7 @@
 #include "qemu/osdep.h"
 #include "qemu/lockable.h"
 #include "qapi/error.h"
+#include "hw/pci/pci_bridge.h"
 #include "system/address-spaces.h"
 #include "intel_iommu_twostage.h"
 #include "trace.h"
@@ -85,6 +86,27 @@ bool vtd_split_write(IntelIOMMUState *s, hwaddr addr, uint64_t val,
     }
 }
 
+static gboolean as_of_bus(gpointer key, gpointer value, gpointer bus)
+{
+    return ((VTDAddressSpace *)value)->bus == bus;
+}
+
+/*
+ * A bridge is gone, and its bus with it: address spaces are looked for by the
+ * number of their bus. Memory regions cannot be freed here: they are forgotten.
+ */
+static void device_gone(DeviceListener *listener, DeviceState *dev)
+{
+    IntelIOMMUState *s = container_of(listener, IntelIOMMUState,
+                                      twostage.buses);
+
+    if (object_dynamic_cast(OBJECT(dev), TYPE_PCI_BRIDGE)) {
+        QEMU_LOCK_GUARD(&s->iommu_lock);
+        g_hash_table_foreach_steal(s->vtd_address_spaces, as_of_bus,
+                                   pci_bridge_get_sec_bus(PCI_BRIDGE(dev)));
+    }
+}
+
 void vtd_twostage_init(IntelIOMMUState *s)
 {
     VTDTwoStage *ts = &s->twostage;
@@ -96,6 +118,8 @@ void vtd_twostage_init(IntelIOMMUState *s)
                                            NULL, g_free);
     ts->iotlb = g_hash_table_new_full(vtd_tlb_hash, vtd_tlb_equal,
                                       NULL, g_free);
+    ts->buses = (DeviceListener) { .unrealize = device_gone };
+    device_listener_register(&ts->buses);
     vtd_twostage_turn_init(s);
     vtd_twostage_fault_init(s);
 }

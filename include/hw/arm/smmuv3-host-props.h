@@ -9,6 +9,8 @@
 #ifndef HW_ARM_SMMUV3_HOST_PROPS_H
 #define HW_ARM_SMMUV3_HOST_PROPS_H
 
+#include "hw/qdev-core.h"
+
 typedef struct SMMUv3Host {
     /* Properties, as given */
     bool fwb;
@@ -30,6 +32,8 @@ typedef struct SMMUv3Host {
     /* Goes on with the command queue; units of work until then */
     QEMUBH *cmdq_bh;
     int64_t cmdq_turn;
+    /* With the properties or without: tells of buses that are gone */
+    DeviceListener buses;
 } SMMUv3Host;
 
 #endif

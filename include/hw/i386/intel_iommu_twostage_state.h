@@ -11,6 +11,7 @@
 
 #include "qapi/qapi-types-common.h"
 #include "block/aio.h"
+#include "hw/qdev-core.h"
 
 /*
  * A fault of a thread without the BQL, until the main loop records it. There is
@@ -51,7 +52,9 @@ typedef struct VTDTwoStage {
     bool put_off;               /* @bh goes on with it */
     int64_t turn;               /* units of work until then */
 
-    VTDLateFault late;          /* with host-nesting or without */
+    /* With host-nesting or without */
+    VTDLateFault late;
+    DeviceListener buses;       /* tells of those that are gone */
 } VTDTwoStage;
 
 #endif

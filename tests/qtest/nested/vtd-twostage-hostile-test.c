@@ -9,6 +9,7 @@
 #include "qemu/osdep.h"
 #include "hw/pci/pci_regs.h"
 #include "nested-rig.h"
+#include "nvme-rig.h"
 #include "vtd-host.h"
 
 #define IOMMU_BASE      0xfed90000ULL
@@ -30,6 +31,14 @@
 #define HOT_OPTIONS     " -global ICH9-LPC.acpi-pci-hotplug-with-bridge-" \
                         "support=off -device pcie-root-port,id=rp0,addr=6," \
                         "chassis=1,slot=1 -device sva-engine,bus=rp0,id=hot"
+
+/* A switch in such a port, with an engine behind */
+#define SWITCH_RID      0x0300
+#define SWITCH_OPTIONS  " -global ICH9-LPC.acpi-pci-hotplug-with-bridge-" \
+                        "support=off -device pcie-root-port,id=rp0,addr=6," \
+                        "chassis=1,slot=1 -device x3130-upstream,bus=rp0," \
+                        "id=up -device xio3130-downstream,bus=up,id=down," \
+                        "chassis=2,slot=2 -device sva-engine,bus=down,id=hot"
 
 static Setup second(void)
 {
@@ -222,63 +231,23 @@ static void test_long_queue_reset(void)
 /* ----------------------------------------- DMA to the IOMMU's registers */
 
 #define NVME_RID        0x0038
-#define NVME_BAR        0xe2000000ULL
-#define NVME_AQA        0x24
-#define NVME_ASQ        0x28
-#define NVME_ACQ        0x30
-#define NVME_CC         0x14
-#define NVME_CSTS       0x1c
-#define NVME_DOORBELL   0x1000
-#define NVME_QUEUE      16          /* entries */
 #define NVME_SQ_HPA     0x07200000ULL
 #define NVME_CQ_HPA     0x07201000ULL
-#define NVME_IDENTIFY   6
 
-static void nvme_start(Host *h, uint64_t cq)
-{
-    uint64_t dev = ECAM + NVME_RID * 4096ULL;
-    unsigned tries;
+/* What may be done to registers by DMA */
+typedef enum Target {
+    BY_DATA, BY_COMPLETIONS, BY_INTERRUPTS, TARGETS
+} Target;
 
-    qtest_writel(h->qts, dev + PCI_BASE_ADDRESS_0, NVME_BAR);
-    qtest_writel(h->qts, dev + PCI_BASE_ADDRESS_0 + 4, 0);
-    qtest_writew(h->qts, dev + PCI_COMMAND,
-                 PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-    qtest_writel(h->qts, NVME_BAR + NVME_CC, 0);
-    qtest_writel(h->qts, NVME_BAR + NVME_AQA,
-                 (NVME_QUEUE - 1) << 16 | (NVME_QUEUE - 1));
-    qtest_writeq(h->qts, NVME_BAR + NVME_ASQ, NVME_SQ_HPA);
-    qtest_writeq(h->qts, NVME_BAR + NVME_ACQ, cq);
-    qtest_writel(h->qts, NVME_BAR + NVME_CC, 4 << 20 | 6 << 16 | 1);
-    for (tries = 0; tries < 1000 &&
-         !(qtest_readl(h->qts, NVME_BAR + NVME_CSTS) & 1); tries++) {
-        qtest_clock_step(h->qts, 1000000);
-    }
-    g_assert_cmphex(qtest_readl(h->qts, NVME_BAR + NVME_CSTS) & 1, ==, 1);
-}
-
-/* Identify Controller, with the answer at @where, @n times */
-static void nvme_identify(Host *h, uint64_t where, unsigned n)
-{
-    const uint64_t command[8] = {
-        [0] = NVME_IDENTIFY, [3] = where, [5] = 1,
-    };
-    unsigned i;
-
-    for (i = 0; i < n; i++) {
-        iommu_mem_write_qwords(&h->mem, NVME_SQ_HPA + i % NVME_QUEUE * 64,
-                               command, ARRAY_SIZE(command));
-        qtest_writel(h->qts, NVME_BAR + NVME_DOORBELL, (i + 1) % NVME_QUEUE);
-        qtest_clock_step(h->qts, 1000000);
-        qtest_writel(h->qts, NVME_BAR + NVME_DOORBELL + 4,
-                     (i + 1) % NVME_QUEUE);
-    }
-}
-
-static void check_dma_to_registers(bool translating, bool completions)
+static void check_dma_to_registers(bool translating, Target by, uint64_t to)
 {
     Host *h = host_new("", " -device nvme,serial=hostile,addr=7");
+    NvmeRig nvme = {
+        .qts = h->qts, .config = ECAM + NVME_RID * 4096ULL, .bar = 0xe2000000,
+        .sq = NVME_SQ_HPA, .cq = NVME_CQ_HPA,
+    };
+    uint64_t page = to & ~4095ULL;
     Setup s = second();
-    uint64_t where = IOMMU_BASE;
 
     host_start(h, 0);
     host_setup(h, 0, &s);
@@ -287,8 +256,7 @@ static void check_dma_to_registers(bool translating, bool completions)
         vtd_context_scalable(&h->tables, NVME_RID, 20, 0, 0);
         vtd_s2_map(&h->mem, s.s2_root, 4, NVME_SQ_HPA, NVME_SQ_HPA, 8192, 12,
                    VTD_S2_RW);
-        vtd_s2_map(&h->mem, s.s2_root, 4, IOMMU_BASE, IOMMU_BASE, 4096, 12,
-                   VTD_S2_RW);
+        vtd_s2_map(&h->mem, s.s2_root, 4, page, page, 4096, 12, VTD_S2_RW);
         vtd_pasid_set(&h->tables, NVME_RID, 0, &(VtdPasidEntry) {
             .pgtt = s.pgtt, .did = HOST_DID, .s2 = s.s2_root, .s2_levels = 4,
         });
@@ -296,14 +264,17 @@ static void check_dma_to_registers(bool translating, bool completions)
     } else {
         h->regs.write32(h->regs.opaque, VTD_REG_GCMD, VTD_GCMD_QIE);
     }
-    nvme_start(h, NVME_CQ_HPA);
-    nvme_identify(h, DATA_HPA, 1);
+    nvme_rig_start(&nvme);
+    nvme_rig_identify(&nvme, DATA_HPA, 1);
     g_assert_cmphex(host_read32(h, NVME_CQ_HPA + 12) >> 16, ==, 1);
-    if (completions) {
-        nvme_start(h, where);
-        where = NVME_CQ_HPA;
+    if (by == BY_INTERRUPTS) {
+        nvme_rig_interrupts(&nvme, to, 0x20);
+    } else if (by == BY_COMPLETIONS) {
+        nvme.cq = page;
+        nvme_rig_start(&nvme);
     }
-    nvme_identify(h, where, NVME_QUEUE * 2);
+    nvme_rig_identify(&nvme, by == BY_DATA ? page : NVME_CQ_HPA,
+                      NVME_QUEUE * 2);
     qtest_system_reset(h->qts);
     host_start(h, 0);
     host_setup(h, 0, &s);
@@ -332,31 +303,50 @@ static void test_wide_access(void)
     host_free(h);
 }
 
+/* The IOMMU's, the engine's, and the controller's own */
 static void test_dma_to_registers(void)
 {
+    static const uint64_t to[] = {
+        IOMMU_BASE + VTD_REG_IQT, ENGINE_BAR + SVA_CTRL, 0xe2001000ULL,
+        ECAM + NVME_RID * 4096ULL + PCI_COMMAND,
+    };
     unsigned i;
 
-    for (i = 0; i < 4; i++) {
-        check_dma_to_registers(i & 1, i & 2);
+    for (i = 0; i < ARRAY_SIZE(to) * TARGETS; i++) {
+        check_dma_to_registers(false, i % TARGETS, to[i / TARGETS]);
+        check_dma_to_registers(true, i % TARGETS, to[i / TARGETS]);
     }
 }
 
-/* The engine's registers, one by one, from where it is at @bar */
-static void hot_enable(Host *h)
+static void bridge_enable(Host *h, uint16_t rid, unsigned bus, unsigned last)
 {
-    uint64_t port = ECAM + PORT_RID * 4096ULL, dev = ECAM + HOT_RID * 4096ULL;
+    uint64_t bridge = ECAM + rid * 4096ULL;
 
-    qtest_writel(h->qts, port + PCI_PRIMARY_BUS, 0x00010100);
-    qtest_writel(h->qts, port + PCI_MEMORY_BASE, 0xe100e100);
-    qtest_writew(h->qts, port + PCI_COMMAND,
+    qtest_writel(h->qts, bridge + PCI_PRIMARY_BUS,
+                 last << 16 | bus << 8 | rid >> 8);
+    qtest_writel(h->qts, bridge + PCI_MEMORY_BASE, 0xe100e100);
+    qtest_writew(h->qts, bridge + PCI_COMMAND,
                  PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-    nested_rig_power(h->qts, ECAM, PORT_RID);
+}
+
+/* The engine's registers, one by one, from where it is at HOT_BAR */
+static void endpoint_enable(Host *h, uint16_t rid)
+{
+    uint64_t dev = ECAM + rid * 4096ULL;
+
     qtest_writel(h->qts, dev + PCI_BASE_ADDRESS_0, HOT_BAR);
     qtest_writew(h->qts, dev + PCI_COMMAND,
                  PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     qtest_writew(h->qts, dev + 0x100 + PCI_ATS_CTRL, PCI_ATS_CTRL_ENABLE);
     qtest_writel(h->qts, dev + 0x120 + PCI_PRI_ALLOC_REQ, 32);
     qtest_writew(h->qts, dev + 0x120 + PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
+}
+
+static void hot_enable(Host *h)
+{
+    bridge_enable(h, PORT_RID, 1, 1);
+    nested_rig_power(h->qts, ECAM, PORT_RID);
+    endpoint_enable(h, HOT_RID);
 }
 
 static void hot_simple(Host *h, uint64_t va)
@@ -473,6 +463,56 @@ static void test_reset(void)
     host_free(h);
 }
 
+/*
+ * A port is gone, with its bus and the endpoint on that: what the IOMMU knows
+ * by the bus goes with it
+ */
+static void test_unplug_switch(void)
+{
+    Setup s = first();
+    Host *h = host_new("", SWITCH_OPTIONS);
+    unsigned i;
+
+    host_start(h, VTD_CTX_DTE | VTD_CTX_PRE);
+    host_build(h, &s);
+    host_set_pasid(h, 0, &s);
+    vtd_context_scalable(&h->tables, SWITCH_RID, 20, VTD_CTX_DTE | VTD_CTX_PRE,
+                         0);
+    vtd_pasid_set(&h->tables, SWITCH_RID, 0, &(VtdPasidEntry) {
+        .pgtt = s.pgtt, .did = HOST_DID, .s1 = s.s1_root,
+        .s1_levels = s.s1_levels,
+    });
+    host_invalidate_all(h);
+    bridge_enable(h, PORT_RID, 1, 3);
+    nested_rig_power(h->qts, ECAM, PORT_RID);
+    bridge_enable(h, 0x100, 2, 3);
+    bridge_enable(h, 0x200, 3, 3);
+    endpoint_enable(h, SWITCH_RID);
+    hot_simple(h, DATA_IOVA);
+    qtest_clock_step(h->qts, 1000000);
+    g_assert_cmphex(qtest_readl(h->qts, HOT_BAR + SVA_SIMPLE_RESULT), ==,
+                    SVA_CODE_OK);
+    hot_simple(h, DATA_IOVA + 0x3000);
+    wait_request(h);
+    nested_rig_unplug(h->qts, ECAM, PORT_RID, "up");
+
+    for (i = 0; i < 3; i++) {
+        host_invalidate(h, vtd_page_response(SWITCH_RID, false, 0, 0,
+                                             VTD_PRG_SUCCESS));
+        host_invalidate(h, vtd_inv_dev_tlb(SWITCH_RID, 0, 52));
+        host_invalidate(h, vtd_inv_pasid_dev_tlb(SWITCH_RID, 1, 0, 52));
+        host_invalidate(h, vtd_inv_context(VTD_INV_NARROW, HOST_DID,
+                                           SWITCH_RID));
+        host_invalidate_all(h);
+        h->regs.write32(h->regs.opaque, VTD_REG_GCMD, VTD_GCMD_QIE);
+        h->regs.write32(h->regs.opaque, VTD_REG_GCMD,
+                        VTD_GCMD_QIE | VTD_GCMD_TE);
+        host_check_dma(h, DATA_IOVA, DATA_HPA);
+    }
+    qtest_system_reset(h->qts);
+    host_free(h);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -491,6 +531,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-twostage/hostile/requests-to-registers",
                    test_requests_to_registers);
     qtest_add_func("/vtd-twostage/hostile/unplug", test_unplug);
+    qtest_add_func("/vtd-twostage/hostile/unplug-switch", test_unplug_switch);
     qtest_add_func("/vtd-twostage/hostile/reset", test_reset);
     return g_test_run();
 }
