@@ -17,7 +17,8 @@ void vtd_nested_post_init(Object *obj)
 bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
 {
     if (s->nested_mode == ON_OFF_AUTO_OFF && !s->smpwc && !s->svm &&
-        !s->pasid_bits && !s->levels.fs5lp) {
+        !s->pasid_bits && !s->levels.fs5lp && s->levels.sslps &&
+        s->levels.ss_aw_bits == VTD_HOST_AW_48BIT) {
         return true;
     }
     error_setg(errp, "nested translation needs a QEMU with iommufd");

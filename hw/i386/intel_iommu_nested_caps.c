@@ -55,11 +55,12 @@ VTD_NESTED_FIELD(device_iotlb, X86_IOMMU_DEVICE(s)->dt_supported)
 VTD_NESTED_FIELD(svm, s->svm)
 VTD_NESTED_FIELD(ssts, s->ssts)
 VTD_NESTED_FIELD(fs5lp, s->levels.fs5lp)
+VTD_NESTED_FIELD(sslps, s->levels.sslps)
 
 /*
  * caching-mode: the tables are read when the guest says that they changed, so
  * it has to say it for entries that become present as well.
- * ssts: second-stage tables are mirrored, whatever the host has.
+ * ssts, sslps: second-stage tables are mirrored, whatever the host has.
  * svm comes after device-iotlb, which it depends on.
  */
 static const VTDNestedFeature vtd_nested_features[] = {
@@ -87,6 +88,8 @@ static const VTDNestedFeature vtd_nested_features[] = {
       .ecap = VTD_ECAP_SLTS },
     { "fs5lp", X86_IOMMU_GIVEN_FS5LP, vtd_nested_field_fs5lp,
       .width = VTD_HOST_AW_57BIT, .cap = VTD_CAP_FS5LP },
+    { "sslps", X86_IOMMU_GIVEN_SSLPS, vtd_nested_field_sslps,
+      .base_default = true, .emulated = true, .cap = VTD_CAP_SLLPS },
 };
 
 static bool vtd_nested_given(IntelIOMMUState *s, X86IOMMUGiven given)
@@ -240,33 +243,42 @@ static bool vtd_nested_realize_svm(IntelIOMMUState *s, Error **errp)
 
 /*
  * CAP.MGAW is what software goes by as well (3.6): five levels of the first
- * stage and that width come together, unless one of them is refused.
+ * stage and that width come together, unless one of them is refused. Five
+ * levels of the second stage cannot be without it either.
  */
 static bool vtd_nested_realize_levels(VTDNested *n, Error **errp)
 {
     IntelIOMMUState *s = n->s;
     VTDNestedLevels *levels = &s->levels;
     bool aw_given = vtd_nested_given(s, X86_IOMMU_GIVEN_AW_BITS);
+    bool wide = levels->ss_aw_bits == VTD_HOST_AW_57BIT;
 
+    if (levels->ss_aw_bits != VTD_HOST_AW_48BIT && !wide) {
+        error_setg(errp, "ss-aw-bits=%u is neither %u nor %u",
+                   levels->ss_aw_bits, VTD_HOST_AW_48BIT, VTD_HOST_AW_57BIT);
+        return false;
+    }
     if (!aw_given) {
         s->aw_bits = VTD_HOST_AW_48BIT;
     } else if (!vtd_nested_given(s, X86_IOMMU_GIVEN_FS5LP)) {
         levels->fs5lp = s->aw_bits == VTD_HOST_AW_57BIT;
         vtd_nested_give(s, X86_IOMMU_GIVEN_FS5LP);
     }
-    if (levels->fs5lp && !aw_given) {
+    if ((levels->fs5lp || wide) && !aw_given) {
         s->aw_bits = VTD_HOST_AW_57BIT;
         vtd_nested_give(s, X86_IOMMU_GIVEN_AW_BITS);
     }
-    if (levels->fs5lp && s->aw_bits < VTD_HOST_AW_57BIT) {
-        error_setg(errp, "fs5lp=on needs aw-bits=%d", VTD_HOST_AW_57BIT);
+    if ((levels->fs5lp || wide) && s->aw_bits < VTD_HOST_AW_57BIT) {
+        error_setg(errp, "%s needs aw-bits=%d", levels->fs5lp ? "fs5lp=on" :
+                   "ss-aw-bits=57", VTD_HOST_AW_57BIT);
         return false;
     }
     if (s->aw_bits > VTD_HOST_AW_48BIT &&
         s->nested_mode == ON_OFF_AUTO_AUTO) {
         error_setg(errp, "%s needs nested=on: there are no more than %d bits "
                    "without nesting, which nested=auto may come to",
-                   aw_given ? "aw-bits=57" : "fs5lp=on", VTD_HOST_AW_48BIT);
+                   aw_given ? "aw-bits=57" : wide ? "ss-aw-bits=57" :
+                   "fs5lp=on", VTD_HOST_AW_48BIT);
         return false;
     }
     return true;
@@ -306,10 +318,11 @@ static bool vtd_nested_pasid_by_bits(IntelIOMMUState *s, Error **errp)
 
 bool vtd_nested_caps_realize_off(IntelIOMMUState *s, Error **errp)
 {
-    if (s->smpwc || s->svm || s->ssts || s->max_hwpts || s->levels.fs5lp) {
-        error_setg(errp, "smpwc, svm, ssts, fs5lp and max-hwpts need "
-                   "nested=on, nested=auto or, with nested left out, "
-                   "scalable-mode=on,fsts=on");
+    if (s->smpwc || s->svm || s->ssts || s->max_hwpts || s->levels.fs5lp ||
+        !s->levels.sslps || s->levels.ss_aw_bits != VTD_HOST_AW_48BIT) {
+        error_setg(errp, "smpwc, svm, ssts, sslps, ss-aw-bits, fs5lp and "
+                   "max-hwpts need nested=on, nested=auto or, with nested left "
+                   "out, scalable-mode=on,fsts=on");
         return false;
     }
     if (s->pasid_bits && !s->scalable_mode) {
@@ -344,6 +357,7 @@ static bool vtd_nested_realize_by_fsts(VTDNested *n, Error **errp)
     n->nwfs = s->svm;
     n->active = s->svm || s->smpwc || s->ssts || s->pasid_bits ||
                 s->max_hwpts || s->aw_bits > VTD_HOST_AW_48BIT ||
+                !s->levels.sslps ||
                 (s->pasid && X86_IOMMU_DEVICE(s)->dt_supported);
     if (s->pasid && !n->pasid_bits) {
         n->pasid_bits = VTD_PASID_BITS_BASE;
@@ -468,6 +482,12 @@ void vtd_nested_cap_init(IntelIOMMUState *s)
     if (s->levels.fs5lp) {
         s->cap |= VTD_CAP_FS5LP;
     }
+    if (s->levels.ss_aw_bits == VTD_HOST_AW_57BIT) {
+        s->cap |= VTD_CAP_SAGAW_57BIT;
+    }
+    if (!s->levels.sslps) {
+        s->cap &= ~VTD_CAP_SLLPS;
+    }
     if (s->smpwc) {
         s->ecap |= VTD_ECAP_SMPWC;
     }
@@ -491,7 +511,7 @@ bool vtd_nested_is_width(IntelIOMMUState *s)
 
 uint8_t vtd_nested_ss_width(const IntelIOMMUState *s)
 {
-    return MIN(s->aw_bits, VTD_HOST_AW_48BIT);
+    return MIN(s->aw_bits, s->levels.ss_aw_bits);
 }
 
 void vtd_nested_rsvd_init(IntelIOMMUState *s, uint64_t *ss,
@@ -502,6 +522,10 @@ void vtd_nested_rsvd_init(IntelIOMMUState *s, uint64_t *ss,
     fs[5] = fs[4];
     if (vtd_nested_active(s) && !s->fs1gp) {
         fs_large[3] |= VTD_PT_PAGE_SIZE_MASK;
+    }
+    if (vtd_nested_active(s) && !s->levels.sslps) {
+        ss_large[2] |= VTD_PT_PAGE_SIZE_MASK;
+        ss_large[3] |= VTD_PT_PAGE_SIZE_MASK;
     }
 }
 
@@ -556,6 +580,27 @@ static bool vtd_nested_caps_check_width(VTDNested *n, const char *name,
         error_setg(errp, "property 'aw-bits' is %u for the guest, but the "
                    "host's IOMMU has %u for device %s", s->aw_bits,
                    vtd_nested_mgaw(cap), name);
+        return false;
+    }
+    return true;
+}
+
+/* Without ssts there are no shadows */
+static bool vtd_nested_caps_check_shadow(VTDNested *n, const char *name,
+                                         const IOMMUFDNestedHostInfo *info,
+                                         Error **errp)
+{
+    ERRP_GUARD();
+    IntelIOMMUState *s = n->s;
+    unsigned host = vtd_nested_shadow_width(info);
+
+    if (s->ssts && s->levels.ss_aw_bits > VTD_HOST_AW_48BIT &&
+        s->levels.ss_aw_bits > host) {
+        error_setg(errp, "property 'ss-aw-bits' is %u for the guest, but the "
+                   "host has %u for second-stage tables of device %s",
+                   s->levels.ss_aw_bits, host, name);
+        error_append_hint(errp, "Devices of such hosts take intel-iommu with "
+                          "ss-aw-bits=%u\n", VTD_HOST_AW_48BIT);
         return false;
     }
     return true;
@@ -616,6 +661,7 @@ bool vtd_nested_caps_check(VTDNested *n, const char *name,
         s->svm = false;
     }
     if (!vtd_nested_caps_check_width(n, name, cap, errp) ||
+        !vtd_nested_caps_check_shadow(n, name, info, errp) ||
         !vtd_nested_caps_check_pasid(n, name, ecap, errp) ||
         !vtd_nested_caps_check_nwfs(n, name, ecap, errp)) {
         return false;
@@ -657,6 +703,12 @@ bool vtd_nested_caps_loaded(VTDNested *n, uint64_t cap, uint64_t ecap)
                      "for the guest, but is %s here",
                      state[!!(ecap & VTD_ECAP_NWFS)],
                      state[!(ecap & VTD_ECAP_NWFS)]);
+    }
+    if ((cap ^ n->s->cap) & VTD_CAP_SAGAW_57BIT) {
+        error_report("intel-iommu: property 'ss-aw-bits' was %u for the "
+                     "guest, but is %u here", cap & VTD_CAP_SAGAW_57BIT ?
+                     VTD_HOST_AW_57BIT : VTD_HOST_AW_48BIT,
+                     n->s->levels.ss_aw_bits);
     }
     if (bits && here && bits != here) {
         error_report("intel-iommu: property 'pasid-bits' was %u for the "

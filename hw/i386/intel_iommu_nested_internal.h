@@ -32,6 +32,7 @@
 #define VTD_ECAP_SSADS              (1ULL << 45)
 #define VTD_ECAP_SMPWC              (1ULL << 48)
 #define VTD_HOST_AW_57BIT           57
+#define VTD_CAP_SAGAW_57BIT         (0x8ULL << VTD_CAP_SAGAW_SHIFT)
 
 /* Fault reasons that the base has no name for (7.1.3) */
 enum {
@@ -203,6 +204,12 @@ void vtd_nested_fault(VTDNestedEntry *entry, uint8_t fault, bool present);
 bool vtd_nested_ss(IntelIOMMUState *s, uint64_t root, unsigned aw,
                    VTDNestedSecondStage *ss);
 uint64_t vtd_nested_ss_last(const VTDNestedSecondStage *ss);
+/*
+ * How the host is to make what shadows them; bits of the addresses that it has
+ * room for then
+ */
+uint32_t vtd_nested_shadow_flags(const IOMMUFDNestedHostInfo *info);
+unsigned vtd_nested_shadow_width(const IOMMUFDNestedHostInfo *info);
 IOMMUFDNestedShadowNext vtd_nested_ss_next;
 
 /*

@@ -31,7 +31,7 @@
 bool vtd_nested_ss(IntelIOMMUState *s, uint64_t root, unsigned aw,
                    VTDNestedSecondStage *ss)
 {
-    /* 1: 39 bits, 2: 48 bits; CAP.SAGAW has the same order */
+    /* 1: 39 bits, 2: 48 bits, 3: 57 bits; CAP.SAGAW has the same order */
     if (!(s->cap & VTD_CAP_SAGAW_MASK & (1ULL << (VTD_CAP_SAGAW_SHIFT + aw)))) {
         return false;
     }
@@ -43,6 +43,41 @@ bool vtd_nested_ss(IntelIOMMUState *s, uint64_t root, unsigned aw,
 uint64_t vtd_nested_ss_last(const VTDNestedSecondStage *ss)
 {
     return SS_SIZE(ss->levels + 1) - 1;
+}
+
+/*
+ * An HWPT that could be a parent has second-stage tables on the host: without
+ * a reason the kernel takes first-stage ones, which lack the upper half of what
+ * second-stage tables translate. Where a parent has no read-only mappings
+ * (erratum 772415), a log of dirty pages is a reason as well.
+ */
+uint32_t vtd_nested_shadow_flags(const IOMMUFDNestedHostInfo *info)
+{
+    if (!(info->vendor.vtd.flags & IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17)) {
+        return IOMMU_HWPT_ALLOC_NEST_PARENT;
+    }
+    return info->vendor.vtd.ecap_reg & VTD_ECAP_SSADS ?
+           IOMMU_HWPT_ALLOC_DIRTY_TRACKING : 0;
+}
+
+/*
+ * What Linux makes of CAP (compute_vasz_lg2_ss() and _fs()). Of a first stage
+ * it uses the lower half.
+ */
+unsigned vtd_nested_shadow_width(const IOMMUFDNestedHostInfo *info)
+{
+    uint64_t cap = info->vendor.vtd.cap_reg;
+    unsigned mgaw = VTD_MGAW_FROM_CAP(cap) + 1;
+    bool second = vtd_nested_shadow_flags(info);
+    unsigned width = VTD_HOST_AW_39BIT;
+
+    if (mgaw > VTD_HOST_AW_48BIT &&
+        cap & (second ? VTD_CAP_SAGAW_57BIT : VTD_CAP_FS5LP)) {
+        width = VTD_HOST_AW_57BIT;
+    } else if (!second || cap & (VTD_CAP_SAGAW_48bit | VTD_CAP_SAGAW_57BIT)) {
+        width = VTD_HOST_AW_48BIT;
+    }
+    return MIN(width, mgaw) - !second;
 }
 
 static bool ss_present(uint64_t entry)
@@ -60,7 +95,7 @@ static bool ss_reserved(IntelIOMMUState *s, uint64_t entry, unsigned level)
 {
     uint64_t rsvd = ~VTD_HAW_MASK(s->aw_bits) & MAKE_64BIT_MASK(0, 52);
 
-    if (level > 3) {
+    if (level > 3 || (level > 1 && !s->levels.sslps)) {
         rsvd |= SS_PAGE;
     }
     if (ss_is_page(entry, level)) {

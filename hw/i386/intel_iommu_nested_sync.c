@@ -96,21 +96,6 @@ static void vtd_nested_tell_bad_entry(VTDNestedDevice *vdev, uint32_t pasid,
     }
 }
 
-/*
- * An HWPT that could be a parent has second-stage tables on the host: without
- * a reason the kernel takes first-stage ones, which lack the upper half of what
- * second-stage tables translate. Where a parent has no read-only mappings
- * (erratum 772415), a log of dirty pages is a reason as well.
- */
-static uint32_t vtd_nested_shadow_flags(const IOMMUFDNestedHostInfo *info)
-{
-    if (!(info->vendor.vtd.flags & IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17)) {
-        return IOMMU_HWPT_ALLOC_NEST_PARENT;
-    }
-    return info->vendor.vtd.ecap_reg & VTD_ECAP_SSADS ?
-           IOMMU_HWPT_ALLOC_DIRTY_TRACKING : 0;
-}
-
 static void vtd_nested_shadow(const VTDNestedDevice *vdev,
                               const VTDNestedEntry *entry,
                               IOMMUFDNestedTranslation *t)
@@ -119,6 +104,7 @@ static void vtd_nested_shadow(const VTDNestedDevice *vdev,
     t->data = &entry->ss;
     t->data_len = sizeof(entry->ss);
     t->last = vtd_nested_ss_last(&entry->ss);
+    t->host_last = MAKE_64BIT_MASK(0, vtd_nested_shadow_width(&vdev->info));
 }
 
 static bool vtd_nested_apply(VTDNestedDevice *vdev, uint32_t pasid,

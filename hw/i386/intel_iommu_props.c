@@ -34,6 +34,9 @@ static const char *const vtd_descriptions[][2] = {
       "auto: on" },
     { "fs5lp", "First-stage tables of five levels, for nested=on. auto: as the "
       "host, unless aw-bits=48" },
+    { "sslps", "Second-stage pages of 2 MiB and 1 GiB, for nested=on. auto: "
+      "on" },
+    { "ss-aw-bits", "Width of second-stage tables, 48 or 57, for nested=on" },
     { "aw-bits", "Address width: 39 or 48, with nested=on 48 or 57. Not given, "
       "with nested=on: 57 with fs5lp" },
     { "host-nesting", "For emulated hosts: guests may nest their tables in "

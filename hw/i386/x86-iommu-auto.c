@@ -146,7 +146,8 @@ static void x86_iommu_set_bool_auto(Object *obj, Visitor *v, const char *name,
     if (!visit_type_OnOffAuto(v, name, &value, errp)) {
         return;
     }
-    *field = value == ON_OFF_AUTO_ON;
+    *field = value == ON_OFF_AUTO_AUTO ? prop->defval.u :
+                                         value == ON_OFF_AUTO_ON;
     *bits = value == ON_OFF_AUTO_AUTO ? *bits & ~BIT(prop->bitnr) :
                                         *bits | BIT(prop->bitnr);
 }

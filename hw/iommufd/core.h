@@ -115,6 +115,7 @@ typedef struct IOMMUFDShadow {
     uint32_t ioas_id;
     bool failed;                /* not complete, and nobody is to be let in */
     uint64_t last;              /* last address that its table can have */
+    uint64_t host_last;         /* ... that the host can map; 0: not known */
     IntervalTreeRoot areas;     /* IOMMUFDArea: what the IOAS has */
     uint32_t num_stale;
     IOMMUFDStale stale[IOMMUFD_STALE_MAX];

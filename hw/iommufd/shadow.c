@@ -156,6 +156,14 @@ static bool shadow_copy(IOMMUFDHwpt *hwpt, const IOMMUFDNestedRun *run,
     IOMMUFDArea *area;
     int ret;
 
+    if (hwpt->shadow->host_last &&
+        run->iova + run->size - 1 > hwpt->shadow->host_last) {
+        error_setg(errp, "%s: domain %" PRIu32 ": the guest's tables map "
+                   "address 0x%" PRIx64 ", and the host has none beyond 0x%"
+                   PRIx64 " for them", n->config.name, hwpt->key.domain,
+                   run->iova, hwpt->shadow->host_last);
+        return false;
+    }
     if (n->num_areas >= n->config.max_areas) {
         n->count.errors[IOMMUFD_ERR_BOUND]++;
         error_setg(errp, "%s: domain %" PRIu32 ": all %" PRIu32
@@ -360,6 +368,7 @@ bool iommufd_shadow_new(IOMMUFDHwpt *hwpt, IOMMUFDNestedDevice *dev,
         return false;
     }
     shadow->last = t->last;
+    shadow->host_last = t->host_last;
     hwpt->shadow = shadow;
     n->num_shadows++;
     shadow_stale_whole(hwpt);

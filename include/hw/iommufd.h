@@ -537,6 +537,8 @@ typedef enum IOMMUFDNestedState {
  *        SHADOW: the same, for IOMMUFDNestedShadowNext
  * @data_len: STAGE1, SHADOW: at most IOMMUFD_NESTED_DATA_MAX
  * @last: SHADOW: the last address that the tables translate
+ * @host_last: SHADOW: the last one that the host can map for them, the same for
+ *             all behind one host instance; 0: not known
  * @flags: SHADOW: enum iommufd_hwpt_alloc_flags that its HWPT takes, the same
  *         for all behind one host instance; what the parent has of
  *         IOMMU_HWPT_ALLOC_PASID is added
@@ -561,6 +563,7 @@ typedef struct IOMMUFDNestedTranslation {
     const void *data;
     uint32_t data_len;
     uint64_t last;
+    uint64_t host_last;
     uint32_t flags;
     bool page_requests;
     bool pasid_flag;

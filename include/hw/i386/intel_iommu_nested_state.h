@@ -11,6 +11,8 @@
 
 typedef struct VTDNestedLevels {
     bool fs5lp;                 /* five levels of the first stage */
+    bool sslps;                 /* large pages of the second stage */
+    uint8_t ss_aw_bits;         /* widest addresses of the second stage */
 } VTDNestedLevels;
 
 #endif

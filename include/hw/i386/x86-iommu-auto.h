@@ -38,6 +38,7 @@ typedef enum X86IOMMUGiven {
     X86_IOMMU_GIVEN_SVM,
     X86_IOMMU_GIVEN_SSTS,
     X86_IOMMU_GIVEN_FS5LP,
+    X86_IOMMU_GIVEN_SSLPS,
     X86_IOMMU_GIVEN_AW_BITS,
     X86_IOMMU_GIVEN_NESTED,
     /* By which of two names: two bits each */
@@ -62,6 +63,11 @@ void x86_iommu_forget_names(Object *obj);
 #define DEFINE_PROP_X86_IOMMU_AUTO(_name, _state, _field, _given)          \
     DEFINE_PROP(_name, _state, _field, x86_iommu_prop_bool_auto, bool,     \
                 .bitnr = (_given), .set_default = true)
+
+/* ... and are on without one word about them */
+#define DEFINE_PROP_X86_IOMMU_AUTO_ON(_name, _state, _field, _given)       \
+    DEFINE_PROP(_name, _state, _field, x86_iommu_prop_bool_auto, bool,     \
+                .bitnr = (_given), .set_default = true, .defval.u = true)
 
 #define DEFINE_PROP_X86_IOMMU_UINT8(_name, _state, _field, _given, _defval) \
     DEFINE_PROP(_name, _state, _field, x86_iommu_prop_uint8_given, uint8_t, \

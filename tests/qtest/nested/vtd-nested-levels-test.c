@@ -12,6 +12,7 @@
 /* CAP_REG (11.4.2) */
 #define CAP_FS5LP       (1ULL << 60)
 #define CAP_SAGAW_OF(c) ((c) >> 8 & 0x1f)
+#define CAP_SSLPS_OF(c) ((c) >> 34 & 0xf)
 
 /* An emulated endpoint at 00:0a.0 */
 #define ENGINE          "-device sva-engine,bus=pcie.0,addr=0xa "
@@ -21,6 +22,8 @@
 /* Addresses that four levels do not have, of either half */
 #define FAR             0x00a5000040000000ULL
 #define TOP             0xff5a000040000000ULL
+/* Of the second stage, which has no sign */
+#define FAR2            0x01a5000040000000ULL
 
 #define FR_PASID_ENTRY_INV  0x5b
 
@@ -61,10 +64,22 @@ static void test_caps(void)
         { wide, "nested=on,fs5lp=on", 1, 57, 0x6, true },
         { wide, "nested=on,aw-bits=57", 1, 57, 0x6, true },
         { wide, "nested=on,aw-bits=57", 0, 57, 0x6, true },
+        { wide, "nested=on,ss-aw-bits=57", 1, 57, 0xe, true },
+        { wide, "nested=on,ss-aw-bits=57,fs5lp=off", 1, 57, 0xe, false },
+        { wide, "nested=on,ss-aw-bits=57", 0, 57, 0xe, false },
+        { narrow, "nested=on,ss-aw-bits=57,ssts=off,aw-bits=57,fs5lp=off", 0,
+          57, 0xe, false },
         { wide, "x-scalable-mode=on,x-flts=on,caching-mode=on", 1, 48, 0x6,
           false },
         { wide, "x-scalable-mode=on,x-flts=on,caching-mode=on,fs5lp=on", 1, 57,
           0x6, true },
+        { wide, "nested=on,sslps=off,aw-bits=48", 1, 48, 0x6, false },
+        { wide, "nested=on,sslps=auto,aw-bits=48", 1, 48, 0x6, false },
+        { wide, "x-scalable-mode=on,x-flts=on,caching-mode=on,sslps=off", 1,
+          48, 0x6, false },
+        { wide, "x-scalable-mode=on,x-flts=on,caching-mode=on,sslps=auto", 1,
+          48, 0x6, false },
+        { wide, "caching-mode=on,sslps=auto", 1, 48, 0x6, false },
         /* Machine types that have 39, which nobody gave */
         { wide, "nested=on -machine pc-q35-9.1", 1, 57, 0x6, true },
         { wide, "nested=auto -machine pc-q35-9.1", 0, 39, 0x2, false },
@@ -76,7 +91,9 @@ static void test_caps(void)
         vtd_rig_start(&r, cases[i].host, cases[i].iommu, cases[i].num, "");
         g_assert_cmpuint(VTD_CAP_WIDTH_OF(cap(&r)), ==, cases[i].width);
         g_assert_cmpint(!!(cap(&r) & CAP_FS5LP), ==, cases[i].fs5lp);
-        g_assert_cmphex(CAP_SAGAW_OF(cap(&r)) & 0x7, ==, cases[i].sagaw);
+        g_assert_cmphex(CAP_SAGAW_OF(cap(&r)), ==, cases[i].sagaw);
+        g_assert_cmpint(!CAP_SSLPS_OF(cap(&r)), ==,
+                        !!strstr(cases[i].iommu, "sslps=off"));
         vtd_rig_stop(&r);
     }
 }
@@ -87,6 +104,9 @@ static void test_refusals(void)
     g_autofree char *narrow = vtd_rig_host(1, "", "");
     /* Five levels, and no use for them: MGAW is 48 */
     g_autofree char *odd = vtd_rig_host(1, "cap=0x111200c6f0f0406\n", "");
+    /* The kernel takes a first stage for what shadows a second one */
+    g_autofree char *first = vtd_rig_host(1, "aw=57\nerrata-772415=on\n"
+                                          "dirty-tracking=off\n", "");
     const struct {
         const char *host, *iommu, *words[3];
     } cases[] = {
@@ -102,6 +122,18 @@ static void test_refusals(void)
         { wide, "nested=on,aw-bits=52", { "aw-bits" } },
         { wide, "nested=auto,aw-bits=57", { "aw-bits=57 needs nested=on" } },
         { wide, "nested=auto,fs5lp=on", { "fs5lp=on needs nested=on" } },
+        { narrow, "nested=on,ss-aw-bits=57,fs5lp=off",
+          { "'aw-bits' is 57", "48", HOST_DEV0 } },
+        { first, "nested=on,ss-aw-bits=57",
+          { "'ss-aw-bits' is 57", "has 56", "ss-aw-bits=48" } },
+        { wide, "nested=on,ss-aw-bits=57,aw-bits=48",
+          { "ss-aw-bits=57 needs aw-bits=57" } },
+        { wide, "nested=on,ss-aw-bits=39", { "ss-aw-bits=39", "48", "57" } },
+        { wide, "nested=auto,ss-aw-bits=57",
+          { "ss-aw-bits=57 needs nested=on" } },
+        { wide, "caching-mode=on,ss-aw-bits=57",
+          { "ss-aw-bits", "nested=on" } },
+        { wide, "caching-mode=on,sslps=off", { "sslps", "nested=on" } },
         { wide, "caching-mode=on,aw-bits=57", { "aw-bits" } },
         { wide, "caching-mode=on,fs5lp=on", { "fs5lp", "nested=on" } },
     };
@@ -350,6 +382,186 @@ static void test_follower(void)
     vtd_rig_stop(&r);
 }
 
+/* ----------------------------------------------------------- second stage */
+
+/* Of five levels: what is mapped, moved, unmapped, and beyond four levels */
+static void test_second_stage(gconstpointer opaque)
+{
+    bool legacy = opaque == NULL;
+    uint64_t ss;
+    VtdRig r;
+    Rig e;
+
+    start(&r, "nested=on,ss-aw-bits=57", 1, ENGINE);
+    e = engine(&r);
+    shadow_fill(&r, 8);
+    if (legacy) {
+        vtd_rig_enable_legacy(&r);
+        ss = vtd_s2_new(&r.mem);
+        shadow_legacy(&r, RID0, ss, 5);
+        shadow_legacy(&r, ENGINE_RID, ss, 5);
+    } else {
+        vtd_rig_enable(&r);
+        ss = vtd_s2_new(&r.mem);
+        for (unsigned i = 0; i < 2; i++) {
+            uint16_t rid = i ? ENGINE_RID : RID0;
+
+            vtd_context_scalable(&r.t, rid, 7, 0, 0);
+            vtd_rig_inv_context(&r, rid);
+            vtd_pasid_set(&r.t, rid, 0, &(VtdPasidEntry) {
+                .pgtt = VTD_PGTT_SECOND, .did = DID, .s2 = ss, .s2_levels = 5,
+            });
+            vtd_rig_inv_pasid(&r, DID, 0);
+        }
+    }
+    shadow_map(&r, ss, 5, FAR2, 1, 2, VTD_S2_RW);
+    shadow_map(&r, ss, 5, IOVA, 3, 1, VTD_S2_RW);
+    shadow_inv(&r, VTD_INV_NARROW, FAR2, 1);
+    shadow_inv(&r, VTD_INV_NARROW, IOVA, 0);
+    shadow_expect(&r, HOST_DEV0, FAR2, 1);
+    shadow_expect(&r, HOST_DEV0, FAR2 + PAGE, 2);
+    shadow_expect(&r, HOST_DEV0, IOVA, 3);
+    shadow_expect_none(&r, HOST_DEV0, FAR2 + 2 * PAGE);
+    g_assert_cmphex(rig_simple(&e, FAR2, true), ==, SVA_CODE_OK);
+    g_assert_cmphex(rig_simple(&e, IOVA, false), ==, SVA_CODE_OK);
+    shadow_expect(&r, HOST_DEV0, IOVA, 1);
+    g_assert_cmphex(rig_simple(&e, FAR2 | 1ULL << 57, true), !=, SVA_CODE_OK);
+
+    shadow_unmap(&r, ss, 5, FAR2, PAGE);
+    shadow_inv(&r, VTD_INV_NARROW, FAR2, 0);
+    shadow_expect_none(&r, HOST_DEV0, FAR2);
+    shadow_expect(&r, HOST_DEV0, FAR2 + PAGE, 2);
+    g_assert_cmphex(rig_simple(&e, FAR2, true), !=, SVA_CODE_OK);
+    vtd_rig_stop(&r);
+}
+
+/* A device that follows is told of mappings by a walk of the emulation */
+static void test_wide_follower(void)
+{
+    g_autofree char *host = wide_host(2);
+    uint64_t ss;
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on,ss-aw-bits=57", 1,
+                  "-device pcie-pci-bridge,id=br,bus=pcie.0,addr=0x12 "
+                  "-device vfio-pci,host=" HOST_DEV1 ",iommufd=iommufd0,"
+                  "bus=br,addr=1");
+    shadow_fill(&r, 4);
+    vtd_rig_config_write(&r, 0x90, PCI_PRIMARY_BUS, 0x010100);
+    vtd_rig_enable_legacy(&r);
+    ss = vtd_s2_new(&r.mem);
+    shadow_map(&r, ss, 5, FAR2, 1, 1, VTD_S2_RW);
+    shadow_legacy(&r, BEHIND(1), ss, 5);
+    shadow_expect(&r, HOST_DEV1, FAR2, 1);
+    shadow_map(&r, ss, 5, FAR2 + PAGE, 2, 1, VTD_S2_RW);
+    shadow_inv(&r, VTD_INV_NARROW, FAR2 + PAGE, 0);
+    shadow_expect(&r, HOST_DEV1, FAR2 + PAGE, 2);
+    shadow_unmap(&r, ss, 5, FAR2, PAGE);
+    shadow_inv(&r, VTD_INV_NARROW, FAR2, 0);
+    shadow_expect_none(&r, HOST_DEV1, FAR2);
+    vtd_rig_stop(&r);
+}
+
+/* AW that SAGAW does not have */
+static void test_second_not_offered(void)
+{
+    uint16_t sid;
+    VtdRig r;
+
+    start(&r, "nested=on", 1, "");
+    vtd_rig_enable_legacy(&r);
+    shadow_legacy(&r, RID0, vtd_s2_new(&r.mem), 5);
+    g_assert_cmphex(vtd_rig_take_fault(&r, &sid), ==, 0x3);
+    g_assert_cmphex(sid, ==, RID0);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0, "blocked");
+    vtd_rig_stop(&r);
+}
+
+/*
+ * The guest's tables may have more than the host has room for: what maps that
+ * is blocked, and told with the limit, once; without it all goes on
+ */
+static void test_host_width(gconstpointer opaque)
+{
+    bool wide = opaque != NULL;
+    const uint64_t beyond = 1ULL << 47;
+    g_autofree char *lines = g_strdup_printf("aw=%u\nerrata-772415=on\n"
+                                             "dirty-tracking=off\n",
+                                             wide ? 57 : 48);
+    g_autofree char *host = vtd_rig_host(1, lines, "");
+    g_autofree char *said = nested_rig_scratch("stderr");
+    g_autofree char *extra = g_strdup_printf("2>'%s'", said);
+    uint64_t ss, calls;
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on", 1, extra);
+    shadow_fill(&r, 4);
+    vtd_rig_enable_legacy(&r);
+    ss = vtd_s2_new(&r.mem);
+    shadow_legacy(&r, RID0, ss, 4);
+    shadow_map(&r, ss, 4, beyond - PAGE, 1, 1, VTD_S2_RW);
+    shadow_inv(&r, VTD_INV_DOMAIN, 0, 0);
+    shadow_expect(&r, HOST_DEV0, beyond - PAGE, 1);
+
+    calls = iommufd_model_counter(r.m, "IOAS_COPY", "errors");
+    shadow_map(&r, ss, 4, beyond, 2, 1, VTD_S2_RW);
+    shadow_inv(&r, VTD_INV_NARROW, beyond, 0);
+    if (wide) {
+        shadow_expect(&r, HOST_DEV0, beyond, 2);
+    } else {
+        iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, beyond - PAGE, false,
+                                   0, "blocked");
+        g_assert_cmphex(vtd_rig_take_fault(&r, NULL), !=, 0);
+        shadow_inv(&r, VTD_INV_NARROW, beyond, 0);
+        g_assert_cmpuint(nested_rig_said(said, "none beyond 0x7fffffffffff"),
+                         ==, 1);
+    }
+    g_assert_cmpuint(iommufd_model_counter(r.m, "IOAS_COPY", "errors"), ==,
+                     calls);
+    shadow_unmap(&r, ss, 4, beyond, PAGE);
+    shadow_inv(&r, VTD_INV_NARROW, beyond, 0);
+    vtd_rig_inv_context(&r, RID0);
+    shadow_expect(&r, HOST_DEV0, beyond - PAGE, 1);
+    vtd_rig_stop(&r);
+}
+
+/* Large pages that are not offered are reserved, for whoever meets them */
+static void test_sslps(gconstpointer opaque)
+{
+    const char *iommu = opaque;
+    bool on = g_str_equal(iommu, "nested=on");
+    uint64_t ss;
+    VtdRig r;
+    Rig e;
+
+    start(&r, iommu, 1, ENGINE);
+    e = engine(&r);
+    shadow_fill(&r, 4);
+    vtd_rig_enable_legacy(&r);
+    ss = vtd_s2_new(&r.mem);
+    shadow_map(&r, ss, 4, IOVA, 3, 1, VTD_S2_RW);
+    for (unsigned shift = 21; shift <= 30; shift += 9) {
+        vtd_s2_map(&r.mem, ss, 4, (uint64_t)shift << 33, 0, 1ULL << shift,
+                   shift, VTD_S2_RW);
+    }
+    shadow_legacy(&r, RID0, ss, 4);
+    shadow_legacy(&r, ENGINE_RID, ss, 4);
+    shadow_expect(&r, HOST_DEV0, IOVA, 3);
+    g_assert_cmphex(rig_simple(&e, IOVA, true), ==, SVA_CODE_OK);
+    for (unsigned shift = 21; shift <= 30; shift += 9) {
+        uint64_t iova = (uint64_t)shift << 33;
+
+        g_assert_cmpint(rig_simple(&e, iova, true) == SVA_CODE_OK, ==, on);
+        g_assert_cmphex(vtd_rig_take_fault(&r, NULL), ==, on ? 0 : 0xc);
+        if (on) {
+            g_assert_cmpint(vtd_rig_peek(&r, HOST_DEV0, NULL, iova), !=, -1);
+        } else {
+            shadow_expect_none(&r, HOST_DEV0, iova);
+        }
+    }
+    vtd_rig_stop(&r);
+}
+
 /* --------------------------------------------------------------- migration */
 
 /* The rest is the same on both sides */
@@ -370,6 +582,10 @@ static void test_migration(void)
           { "'fs5lp' was off for the guest", "'aw-bits' was 48" } },
         { "aw-bits=57", "aw-bits=57,fs5lp=off",
           { "'fs5lp' was on for the guest" } },
+        { "aw-bits=57,ss-aw-bits=57", "aw-bits=57",
+          { "'ss-aw-bits' was 57 for the guest, but is 48 here" } },
+        { "aw-bits=57", "aw-bits=57,sslps=off",
+          { "'sslps' was on for the guest" } },
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -428,6 +644,22 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/levels/emulated", test_emulated);
     qtest_add_func("/vtd-nested/levels/fs1gp", test_fs1gp);
     qtest_add_func("/vtd-nested/levels/follower", test_follower);
+    qtest_add_data_func("/vtd-nested/levels/second-stage/legacy", NULL,
+                        test_second_stage);
+    qtest_add_data_func("/vtd-nested/levels/second-stage/scalable", "",
+                        test_second_stage);
+    qtest_add_func("/vtd-nested/levels/second-stage/follower",
+                   test_wide_follower);
+    qtest_add_func("/vtd-nested/levels/second-stage/not-offered",
+                   test_second_not_offered);
+    qtest_add_data_func("/vtd-nested/levels/host-width/47", NULL,
+                        test_host_width);
+    qtest_add_data_func("/vtd-nested/levels/host-width/56", "",
+                        test_host_width);
+    qtest_add_data_func("/vtd-nested/levels/sslps/off", "nested=on,sslps=off",
+                        test_sslps);
+    qtest_add_data_func("/vtd-nested/levels/sslps/on", "nested=on",
+                        test_sslps);
     qtest_add_func("/vtd-nested/levels/migration", test_migration);
     return g_test_run();
 }
