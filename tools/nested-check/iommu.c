@@ -33,6 +33,8 @@ static const Bits vtd_ecap[] = {
 static const Bits vtd_cap[] = {
     { "1-gib-pages", "CAP.FS1GP", 1ULL << 56, false,
       "first-stage pages of 1 GiB" },
+    { "five-levels", "CAP.FS5LP", 1ULL << 60, false,
+      "shared virtual addressing in a Linux guest whose CPU has la57" },
 };
 
 static const Bits smmuv3_idr0[] = {

@@ -435,6 +435,28 @@ static void test_second_stage(gconstpointer opaque)
     vtd_rig_stop(&r);
 }
 
+/* The IOMMU of an emulated host has no other walk in legacy mode */
+static void test_host_legacy(void)
+{
+    uint64_t ss;
+    VtdRig r;
+    Rig e;
+
+    start(&r, "host-nesting=on,x-scalable-mode=on,aw-bits=57", 0, ENGINE);
+    e = engine(&r);
+    shadow_fill(&r, 4);
+    vtd_rig_enable_legacy(&r);
+    ss = vtd_s2_new(&r.mem);
+    shadow_map(&r, ss, 5, FAR2, 1, 1, VTD_S2_RW);
+    shadow_map(&r, ss, 5, IOVA, 2, 1, VTD_S2_RW);
+    shadow_legacy(&r, ENGINE_RID, ss, 5);
+    g_assert_cmphex(rig_simple(&e, FAR2, true), ==, SVA_CODE_OK);
+    g_assert_cmphex(rig_simple(&e, IOVA, false), ==, SVA_CODE_OK);
+    g_assert_cmphex(qtest_readb(r.qts, DATA + 2 * PAGE), ==, 0x11);
+    g_assert_cmphex(rig_simple(&e, FAR2 | 1ULL << 57, true), !=, SVA_CODE_OK);
+    vtd_rig_stop(&r);
+}
+
 /* A device that follows is told of mappings by a walk of the emulation */
 static void test_wide_follower(void)
 {
@@ -648,6 +670,7 @@ int main(int argc, char **argv)
                         test_second_stage);
     qtest_add_data_func("/vtd-nested/levels/second-stage/scalable", "",
                         test_second_stage);
+    qtest_add_func("/vtd-nested/levels/second-stage/host", test_host_legacy);
     qtest_add_func("/vtd-nested/levels/second-stage/follower",
                    test_wide_follower);
     qtest_add_func("/vtd-nested/levels/second-stage/not-offered",

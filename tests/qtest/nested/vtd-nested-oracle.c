@@ -7,6 +7,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/bitops.h"
 #include "../libqos/vtd-second-stage.h"
 #include "vtd-nested-oracle.h"
 
@@ -73,26 +74,31 @@ void vtd_oracle_set_root(VtdOracle *o, uint64_t root)
 /*
  * Both ends of what a last-level table and a page directory cover, at both
  * ends of both halves of the address space, at the bottom, and in between.
+ * Then the same in both halves of what only five levels have.
  */
 uint64_t vtd_oracle_probe(unsigned probe)
 {
     static const uint64_t base[] = {
         0, 0x4000000000, 0x7f8000000000, 0xffffff8000000000,
+        0xa5000000000000, 0xff5a000000000000,
     };
     static const uint64_t dir[] = { 48, 49, 50, 511 };
     static const uint64_t page[] = { 0, 1, 2, 511 };
 
-    return base[probe >> 5 & 3] + (probe & 16 ? 511ULL << 30 : 0) +
+    return base[probe >> 5] + (probe & 16 ? 511ULL << 30 : 0) +
            (dir[probe >> 2 & 3] << 21) + (page[probe & 3] << 12);
 }
 
 /* First-stage translation of a request with user privilege (3.6, 9.9) */
-static uint64_t walk(const VtdOracle *o, uint64_t s1, uint64_t iova,
-                     bool write)
+static uint64_t walk(const VtdOracle *o, uint64_t s1, unsigned levels,
+                     uint64_t iova, bool write)
 {
     uint64_t table = s1;
 
-    for (unsigned shift = 39; ; shift -= 9) {
+    if (sextract64(iova, 0, 12 + levels * 9) != iova) {
+        return NESTED_FAULT;
+    }
+    for (unsigned shift = 3 + levels * 9; ; shift -= 9) {
         uint64_t slot = table + (iova >> shift & 0x1ff) * 8;
         uint64_t entry = nested_mirror_word(&o->m, slot);
 
@@ -110,15 +116,15 @@ static uint64_t walk(const VtdOracle *o, uint64_t s1, uint64_t iova,
 }
 
 /* Second-stage translation (3.7, 9.8); the entries look alike */
-static uint64_t walk_second(const VtdOracle *o, uint64_t table, uint64_t iova,
-                            bool write)
+static uint64_t walk_second(const VtdOracle *o, uint64_t table,
+                            unsigned levels, uint64_t iova, bool write)
 {
     const uint64_t right = write ? VTD_S2_W : VTD_S2_R;
 
-    if (iova >> 48) {
+    if (iova >> (12 + levels * 9)) {
         return NESTED_FAULT;
     }
-    for (unsigned shift = 39; ; shift -= 9) {
+    for (unsigned shift = 3 + levels * 9; ; shift -= 9) {
         uint64_t slot = table + (iova >> shift & 0x1ff) * 8;
         uint64_t entry = nested_mirror_word(&o->m, slot);
 
@@ -139,7 +145,7 @@ static VtdOracleEntry pasid_entry(const VtdOracle *o, uint64_t context,
                                   uint32_t pasid)
 {
     VtdOracleEntry entry = { .pasid = pasid };
-    uint64_t dirs = 128ULL << (context >> 9 & 7), dir, slot, first;
+    uint64_t dirs = 128ULL << (context >> 9 & 7), dir, slot, first, third;
 
     if (pasid >> 6 >= dirs) {
         return entry;
@@ -158,11 +164,14 @@ static VtdOracleEntry pasid_entry(const VtdOracle *o, uint64_t context,
     switch (first >> 6 & 7) {
     case VTD_PGTT_FIRST:
         entry.kind = ORACLE_TABLES;
-        entry.s1 = nested_mirror_word(&o->m, slot + 16) & VTD_S1_ADDR;
+        third = nested_mirror_word(&o->m, slot + 16);
+        entry.s1 = third & VTD_S1_ADDR;
+        entry.levels = 4 + (third >> 2 & 3);
         break;
     case VTD_PGTT_SECOND:
         entry.kind = ORACLE_SECOND;
         entry.s1 = first & VTD_S2_ADDR;
+        entry.levels = 2 + (first >> 2 & 7);
         break;
     case VTD_PGTT_PASSTHROUGH:
         entry.kind = ORACLE_IDENTITY;
@@ -197,6 +206,7 @@ static VtdOracleEntry legacy_entry(const VtdOracle *o, unsigned dev)
     } else {
         entry.kind = ORACLE_SECOND;
         entry.s1 = word & VTD_S2_ADDR;
+        entry.levels = 2 + (nested_mirror_word(&o->m, slot + 8) & 7);
     }
     return entry;
 }
@@ -306,7 +316,8 @@ static void add_tags_of(const VtdOracle *o, GArray *tags, uint64_t s1)
     }
 }
 
-VtdOracleEdit *vtd_oracle_edit(VtdOracle *o, uint64_t s1, bool second)
+VtdOracleEdit *vtd_oracle_edit(VtdOracle *o, uint64_t s1, unsigned levels,
+                               bool second)
 {
     VtdOracleEdit *e = g_new0(VtdOracleEdit, 1);
 
@@ -314,8 +325,8 @@ VtdOracleEdit *vtd_oracle_edit(VtdOracle *o, uint64_t s1, bool second)
     e->second = second;
     e->tags = g_array_new(false, false, sizeof(VtdOracleTag));
     for (unsigned i = 0; i < ORACLE_PROBES; i++) {
-        e->old[i] = (second ? walk_second : walk)(o, s1, vtd_oracle_probe(i),
-                                                  false);
+        e->old[i] = (second ? walk_second : walk)(o, s1, levels,
+                                                  vtd_oracle_probe(i), false);
     }
     return e;
 }
@@ -544,9 +555,9 @@ static uint64_t outcome(const VtdOracle *o, const VtdOracleEntry *e,
     case ORACLE_IDENTITY:
         return iova < o->ram ? iova : NESTED_FAULT;
     case ORACLE_TABLES:
-        return walk(o, e->s1, iova, write);
+        return walk(o, e->s1, e->levels, iova, write);
     case ORACLE_SECOND:
-        return walk_second(o, e->s1, iova, write);
+        return walk_second(o, e->s1, e->levels, iova, write);
     default:
         return NESTED_FAULT;
     }

@@ -24,7 +24,7 @@
 #define ORACLE_KEYS     7
 #define ORACLE_RID      0
 /* Pages that are looked at in each address space */
-#define ORACLE_PROBES   128
+#define ORACLE_PROBES   192
 
 /* PASID of a key; that of ORACLE_RID means nothing */
 extern const uint32_t vtd_oracle_pasids[ORACLE_KEYS];
@@ -40,6 +40,7 @@ typedef struct VtdOracleEntry {
     uint16_t did;
     uint32_t pasid;
     uint64_t s1;                /* or the second-stage table */
+    unsigned levels;            /* of it */
 } VtdOracleEntry;
 
 typedef struct VtdOracleTag {
@@ -118,7 +119,8 @@ VtdOracleEntry vtd_oracle_entry(const VtdOracle *o, unsigned dev,
 bool vtd_oracle_user(const VtdOracle *o, uint64_t s1, unsigned *from);
 
 /* Around an edit of page tables; @first..@last is what may be cached */
-VtdOracleEdit *vtd_oracle_edit(VtdOracle *o, uint64_t s1, bool second);
+VtdOracleEdit *vtd_oracle_edit(VtdOracle *o, uint64_t s1, unsigned levels,
+                               bool second);
 void vtd_oracle_edited(VtdOracle *o, VtdOracleEdit *edit, uint64_t first,
                        uint64_t last, bool tables);
 /* Nothing that was there before can be cached */

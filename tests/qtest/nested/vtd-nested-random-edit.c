@@ -5,6 +5,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/bitops.h"
 #include "vtd-nested-random.h"
 
 void random_free_later(Random *t, uint64_t page)
@@ -40,7 +41,7 @@ static uint64_t rights(Random *t)
            VTD_S1_P | VTD_S1_RW;
 }
 
-void random_map(Random *t, uint64_t s1, uint64_t iova, unsigned level)
+void random_map(Random *t, unsigned space, uint64_t iova, unsigned level)
 {
     unsigned shift = 12 + 9 * (level - 1);
     uint64_t gpa[] = {
@@ -49,8 +50,9 @@ void random_map(Random *t, uint64_t s1, uint64_t iova, unsigned level)
         0,
     };
 
-    vtd_s1_map(&t->o.m.mem, s1, 4, iova & ~((1ULL << shift) - 1),
-               gpa[level - 1], 1ULL << shift, shift, rights(t));
+    vtd_s1_map(&t->o.m.mem, t->space[space], random_levels(space),
+               iova & ~((1ULL << shift) - 1), gpa[level - 1], 1ULL << shift,
+               shift, rights(t));
 }
 
 /* Another table in place of one: with the same entries, or none */
@@ -69,6 +71,16 @@ static void replace_table(Random *t, uint64_t slot, uint64_t entry,
         free_tables(t, old, level - 1);
     }
     iommu_mem_write64(&t->o.m.mem, slot, fresh | (entry & ~VTD_S1_ADDR));
+}
+
+/* A probe, or what is in its place where the tables do not have it */
+static uint64_t address(unsigned space, unsigned probe)
+{
+    unsigned width = 12 + random_levels(space) * 9;
+    uint64_t iova = vtd_oracle_probe(probe);
+
+    return random_is_second(space) ? extract64(iova, 0, width) :
+                                     sextract64(iova, 0, width);
 }
 
 typedef enum EditKind {
@@ -104,16 +116,19 @@ void random_edit_tables(Random *t)
         EDIT_MAP, EDIT_MAP, EDIT_MAP, EDIT_MAP, EDIT_CLEAR, EDIT_RIGHTS,
         EDIT_REPLACE,
     };
-    unsigned space = random_upto(t, SPACES);
+    unsigned space = random_upto(t, SPACES), top = random_levels(space);
     unsigned probe = random_upto(t, ORACLE_PROBES);
-    uint64_t s1 = t->space[space], iova = vtd_oracle_probe(probe);
     bool second = random_is_second(space);
+    uint64_t s1 = t->space[space], iova = address(space, probe);
     unsigned want = levels[random_upto(t, ARRAY_SIZE(levels))], level;
     EditKind kind = kinds[random_upto(t, ARRAY_SIZE(kinds))];
     uint64_t slot, entry, mask;
     VtdOracleEdit *edit;
     bool table, was;
 
+    if (want == 4 && top == 5 && random_chance(t, 50)) {
+        want = 5;
+    }
     if (kind == EDIT_CLEAR && want > 2 && random_chance(t, 70)) {
         /* Not too often, or little is left */
         want = 2;
@@ -121,7 +136,7 @@ void random_edit_tables(Random *t)
         want = MIN(want, 3);
     }
     random_use_before(t, space, probe);
-    slot = vtd_s1_entry(&t->o.m.mem, s1, 4, iova, want, &level);
+    slot = vtd_s1_entry(&t->o.m.mem, s1, top, iova, want, &level);
     entry = iommu_mem_read64(&t->o.m.mem, slot);
     mask = (1ULL << (12 + 9 * (level - 1))) - 1;
     was = entry & VTD_S1_P;
@@ -130,10 +145,7 @@ void random_edit_tables(Random *t)
         kind = EDIT_MAP;
         want = MIN(want, 3);
     }
-    if (second) {
-        iova &= (1ULL << 48) - 1;
-    }
-    edit = vtd_oracle_edit(&t->o, s1, second);
+    edit = vtd_oracle_edit(&t->o, s1, top, second);
 
     if (was) {
         edit_present(t, kind, slot, entry, level, table);
@@ -143,7 +155,7 @@ void random_edit_tables(Random *t)
         free_tables(t, entry & VTD_S1_ADDR, level - 1);
     }
     if (kind == EDIT_MAP || (kind == EDIT_REPLACE && random_chance(t, 70))) {
-        random_map(t, s1, iova, kind == EDIT_MAP ? want : 1);
+        random_map(t, space, iova, kind == EDIT_MAP ? want : 1);
     }
     /*
      * What was not present has not been cached, except of second-stage tables
@@ -168,7 +180,7 @@ static VtdPasidEntry random_pasid_entry(Random *t, unsigned key,
                                         uint32_t pasid)
 {
     unsigned how = random_upto(t, 100), space = random_upto(t, FIRST_STAGES);
-    VtdPasidEntry pe = { .pgtt = VTD_PGTT_FIRST, .s1_levels = 4 };
+    VtdPasidEntry pe = { .pgtt = VTD_PGTT_FIRST };
 
     pe.fpd = random_chance(t, 10);
     if (how < 10) {
@@ -181,7 +193,7 @@ static VtdPasidEntry random_pasid_entry(Random *t, unsigned key,
     } else if (how < 40) {
         space = FIRST_STAGES + random_upto(t, SECOND_STAGES);
         pe.pgtt = VTD_PGTT_SECOND;
-        pe.s2_levels = 4;
+        pe.s2_levels = random_levels(space);
         pe.s2 = t->space[space];
         pe.did = second_did(t, space);
     } else if (pasid && how < 60) {
@@ -191,6 +203,7 @@ static VtdPasidEntry random_pasid_entry(Random *t, unsigned key,
         pe.did = 10 + space + (random_chance(t, 30) ? FIRST_STAGES : 0);
     }
     pe.s1 = t->space[space];
+    pe.s1_levels = random_levels(space);
     return pe;
 }
 
@@ -291,7 +304,8 @@ static void new_legacy_context(Random *t, unsigned dev)
         vtd_context_legacy(&t->r.t, t->o.dev[dev].rid, 2, 0, 4, 3);
     } else {
         vtd_context_legacy(&t->r.t, t->o.dev[dev].rid, how & 1,
-                           t->space[space], 4, second_did(t, space));
+                           t->space[space], random_levels(space),
+                           second_did(t, space));
     }
 }
 

@@ -208,7 +208,7 @@ static void boot(Random *t)
     for (unsigned i = 0; i < SPACES; i++) {
         t->space[i] = vtd_s1_new(&t->o.m.mem);
         for (unsigned j = 0; j < ORACLE_PROBES; j++) {
-            random_map(t, t->space[i], vtd_oracle_probe(j), 1);
+            random_map(t, i, vtd_oracle_probe(j), 1);
         }
     }
     vtd_tables_init(&t->r.t, &t->o.m.mem, random_chance(t, 70));
@@ -314,11 +314,12 @@ static void step(Random *t)
 
 static void start(Random *t)
 {
-    g_autofree char *host = vtd_rig_host(ORACLE_DEVICES, "", "");
+    g_autofree char *host = vtd_rig_host(ORACLE_DEVICES, "aw=57\n", "");
 
     /* No device is there from the start, to take these values from */
     vtd_rig_start(&t->r, host, "nested=on,svm=on,x-pasid-mode=on,"
-                  "pasid-bits=12,device-iotlb=on,fs1gp=on", 0, PORTS);
+                  "pasid-bits=12,device-iotlb=on,fs1gp=on,aw-bits=57,"
+                  "ss-aw-bits=57", 0, PORTS);
     /* Tables are the oracle's, the queue is not */
     t->r.mem.end -= TABLES_SIZE;
     vtd_oracle_init(&t->o, t->r.qts, RAM, t->r.mem.end, TABLES_SIZE);

@@ -43,6 +43,12 @@ static inline bool random_is_second(unsigned space)
     return space >= FIRST_STAGES;
 }
 
+/* Some of either stage have five */
+static inline unsigned random_levels(unsigned space)
+{
+    return space % 3 == 1 ? 5 : 4;
+}
+
 static inline bool random_chance(Random *t, unsigned percent)
 {
     return nested_random_chance(&t->n, percent);
@@ -60,7 +66,7 @@ void random_edit_context(Random *t);
 void random_new_context(Random *t, unsigned dev);
 void random_drop_context(Random *t, unsigned dev);
 /* A leaf of @level that maps @iova to something */
-void random_map(Random *t, uint64_t s1, uint64_t iova, unsigned level);
+void random_map(Random *t, unsigned space, uint64_t iova, unsigned level);
 /* A page that tables led to */
 void random_free_later(Random *t, uint64_t page);
 /* If nothing is pending: nobody walks those pages any more, they are free */
