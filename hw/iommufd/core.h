@@ -26,6 +26,7 @@ typedef struct IOMMUFDHost IOMMUFDHost;
 typedef struct IOMMUFDHwpt IOMMUFDHwpt;
 typedef struct IOMMUFDAtt IOMMUFDAtt;
 typedef struct IOMMUFDBucket IOMMUFDBucket;
+typedef struct IOMMUFDBucketHwpt IOMMUFDBucketHwpt;
 
 /* Errors of the host (or its bounds), as counted and shown in queries */
 typedef enum IOMMUFDErr {
@@ -83,6 +84,7 @@ typedef struct IOMMUFDTarget {
         uint64_t seq;           /* which came first, over all targets */
         uint64_t cookie;
     } *tags;
+    uint32_t compares;          /* left for this batch, see COMPARE_BATCH */
     QTAILQ_ENTRY(IOMMUFDTarget) next;   /* in IOMMUFDNested.dirty if num */
 } IOMMUFDTarget;
 
@@ -269,6 +271,7 @@ struct IOMMUFDNested {
     GHashTable *labels;         /* label -> IOMMUFDNestedDevice */
     bool labels_stale;          /* to be assigned anew, changed or not */
     GHashTable *buckets;        /* (domain, PASID) -> IOMMUFDBucket */
+    IOMMUFDBucket *recent;      /* one of them, found last; NULL: none */
     GHashTable *domains;        /* domain -> IOMMUFDDomain */
     /*
      * A HWPT whose stamp is this has been visited in the current walk. So a
@@ -380,6 +383,12 @@ char *iommufd_group_stranger(const IOMMUFDNestedDevice *dev);
 void iommufd_group_differs(IOMMUFDNestedDevice *dev);
 
 /* index.c */
+struct IOMMUFDBucketHwpt {
+    IOMMUFDHwpt *hwpt;
+    uint32_t count;             /* attachments under that pair */
+    QLIST_ENTRY(IOMMUFDBucketHwpt) next;
+};
+
 void iommufd_index_init(IOMMUFDNested *n);
 void iommufd_index_free(IOMMUFDNested *n);
 void iommufd_index_set(IOMMUFDAtt *att, uint32_t domain, uint32_t pasid);
@@ -387,8 +396,10 @@ void iommufd_index_hwpt(IOMMUFDAtt *att, IOMMUFDHwpt *hwpt);
 void iommufd_index_clear(IOMMUFDAtt *att);
 uint32_t iommufd_index_domain(const IOMMUFDAtt *att);
 uint32_t iommufd_index_pasid(const IOMMUFDAtt *att);
-void iommufd_index_bound_hwpts(IOMMUFDNested *n, uint32_t domain,
-                               uint32_t pasid, GPtrArray *hwpts);
+/* The first of the HWPTs there, each once; NULL: none */
+const IOMMUFDBucketHwpt *iommufd_index_bound_hwpts(IOMMUFDNested *n,
+                                                   uint32_t domain,
+                                                   uint32_t pasid);
 void iommufd_index_domain_hwpts(IOMMUFDNested *n, uint32_t domain,
                                 GPtrArray *hwpts);
 

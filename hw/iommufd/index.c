@@ -11,12 +11,6 @@
 #include "qemu/osdep.h"
 #include "core.h"
 
-typedef struct IOMMUFDBucketHwpt {
-    IOMMUFDHwpt *hwpt;
-    uint32_t count;
-    QLIST_ENTRY(IOMMUFDBucketHwpt) next;
-} IOMMUFDBucketHwpt;
-
 typedef struct IOMMUFDDomain {
     uint64_t key;
     QLIST_HEAD(, IOMMUFDBucket) buckets;
@@ -63,7 +57,11 @@ static IOMMUFDBucket *bucket_find(IOMMUFDNested *n, uint32_t domain,
 {
     uint64_t key = bucket_key(domain, pasid);
 
-    return g_hash_table_lookup(n->buckets, &key);
+    /* Commands come in series for one pair */
+    if (!n->recent || n->recent->key != key) {
+        n->recent = g_hash_table_lookup(n->buckets, &key);
+    }
+    return n->recent;
 }
 
 static IOMMUFDDomain *domain_find(IOMMUFDNested *n, uint32_t domain)
@@ -109,6 +107,9 @@ static void bucket_put(IOMMUFDBucket *bucket)
         return;
     }
     assert(QLIST_EMPTY(&bucket->hwpts));
+    if (n->recent == bucket) {
+        n->recent = NULL;
+    }
     g_hash_table_remove(n->buckets, &bucket->key);
     QLIST_REMOVE(bucket, next);
     if (QLIST_EMPTY(&d->buckets)) {
@@ -221,15 +222,13 @@ static void bucket_hwpts(IOMMUFDBucket *bucket, GPtrArray *hwpts)
     }
 }
 
-void iommufd_index_bound_hwpts(IOMMUFDNested *n, uint32_t domain,
-                               uint32_t pasid, GPtrArray *hwpts)
+const IOMMUFDBucketHwpt *iommufd_index_bound_hwpts(IOMMUFDNested *n,
+                                                   uint32_t domain,
+                                                   uint32_t pasid)
 {
     IOMMUFDBucket *bucket = bucket_find(n, domain, pasid);
 
-    n->stamp++;
-    if (bucket) {
-        bucket_hwpts(bucket, hwpts);
-    }
+    return bucket ? QLIST_FIRST(&bucket->hwpts) : NULL;
 }
 
 void iommufd_index_domain_hwpts(IOMMUFDNested *n, uint32_t domain,

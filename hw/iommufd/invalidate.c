@@ -16,6 +16,13 @@
  */
 #define COMPARE_MAX 16
 
+/*
+ * How many comparisons a batch has for all its entries: where unrelated
+ * entries come by the hundred, each is compared with the last one only.
+ * What is found redundant earns as many as it took at most.
+ */
+#define COMPARE_BATCH 64
+
 /* Interruptions in a row without one entry done */
 #define STALL_MAX 64
 
@@ -94,26 +101,35 @@ static void target_remove(IOMMUFDTarget *t, uint32_t i)
 static bool target_covered(IOMMUFDTarget *t, const void *entry)
 {
     IOMMUFDNested *n = t->host->n;
-    unsigned compared = 0;
+    IOMMUFDNestedRelation (*relation)(const void *, const void *) =
+        n->ops->relation;
+    uint32_t most = MIN(COMPARE_MAX, MAX(t->compares, 1));
+    const uint8_t *other = target_entry(t, t->num);
+    uint32_t len = n->config.inv_len;
+    uint32_t compared = 0;
 
-    if (!n->ops->relation) {
+    if (!relation) {
         return false;
     }
-    for (uint32_t i = t->num; i-- > 0 && compared < COMPARE_MAX;) {
-        switch (n->ops->relation(target_entry(t, i), entry)) {
+    for (uint32_t i = t->num; i-- > 0 && compared < most;) {
+        other -= len;
+        switch (relation(other, entry)) {
+        case IOMMUFD_NESTED_COMMUTE:
+            compared++;
+            break;
         case IOMMUFD_NESTED_COVERED:
             n->count.inv_redundant++;
+            t->compares += COMPARE_MAX;
             return true;
         case IOMMUFD_NESTED_COVERS:
             target_remove(t, i);
-            break;
-        case IOMMUFD_NESTED_COMMUTE:
-            compared++;
+            t->compares += COMPARE_MAX;
             break;
         case IOMMUFD_NESTED_ORDERED:
             return false;
         }
     }
+    t->compares -= MIN(t->compares, compared);
     return false;
 }
 
@@ -121,23 +137,20 @@ static void target_append(IOMMUFDTarget *t, const void *entry, uint64_t seq,
                           uint64_t cookie)
 {
     IOMMUFDNested *n = t->host->n;
-    bool was_dirty = t->num;
 
     n->count.inv_queued++;
-    if (target_covered(t, entry)) {
+    if (!t->num) {
+        t->compares = COMPARE_BATCH;
+        QTAILQ_INSERT_TAIL(&n->dirty, t, next);
+    } else if (target_covered(t, entry)) {
         return;
     }
     if (t->num == t->cap) {
         target_resize(t, t->cap ? t->cap * 2 : START_CAP);
     }
     memcpy(target_entry(t, t->num), entry, n->config.inv_len);
-    t->tags[t->num].seq = seq;
-    t->tags[t->num].cookie = cookie;
-    t->num++;
+    t->tags[t->num++] = (struct IOMMUFDInvTag) { seq, cookie };
     n->num_dirty++;
-    if (!was_dirty) {
-        QTAILQ_INSERT_TAIL(&n->dirty, t, next);
-    }
 }
 
 /*
@@ -414,8 +427,23 @@ static bool batch_room(IOMMUFDNested *n, IOMMUFDNestedInvError *fail,
     return iommufd_nested_inv_flush(n, fail, errp);
 }
 
+static bool batch_append_hwpt(IOMMUFDHwpt *hwpt, const void *entry,
+                              uint64_t seq, uint64_t cookie,
+                              IOMMUFDNestedInvError *fail, Error **errp)
+{
+    /* What a shadow has cached is what it has mapped */
+    if (hwpt->shadow) {
+        return true;
+    }
+    if (!batch_room(hwpt->host->n, fail, errp)) {
+        return false;
+    }
+    target_append(&hwpt->target, entry, seq, cookie);
+    return true;
+}
+
 /*
- * @hwpts cannot go away meanwhile unless a flush fails, and then no more of
+ * HWPTs cannot go away meanwhile unless a flush fails, and then no more of
  * them is looked at.
  */
 static bool batch_append_hwpts(IOMMUFDNested *n, GPtrArray *hwpts,
@@ -425,16 +453,10 @@ static bool batch_append_hwpts(IOMMUFDNested *n, GPtrArray *hwpts,
     uint64_t seq = n->inv_seq++;
 
     for (guint i = 0; i < hwpts->len; i++) {
-        IOMMUFDHwpt *hwpt = g_ptr_array_index(hwpts, i);
-
-        /* What a shadow has cached is what it has mapped */
-        if (hwpt->shadow) {
-            continue;
-        }
-        if (!batch_room(n, fail, errp)) {
+        if (!batch_append_hwpt(g_ptr_array_index(hwpts, i), entry, seq, cookie,
+                               fail, errp)) {
             return false;
         }
-        target_append(&hwpt->target, entry, seq, cookie);
     }
     return true;
 }
@@ -444,10 +466,16 @@ bool iommufd_nested_inv_bound(IOMMUFDNested *n, uint32_t domain,
                               uint64_t cookie, IOMMUFDNestedInvError *fail,
                               Error **errp)
 {
-    g_autoptr(GPtrArray) hwpts = g_ptr_array_new();
+    const IOMMUFDBucketHwpt *link = iommufd_index_bound_hwpts(n, domain,
+                                                              index_pasid);
+    uint64_t seq = n->inv_seq++;
 
-    iommufd_index_bound_hwpts(n, domain, index_pasid, hwpts);
-    return batch_append_hwpts(n, hwpts, entry, cookie, fail, errp);
+    for (; link; link = QLIST_NEXT(link, next)) {
+        if (!batch_append_hwpt(link->hwpt, entry, seq, cookie, fail, errp)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool iommufd_nested_inv_domain(IOMMUFDNested *n, uint32_t domain,

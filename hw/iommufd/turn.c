@@ -13,14 +13,17 @@
 uint64_t iommufd_turn_work(const IOMMUFDNested *n)
 {
     const IOMMUFDCounters *c = &n->count;
+    const uint64_t *errors = c->errors;
     /* Making a HWPT is a call, and so will be its end */
     uint64_t calls = c->inv_ioctls + 2 * c->hwpt_made + c->attaches +
                      c->detaches + c->busy + c->shadow_maps +
                      c->shadow_unmaps;
 
-    for (size_t i = 0; i < ARRAY_SIZE(c->errors); i++) {
-        calls += c->errors[i];
-    }
+    /* Calls that failed and are not among these */
+    calls += errors[IOMMUFD_ERR_HWPT] + errors[IOMMUFD_ERR_ATTACH] +
+             errors[IOMMUFD_ERR_DETACH] + errors[IOMMUFD_ERR_VDEVICE] +
+             errors[IOMMUFD_ERR_QUEUE] + errors[IOMMUFD_ERR_RESPONSE] +
+             errors[IOMMUFD_ERR_DESTROY];
     return n->turn.steps + c->reads + c->inv_queued + c->inv_entries +
            calls * IOMMUFD_NESTED_CALL;
 }

@@ -13,10 +13,13 @@ static bool covers(uint64_t a, uint64_t b)
     return a >> 32 <= b >> 32 && (uint32_t)a >= (uint32_t)b;
 }
 
+unsigned rig_compared;
+
 static IOMMUFDNestedRelation relation(const void *first, const void *second)
 {
     uint64_t a, b;
 
+    rig_compared++;
     memcpy(&a, first, sizeof(a));
     memcpy(&b, second, sizeof(b));
     if (a == BARRIER || b == BARRIER || (a | b) & DEVICE_TLB) {

@@ -34,6 +34,9 @@ typedef struct InvRig {
 /* IOMMUFDNestedOps.blocked has been called that often since rig_setup() */
 extern unsigned rig_blocked;
 
+/* IOMMUFDNestedOps.relation since it was set to 0 */
+extern unsigned rig_compared;
+
 /* IOMMUFDNestedOps.device_tlb_late as well, and with whom */
 extern IOMMUFDNestedDevice *rig_late[DEVICES];
 extern unsigned rig_num_late;

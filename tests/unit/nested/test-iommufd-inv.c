@@ -83,6 +83,38 @@ static void test_redundant(void)
     rig_teardown(&t);
 }
 
+/*
+ * Hundreds of entries that have nothing to do with each other are not compared
+ * sixteen times each, and one that covers them all still finds them
+ */
+static void test_unrelated(void)
+{
+    const unsigned num = 500;
+    const uint64_t all = ALL;
+    uint32_t hwpt;
+    InvRig t;
+
+    rig_setup(&t, 0, 0, false);
+    hwpt = rig_bind(&t, 0, RID, 0x1000, 1, 0);
+    rig_compared = 0;
+    for (uint32_t i = 0; i < num; i++) {
+        rig_inv(&t, 1, 0, RANGE(3 * i, 3 * i + 1), i, NULL);
+    }
+    g_assert_cmpuint(rig_compared, <=, num + 64);
+    rig_inv(&t, 1, 0, all, num, NULL);
+    rig_flush(&t);
+    rig_expect(hwpt, &all, 1);
+
+    /* Those that do have something to do with each other are found */
+    for (uint32_t i = 0; i < num; i++) {
+        rig_inv(&t, 1, 0, RANGE(i % 10, i % 10), i, NULL);
+    }
+    rig_flush(&t);
+    g_assert_cmpuint(fake.num_sent, ==, 10);
+    fake.num_sent = 0;
+    rig_teardown(&t);
+}
+
 /* One ioctl for each HWPT, not for each device or PASID */
 static void test_targets(void)
 {
@@ -561,6 +593,7 @@ int main(int argc, char **argv)
 
     g_test_add_func("/iommufd/inv/order", test_order);
     g_test_add_func("/iommufd/inv/redundant", test_redundant);
+    g_test_add_func("/iommufd/inv/unrelated", test_unrelated);
     g_test_add_func("/iommufd/inv/targets", test_targets);
     g_test_add_func("/iommufd/inv/interrupted", test_interrupted);
     g_test_add_func("/iommufd/inv/partial", test_partial);
@@ -573,7 +606,7 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/inv/pieces", test_pieces);
     g_test_add_data_func("/iommufd/inv/stuck/pasid", NULL, test_stuck);
     g_test_add_data_func("/iommufd/inv/stuck/rid", "", test_stuck);
-    g_test_add_data_func("/iommufd/inv/many/1", GUINT_TO_POINTER(1),
+    g_test_add_data_func("/iommufd/inv/many/2", GUINT_TO_POINTER(2),
                          test_many);
     g_test_add_data_func("/iommufd/inv/many/4096", GUINT_TO_POINTER(4096),
                          test_many);
