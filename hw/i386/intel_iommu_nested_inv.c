@@ -339,45 +339,69 @@ static bool vtd_nested_iotlb_inv(VTDNested *n, VTDNestedIotlb what,
                                      cookie, fail, errp);
 }
 
-static bool vtd_nested_iotlb_desc(VTDNested *n, const VTDInvDesc *desc,
-                                  IOMMUFDNestedInvError *fail, Error **errp)
+/* What became of a descriptor that has entries for the host */
+static bool vtd_nested_inv_queued(VTDNested *n, bool ok,
+                                  const IOMMUFDNestedInvError *fail, Error *err)
+{
+    if (ok) {
+        return true;
+    }
+    vtd_nested_inv_refused(n, fail, err);
+    return vtd_nested_inv_good(n);
+}
+
+static bool vtd_nested_iotlb_desc(VTDNested *n, const VTDInvDesc *desc)
 {
     uint64_t g = desc->lo & VTD_INV_DESC_IOTLB_G;
     VTDNestedIotlb what = g == VTD_INV_DESC_IOTLB_GLOBAL ?
                           VTD_NESTED_IOTLB_GLOBAL :
                           g == VTD_INV_DESC_IOTLB_DOMAIN ?
                           VTD_NESTED_IOTLB_DOMAIN : VTD_NESTED_IOTLB_PAGE;
+    IOMMUFDNestedInvError fail = {};
+    Error *err = NULL;
+    bool ok;
 
-    return vtd_nested_iotlb_inv(n, what, VTD_INV_DESC_IOTLB_DID(desc->lo),
-                                VTD_INV_DESC_IOTLB_ADDR(desc->hi),
-                                VTD_INV_DESC_IOTLB_AM(desc->hi), fail, errp);
+    vtd_nested_count(n, VTD_NESTED_CMD_IOTLB);
+    ok = vtd_nested_iotlb_inv(n, what, VTD_INV_DESC_IOTLB_DID(desc->lo),
+                              VTD_INV_DESC_IOTLB_ADDR(desc->hi),
+                              VTD_INV_DESC_IOTLB_AM(desc->hi), &fail, &err);
+    return vtd_nested_inv_queued(n, ok, &fail, err);
 }
 
-static bool vtd_nested_piotlb_inv(VTDNested *n, const VTDInvDesc *desc,
-                                  IOMMUFDNestedInvError *fail, Error **errp)
+static bool vtd_nested_piotlb_desc(VTDNested *n, const VTDInvDesc *desc)
 {
-    struct iommu_hwpt_vtd_s1_invalidate entry = vtd_nested_everything;
+    struct iommu_hwpt_vtd_s1_invalidate entry;
+    IOMMUFDNestedInvError fail = {};
+    uint64_t lo = desc->val[0];
     uint64_t hi = desc->val[1];
+    Error *err = NULL;
+    bool ok;
 
-    if ((desc->val[0] & VTD_INV_DESC_PIOTLB_G) ==
-        VTD_INV_DESC_PIOTLB_PSI_IN_PASID) {
+    vtd_nested_count(n, VTD_NESTED_CMD_PIOTLB);
+    if ((lo & VTD_INV_DESC_PIOTLB_G) == VTD_INV_DESC_PIOTLB_PSI_IN_PASID) {
         entry = vtd_nested_page_entry(n->s, VTD_INV_DESC_PIOTLB_ADDR(hi),
                                       VTD_INV_DESC_PIOTLB_AM(hi),
                                       VTD_INV_DESC_PIOTLB_IH(hi));
+    } else {
+        entry = vtd_nested_everything;
     }
-    return iommufd_nested_inv_bound(n->core,
-                                    VTD_INV_DESC_PIOTLB_DID(desc->val[0]),
-                                    VTD_INV_DESC_PIOTLB_PASID(desc->val[0]),
-                                    &entry, n->s->iq_head, fail, errp);
+    ok = iommufd_nested_inv_bound(n->core, VTD_INV_DESC_PIOTLB_DID(lo),
+                                  VTD_INV_DESC_PIOTLB_PASID(lo), &entry,
+                                  n->s->iq_head, &fail, &err);
+    return vtd_nested_inv_queued(n, ok, &fail, err);
 }
 
-static bool vtd_nested_device_tlb_is_ours(VTDNested *n, uint16_t sid)
+/* Of a device of ours. Reserved bits are for the base to complain about */
+static bool vtd_nested_is_device_tlb(VTDNested *n, const VTDInvDesc *desc)
 {
-    if (!vtd_nested_find(n, sid)) {
-        return false;
+    if (VTD_INV_DESC_TYPE(desc->lo) == VTD_INV_DESC_DEVICE) {
+        return !(desc->lo & VTD_INV_DESC_DEVICE_IOTLB_RSVD_LO) &&
+               !(desc->hi & VTD_INV_DESC_DEVICE_IOTLB_RSVD_HI) &&
+               vtd_nested_find(n, VTD_INV_DESC_DEVICE_IOTLB_SID(desc->lo));
     }
-    vtd_nested_count(n, VTD_NESTED_CMD_DEVICE_TLB);
-    return true;
+    return !(desc->lo & VTD_INV_DESC_PASID_DEVICE_IOTLB_RSVD_VAL0) &&
+           !(desc->hi & VTD_INV_DESC_PASID_DEVICE_IOTLB_RSVD_VAL1) &&
+           vtd_nested_find(n, VTD_INV_DESC_PASID_DEVICE_IOTLB_SID(desc->lo));
 }
 
 bool vtd_nested_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
@@ -412,17 +436,10 @@ bool vtd_nested_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
         }
         return true;
     case VTD_INV_DESC_DEVICE:
-        if (!(desc->lo & VTD_INV_DESC_DEVICE_IOTLB_RSVD_LO) &&
-            !(desc->hi & VTD_INV_DESC_DEVICE_IOTLB_RSVD_HI)) {
-            ours = vtd_nested_device_tlb_is_ours(n,
-                       VTD_INV_DESC_DEVICE_IOTLB_SID(desc->lo));
-        }
-        break;
     case VTD_INV_DESC_DEV_PIOTLB:
-        if (!(desc->lo & VTD_INV_DESC_PASID_DEVICE_IOTLB_RSVD_VAL0) &&
-            !(desc->hi & VTD_INV_DESC_PASID_DEVICE_IOTLB_RSVD_VAL1)) {
-            ours = vtd_nested_device_tlb_is_ours(n,
-                       VTD_INV_DESC_PASID_DEVICE_IOTLB_SID(desc->lo));
+        ours = vtd_nested_is_device_tlb(n, desc);
+        if (ours) {
+            vtd_nested_count(n, VTD_NESTED_CMD_DEVICE_TLB);
         }
         break;
     case VTD_INV_DESC_PGRESP:
@@ -448,13 +465,94 @@ bool vtd_nested_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
     return true;
 }
 
+/* ------------------------------------------------------------------- runs */
+
+/* Descriptors that are read at once */
+#define RUN_MAX 32
+
+/*
+ * Nothing is to be looked at, and the base has nothing to forget: what it
+ * caches after this comes from tables newer than the queue's tail.
+ */
+static bool vtd_nested_run_may(VTDNested *n)
+{
+    IntelIOMMUState *s = n->s;
+
+    if (!s->iq_dw || !QTAILQ_EMPTY(&n->dirty) ||
+        !QLIST_EMPTY(&s->vtd_as_with_notifiers)) {
+        return false;
+    }
+    QEMU_LOCK_GUARD(&s->iommu_lock);
+    return !g_hash_table_size(s->iotlb);
+}
+
+/* Whether it concerns nobody but the core, and is as it should be */
+static bool vtd_nested_run_fits(VTDNested *n, const VTDInvDesc *desc)
+{
+    if (desc->val[2] || desc->val[3]) {
+        return false;
+    }
+    switch (VTD_INV_DESC_TYPE(desc->lo)) {
+    case VTD_INV_DESC_PIOTLB:
+        return !(desc->lo & VTD_INV_DESC_PIOTLB_RSVD_VAL0) &&
+               !(desc->hi & VTD_INV_DESC_PIOTLB_RSVD_VAL1) &&
+               (desc->lo & VTD_INV_DESC_PIOTLB_ALL_IN_PASID);
+    case VTD_INV_DESC_DEVICE:
+    case VTD_INV_DESC_DEV_PIOTLB:
+        return vtd_nested_is_device_tlb(n, desc);
+    default:
+        return false;
+    }
+}
+
+static bool vtd_nested_run_one(VTDNested *n, const VTDInvDesc *desc)
+{
+    n->s->iq_last_desc_type = VTD_INV_DESC_TYPE(desc->lo);
+    if (n->s->iq_last_desc_type == VTD_INV_DESC_PIOTLB) {
+        trace_vtd_inv_desc("p-iotlb", desc->hi, desc->lo);
+        return vtd_nested_piotlb_desc(n, desc);
+    }
+    vtd_nested_count(n, VTD_NESTED_CMD_DEVICE_TLB);
+    return true;
+}
+
+/*
+ * What follows a PASID-based IOTLB invalidation is most often another one, of
+ * which the base knows nothing either: those are read together and done here.
+ * s->iq_head is left at the last that is done.
+ */
+static bool vtd_nested_inv_run(VTDNested *n)
+{
+    IntelIOMMUState *s = n->s;
+    uint32_t next = s->iq_head + 1 < s->iq_size ? s->iq_head + 1 : 0;
+    uint32_t num = (s->iq_tail >= next ? s->iq_tail : s->iq_size) - next;
+    QEMU_UNINITIALIZED VTDInvDesc run[RUN_MAX];
+
+    num = MIN(num, RUN_MAX);
+    if (num < 2 || !vtd_nested_run_may(n) ||
+        dma_memory_read(&address_space_memory, s->iq + next * sizeof(run[0]),
+                        run, num * sizeof(run[0]), MEMTXATTRS_UNSPECIFIED)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < num; i++) {
+        for (unsigned j = 0; j < ARRAY_SIZE(run[i].val); j++) {
+            le64_to_cpus(&run[i].val[j]);
+        }
+        if (!vtd_nested_run_fits(n, &run[i]) || !iommufd_nested_turn(n->core)) {
+            break;
+        }
+        s->iq_head = next + i;
+        if (!vtd_nested_run_one(n, &run[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool vtd_nested_inv_after(IntelIOMMUState *s, const VTDInvDesc *desc,
                           uint8_t type)
 {
-    IOMMUFDNestedInvError fail = {};
     VTDNested *n = s->nested;
-    Error *err = NULL;
-    bool ok;
 
     if (!n || !n->active) {
         return true;
@@ -472,21 +570,12 @@ bool vtd_nested_inv_after(IntelIOMMUState *s, const VTDInvDesc *desc,
         vtd_nested_count(n, VTD_NESTED_CMD_PASID_CACHE);
         return vtd_nested_pasid_cache_inv(n, desc);
     case VTD_INV_DESC_IOTLB:
-        vtd_nested_count(n, VTD_NESTED_CMD_IOTLB);
-        ok = vtd_nested_iotlb_desc(n, desc, &fail, &err);
-        break;
+        return vtd_nested_iotlb_desc(n, desc);
     case VTD_INV_DESC_PIOTLB:
-        vtd_nested_count(n, VTD_NESTED_CMD_PIOTLB);
-        ok = vtd_nested_piotlb_inv(n, desc, &fail, &err);
-        break;
+        return vtd_nested_piotlb_desc(n, desc) && vtd_nested_inv_run(n);
     default:
         return true;
     }
-    if (!ok) {
-        vtd_nested_inv_refused(n, &fail, err);
-        return vtd_nested_inv_good(n);
-    }
-    return true;
 }
 
 /*

@@ -299,6 +299,54 @@ static void test_interrupted(void)
 }
 
 /*
+ * A descriptor that is not as it should be: those before it are done, and the
+ * head stands there, wherever in the queue that is
+ */
+static void test_malformed(void)
+{
+    static const struct {
+        unsigned qword;
+        uint64_t bits;
+    } bad[] = {
+        { 0, 1 << 6 }, { 0, UINT64_C(1) << 52 }, { 1, 1 << 7 }, { 2, 1 },
+        { 3, UINT64_C(1) << 63 },
+        /* Granularity 0 */
+        { 0, 3 << 4 },
+    };
+    VtdRig r;
+    uint64_t s1 = start_mapped(&r, 1, 8);
+
+    for (unsigned i = 0; i < 4 * ARRAY_SIZE(bad); i++) {
+        unsigned before = i / ARRAY_SIZE(bad) * 2, at = r.q.tail / 32 + before;
+        unsigned qword = bad[i % ARRAY_SIZE(bad)].qword;
+        uint64_t addr = r.q.base + (at * 32ULL) + qword * 8;
+
+        for (unsigned j = 0; j < 8; j++) {
+            vtd_s1_map(&r.mem, s1, 4, IOVA + j * 4096,
+                       DATA + (i % 2 ? j : 8 + j) * 4096, 4096, 12,
+                       VTD_S1_USER_RW);
+            vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA + j * 4096, 0,
+                                                true));
+        }
+        iommu_mem_write64(&r.mem, addr, iommu_mem_read64(&r.mem, addr) ^
+                          bad[i % ARRAY_SIZE(bad)].bits);
+        vtd_queue_kick(&r.q, &r.regs);
+        g_assert_cmphex(vtd_rig_fsts(&r) & VTD_FSTS_IQE_BIT, ==,
+                        VTD_FSTS_IQE_BIT);
+        g_assert_cmpuint(vtd_rig_head(&r), ==, at);
+        for (unsigned j = 0; j < before; j++) {
+            expect_page(&r, j, i % 2 ? 1 + j : 0x80 + j);
+        }
+        iommu_mem_write64(&r.mem, addr, iommu_mem_read64(&r.mem, addr) ^
+                          bad[i % ARRAY_SIZE(bad)].bits);
+        r.regs.write32(r.regs.opaque, VTD_REG_FSTS, VTD_FSTS_IQE_BIT);
+        g_assert_cmphex(vtd_rig_fsts(&r) & VTD_FSTS_IQE_BIT, ==, 0);
+        g_assert_cmpuint(vtd_rig_head(&r), ==, r.q.tail / 32);
+    }
+    vtd_rig_stop(&r);
+}
+
+/*
  * The host refuses entry @index of four: the queue stops with an error, the
  * wait descriptor is not completed, and the head stands at the first of them:
  * nobody has told the guest that any is done. No DMA goes to an old page. When
@@ -526,6 +574,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/inv/registers", test_registers);
     qtest_add_func("/vtd-nested/inv/device-tlb", test_device_tlb);
     qtest_add_func("/vtd-nested/inv/interrupted", test_interrupted);
+    qtest_add_func("/vtd-nested/inv/malformed", test_malformed);
     for (unsigned i = 0; i < 4; i++) {
         g_autofree char *path = g_strdup_printf("/vtd-nested/inv/refused/%u",
                                                 i);

@@ -220,7 +220,11 @@ static void test_emulated(void)
 
     vtd_s1_map(&r.mem, s1, 4, IOVA, DATA + 2 * 4096, 4096, 12,
                VTD_S1_USER_RW);
-    vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA, 0, true));
+    /* Wherever the descriptor stands */
+    for (unsigned i = 0; i < 8; i++) {
+        vtd_queue_push(&r.q, vtd_inv_piotlb(i == 5 ? DID : DID + 1, 0, IOVA, 0,
+                                            true));
+    }
     vtd_rig_sync(&r);
     expect_page(&r, 1, 0x22);
     g_assert_cmphex(engine_move(&r, IOVA, false), ==, SVA_CODE_OK);
