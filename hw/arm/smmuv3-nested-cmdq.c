@@ -328,10 +328,100 @@ static void smmuv3_nested_count(SMMUv3Nested *n, SMMUv3NestedCommand command)
     iommufd_nested_count_command(n->core, command);
 }
 
+static SMMUCmdError smmuv3_nested_tlbi(SMMUv3Nested *n, const Cmd *cmd)
+{
+    smmuv3_nested_count(n, SMMUV3_NESTED_CMD_TLBI);
+    return smmuv3_nested_to_all(n, cmd);
+}
+
+/* Without ATS there is nothing in the device, and nobody listens */
+static SMMUCmdError smmuv3_nested_atc_inv(SMMUv3Nested *n, const Cmd *cmd)
+{
+    SMMUv3NestedDevice *ndev = smmuv3_nested_find(n, CMD_SID(cmd));
+
+    smmuv3_nested_count(n, SMMUV3_NESTED_CMD_ATC_INV);
+    return smmuv3_nested_to_stream(n, ndev && ndev->ats ? ndev : NULL, cmd);
+}
+
+/* ------------------------------------------------------------------- runs */
+
+/* Commands that are read at once */
+#define RUN_MAX 32
+
+/*
+ * The base has nothing to forget: what it caches after this comes from tables
+ * newer than PROD.
+ */
+static bool smmuv3_nested_run_may(SMMUv3Nested *n)
+{
+    SMMUState *bs = &n->s->smmu_state;
+
+    if (!QLIST_EMPTY(&bs->devices_with_notifiers)) {
+        return false;
+    }
+    QEMU_LOCK_GUARD(&n->s->mutex);
+    return !g_hash_table_size(bs->iotlb);
+}
+
+/* Whether it concerns nobody but the core */
+static bool smmuv3_nested_run_fits(SMMUv3Nested *n, const Cmd *cmd)
+{
+    switch (CMD_TYPE(cmd)) {
+    case SMMU_CMD_TLBI_NH_ASID:
+    case SMMU_CMD_TLBI_NH_VA:
+    case SMMU_CMD_TLBI_NH_VAA:
+        return true;
+    case SMMU_CMD_ATC_INV:
+        return n->feature[SMMUV3_NESTED_ATS];
+    default:
+        return false;
+    }
+}
+
+/*
+ * What follows such a command is most often another one, of which the base
+ * knows nothing either: those are read together and done here. CONS is left at
+ * the last that is done.
+ */
+static SMMUCmdError smmuv3_nested_run(SMMUv3Nested *n)
+{
+    SMMUQueue *q = &n->s->cmdq;
+    uint32_t next = (q->cons + 1) & INDEX_MASK(q);
+    uint32_t num = ((q->prod - q->cons) & WRAP_INDEX_MASK(q)) - 1;
+    QEMU_UNINITIALIZED Cmd run[RUN_MAX];
+
+    num = MIN(num, MIN(RUN_MAX, INDEX_MASK(q) + 1 - next));
+    if (num < 2 || !smmuv3_nested_run_may(n) ||
+        dma_memory_read(&address_space_memory,
+                        Q_BASE(q) + (uint64_t)next * q->entry_size, run,
+                        num * sizeof(run[0]), MEMTXATTRS_UNSPECIFIED)) {
+        return SMMU_CERROR_NONE;
+    }
+    for (uint32_t i = 0; i < num; i++) {
+        SMMUCmdError error;
+
+        for (unsigned j = 0; j < ARRAY_SIZE(run[i].word); j++) {
+            le32_to_cpus(&run[i].word[j]);
+        }
+        if (!smmuv3_nested_run_fits(n, &run[i]) ||
+            !iommufd_nested_turn(n->core)) {
+            break;
+        }
+        queue_cons_incr(q);
+        trace_smmuv3_cmdq_opcode(smmu_cmd_string(CMD_TYPE(&run[i])));
+        error = CMD_TYPE(&run[i]) == SMMU_CMD_ATC_INV ?
+                smmuv3_nested_atc_inv(n, &run[i]) :
+                smmuv3_nested_tlbi(n, &run[i]);
+        if (error) {
+            return error;
+        }
+    }
+    return SMMU_CERROR_NONE;
+}
+
 SMMUCmdError smmuv3_nested_command(SMMUv3State *s, const Cmd *cmd)
 {
     SMMUv3Nested *n = s->nested;
-    SMMUv3NestedDevice *ndev;
     SMMUCmdError error;
 
     if (!n || !n->active) {
@@ -368,21 +458,19 @@ SMMUCmdError smmuv3_nested_command(SMMUv3State *s, const Cmd *cmd)
         smmuv3_nested_count(n, SMMUV3_NESTED_CMD_CFGI_CD);
         return smmuv3_nested_cfgi_cd(n, cmd);
     case SMMU_CMD_TLBI_NH_ALL:
+    case SMMU_CMD_TLBI_NSNH_ALL:
+        return smmuv3_nested_tlbi(n, cmd);
     case SMMU_CMD_TLBI_NH_ASID:
     case SMMU_CMD_TLBI_NH_VA:
     case SMMU_CMD_TLBI_NH_VAA:
-    case SMMU_CMD_TLBI_NSNH_ALL:
-        smmuv3_nested_count(n, SMMUV3_NESTED_CMD_TLBI);
-        return smmuv3_nested_to_all(n, cmd);
+        error = smmuv3_nested_tlbi(n, cmd);
+        return error ? error : smmuv3_nested_run(n);
     case SMMU_CMD_ATC_INV:
         if (!n->feature[SMMUV3_NESTED_ATS]) {
             return SMMU_CERROR_ILL;
         }
-        smmuv3_nested_count(n, SMMUV3_NESTED_CMD_ATC_INV);
-        /* Without ATS there is nothing in the device, and nobody listens */
-        ndev = smmuv3_nested_find(n, CMD_SID(cmd));
-        return smmuv3_nested_to_stream(n, ndev && ndev->ats ? ndev : NULL,
-                                       cmd);
+        error = smmuv3_nested_atc_inv(n, cmd);
+        return error ? error : smmuv3_nested_run(n);
     case SMMU_CMD_PRI_RESP:
     case SMMU_CMD_RESUME:
     case SMMU_CMD_STALL_TERM:

@@ -331,10 +331,15 @@ static void test_illegal(void)
     smmu_rig_start(&r, host, "nested=on,ats=off", 1, "");
     smmu_rig_enable(&r, 4);
     smmu_rig_stage1(&r, SID0, ASID, IOVA, 0);
-    for (size_t i = 0; i < ARRAY_SIZE(cmds); i++) {
+    /* The first time alone, then behind others that are done */
+    for (size_t i = 0; i < 2 * ARRAY_SIZE(cmds); i++) {
         unsigned at = smmu_rig_cons(&r);
 
-        smmu_queue_push(&r.cmdq, cmds[i]);
+        for (size_t j = 0; j < i / ARRAY_SIZE(cmds) * 5; j++, at++) {
+            smmu_queue_push(&r.cmdq, smmu_tlbi_va(ASID, IOVA + j * 4096,
+                                                  true));
+        }
+        smmu_queue_push(&r.cmdq, cmds[i % ARRAY_SIZE(cmds)]);
         g_assert_cmpint(smmu_cmdq_sync(&r.cmdq, &r.regs), ==, CERROR_ILL);
         g_assert_cmpuint(smmu_rig_cons(&r), ==, at);
         iommu_mem_write64(&r.mem, r.cmdq.base + at * 16, smmu_sync().dw[0]);

@@ -203,6 +203,19 @@ static void test_emulated(void)
         smmu_queue_push(&r->cmdq, smmu_cfgi_cd_all(sid));
         smmu_rig_sync(r);
         g_assert_cmpuint(smmu_rig_ioctls(r), ==, calls);
+        /* What the emulation has cached goes wherever the command stands */
+        smmu_s1_map(&s1, IOVA + 0x10000, DATA + (i + 4) * 4096, 4096, 12,
+                    SMMU_PTE_USER_RW);
+        for (unsigned j = 0; j < 8; j++) {
+            smmu_queue_push(&r->cmdq, j == 5 ?
+                            smmu_tlbi_va(ASID + 1, IOVA + 0x10000, true) :
+                            smmu_tlbi_va(ASID, IOVA + j * 4096, true));
+        }
+        smmu_rig_sync(r);
+        smmu_rig_fill(r, i + 4, 0);
+        engine_copy(r, sid, cases[i].bar, IOVA, IOVA + 0x10000);
+        g_assert_cmpuint(qtest_readb(r->qts, DATA + (i + 4) * 4096), ==,
+                         0x30 + i);
         smmu_rig_fill(r, 9, 0x39);
         expect(r, i ? HOST_DEV1 : HOST_DEV0, IOVA, 0x39);
     }
