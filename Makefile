@@ -22,7 +22,7 @@ endif
 export CCACHE_NOHASHDIR := 1
 export CCACHE_BASEDIR := $(build)
 
-.PHONY: all build slim deps check demo install deb dist clean distclean help \
+.PHONY: all build slim deps check demo bench install deb dist clean distclean help \
 	patches-edit patches-refresh check-style check-build check-docs check-report \
 	check-unit check-model check-qtest check-guests check-libvirt check-upstream check-lab \
 	check-sanitizers check-deb check-install
@@ -96,6 +96,10 @@ check-sanitizers: deps-note
 	done; \
 	$(sanitized) total || status=1; exit $$status
 
+bench: slim
+	@mkdir -p $(build)/results
+	@python3 bench/bench.py --obj $(obj) --json $(build)/results/bench.json
+
 demo:
 	@scripts/nested/deps.sh install
 	@scripts/nested/demo.sh $(build) $(JOBS)
@@ -148,6 +152,7 @@ help:
 #@                       system emulators, and all that the libraries allow
 #@ make check            all set-up, then every test; no special hardware
 #@ make demo             all set-up, then the live demonstration
+#@ make bench            what guest commands cost: instructions, host calls
 #@ make deps             install the packages that building and testing need
 #@ make slim             build only what tests and lab need
 #@ make check-style      checkpatch, headers, -Werror on our files

@@ -11,7 +11,7 @@
 # exactly after the last: whenever a run is interrupted, the next one knows
 # every file that may need mending.
 
-OVERLAY_DIRS='configs docs hw include qapi tests tools'
+OVERLAY_DIRS='bench configs docs hw include qapi tests tools'
 
 src_partial() {
     rm -rf "$build/src.partial" "$build/src.old"
