@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include "conformance.h"
@@ -406,7 +407,161 @@ static void msix_table(void)
     munmap((void *)table, ct_page());
 }
 
+/* Not every kernel and device can; the model's do */
+static bool suspended(const CtDevice *d)
+{
+    char path[256], text[32] = "";
+    FILE *f;
+
+    if (ct.model) {
+        return true;
+    }
+    snprintf(path, sizeof(path),
+             "/sys/bus/pci/devices/%s/power/runtime_status", d->bdf);
+    f = fopen(path, "re");
+    if (f) {
+        if (!fgets(text, sizeof(text), f)) {
+            text[0] = '\0';
+        }
+        fclose(f);
+    }
+    return !strncmp(text, "suspended", 9);
+}
+
+/* vfio_pci_core_runtime_resume(): the next call wakes it, and is told of */
+static void asleep_until(void)
+{
+    int wake = ct_keep_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    Bar bar;
+
+    if (!bar_open(&bar, CT_DEV)) {
+        return;
+    }
+    RET(0, low_power(&bar, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP,
+                     wake));
+    /* It goes to sleep in the background */
+    poll(NULL, 0, 300);
+    if (!suspended(bar.b.dev)) {
+        ct_note("device %s does not go to sleep", bar.b.dev->bdf);
+        bar_close(&bar);
+        return;
+    }
+    reads(&bar, false, true);
+    EQ(POLLIN, ct_poll(wake, POLLIN, 1000));
+    RET(8, ct_read(wake, &(uint64_t){ 0 }, 8));
+    reads(&bar, true, true);
+    EQ(0, ct_poll(wake, POLLIN, 0));
+    /* It has been left, and may be entered again */
+    RET(0, low_power(&bar, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, 0));
+    RET(0, low_power(&bar, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT, 0));
+    bar_close(&bar);
+}
+
+/* vfio_pci_bar_rw(): read only, as far as the image goes, then ones */
+static void rom(void)
+{
+    struct vfio_region_info info;
+    uint8_t head[2] = { 0 }, last[4];
+    uint16_t command;
+    uint64_t config;
+    CtBound b;
+
+    if (!ct_bound_new(&b, CT_ROM) ||
+        !RET(0, region(&b, VFIO_PCI_ROM_REGION_INDEX, &info, sizeof(info)))) {
+        return;
+    }
+    EQ(VFIO_REGION_INFO_FLAG_READ, info.flags);
+    EQ(0, info.size & (info.size - 1));
+    RET(2, ct_pread(b.fd, head, 2, info.offset));
+    EQ(0x55, head[0]);
+    EQ(0xaa, head[1]);
+    RET(4, ct_pread(b.fd, last, 4, info.offset + info.size - 4));
+    RET(-EINVAL, ct_pread(b.fd, last, 4, info.offset + info.size));
+    RET(-EINVAL, ct_pwrite(b.fd, head, 2, info.offset));
+    config = ct_region_offset(&b, VFIO_PCI_CONFIG_REGION_INDEX);
+    RET(2, ct_pread(b.fd, &command, 2, config + COMMAND));
+    command = htole16(le16toh(command) & ~MEMORY);
+    RET(2, ct_pwrite(b.fd, &command, 2, config + COMMAND));
+    if (!b.dev->virtfn) {
+        RET(-EIO, ct_pread(b.fd, head, 2, info.offset));
+    }
+    RET(0, region(&b, VFIO_PCI_ROM_REGION_INDEX, &info, sizeof(info)));
+    OK(info.size != 0);
+    command |= htole16(MEMORY);
+    RET(2, ct_pwrite(b.fd, &command, 2, config + COMMAND));
+    RET(2, ct_pread(b.fd, head, 2, info.offset));
+    EQ(0x55, head[0]);
+}
+
+static int ioeventfd(const CtBound *b, uint32_t flags, uint64_t offset,
+                     uint64_t data, int fd)
+{
+    struct vfio_device_ioeventfd cmd = {
+        .argsz = sizeof(cmd),
+        .flags = flags,
+        .offset = offset,
+        .data = data,
+        .fd = fd,
+    };
+
+    return ct_ioctl(b->fd, VFIO_DEVICE_IOEVENTFD, &cmd);
+}
+
+/* vfio_pci_ioctl_ioeventfd(), vfio_pci_ioeventfd(): nothing is written here */
+static void ioeventfd_rules(void)
+{
+    int fd = ct_keep_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    uint64_t at;
+    Bar bar;
+
+    if (!bar_open(&bar, CT_DEV)) {
+        return;
+    }
+    at = bar.info.offset + bar.info.size - 8;
+    RET(-EINVAL, ioeventfd(&bar.b, 0, at, 0, fd));
+    RET(-EINVAL, ioeventfd(&bar.b, 3, at, 0, fd));
+    RET(-EINVAL, ioeventfd(&bar.b, 16, at, 0, fd));
+    RET(-EINVAL, ioeventfd(&bar.b, 4, at, 0, -2));
+    RET(-EINVAL, ioeventfd(&bar.b, 4, at + 6, 0, fd));
+    RET(-EINVAL, ioeventfd(&bar.b, 4, bar.config, 0, fd));
+    RET(-ENODEV, ioeventfd(&bar.b, 4, at, 0, -1));
+    RET(-EBADF, ioeventfd(&bar.b, 4, at, 0, 100000));
+    RET(-EINVAL, ioeventfd(&bar.b, 4, at, 0, bar.b.fd));
+    RET(0, ioeventfd(&bar.b, 4, at, 0, fd));
+    RET(-EEXIST, ioeventfd(&bar.b, 4, at, 0, fd));
+    RET(0, ioeventfd(&bar.b, 8, at, 0, fd));
+    RET(0, ioeventfd(&bar.b, 4, at, 1, fd));
+    RET(0, ioeventfd(&bar.b, 4, at, 0, -1));
+    RET(-ENODEV, ioeventfd(&bar.b, 4, at, 0, -1));
+    bar_close(&bar);
+}
+
+/* vfio_pci_ioeventfd_handler(). Model only: who knows what it would do. */
+static void ioeventfd_writes(void)
+{
+    int fd = ct_keep_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    uint32_t val = 0;
+    Bar bar;
+
+    if (!bar_open(&bar, CT_DEV)) {
+        return;
+    }
+    RET(0, ioeventfd(&bar.b, 4, bar.info.offset + 8, 0x11223344, fd));
+    RET(8, ct_write(fd, &(uint64_t){ 1 }, 8));
+    for (unsigned i = 0; i < 500 && val != htole32(0x11223344); i++) {
+        poll(NULL, 0, 10);
+        RET(0, peek(bar.map + 2, &val));
+    }
+    EQ(0x11223344, le32toh(val));
+    EQ(0, ct_poll(fd, POLLIN, 0));
+    bar_close(&bar);
+}
+
 static const CtScenario scenarios[] = {
+    { "ROM", rom, CT_ROM },
+    { "low power, until it is woken", asleep_until, CT_BAR },
+    { "ioeventfd", ioeventfd_rules, CT_BAR },
+    { "ioeventfd: writes", ioeventfd_writes, CT_BAR | CT_MODEL },
     { "what can be mapped", what, CT_BAR },
     { "memory is switched off", memory_off, CT_BAR },
     { "mapped while memory is off", mapped_off, CT_BAR },

@@ -58,6 +58,8 @@ enum {
     CT_PM       = 1 << 26,      /* one that has D3hot as well */
     CT_MEMLOCK  = 1 << 27,      /* what is pinned counts as locked memory */
     CT_RESOURCE = 1 << 28,      /* CAP_SYS_RESOURCE */
+    CT_MSI      = 1 << 29,      /* a device with MSI */
+    CT_ROM      = 1 << 30,      /* a device with a ROM */
 };
 
 typedef struct CtScenario {
@@ -100,6 +102,7 @@ typedef struct CtDevice {
     } info;
     bool pasid_table;           /* tables for PASIDs can be allocated */
     bool nest, viommu, ats, pri, pf_pri, reset, msix, intx, mig, pm;
+    bool msi, rom;
     int bar;                    /* the first that can be mapped, or -1 */
 } CtDevice;
 

@@ -211,6 +211,8 @@ static bool device_has(const CtDevice *d, unsigned needs)
            (!(needs & CT_ATS) || d->ats) &&
            (!(needs & CT_STALLS) || can_stall(d)) &&
            (!(needs & CT_NO_ATS) || !d->ats) &&
+           (!(needs & CT_MSI) || d->msi) &&
+           (!(needs & CT_ROM) || d->rom) &&
            (!(needs & CT_BAR) || d->bar >= 0) &&
            (!(needs & CT_PM) || (d->pm && d->bar >= 0)) &&
            (!(needs & CT_MIG) || d->mig);
@@ -342,6 +344,10 @@ static uint32_t msix_table(const CtBound *b)
 /* A BAR whose first word is the same, mapped and trapped */
 static void probe_bars(CtDevice *d, const CtBound *b)
 {
+    struct vfio_region_info rom = {
+        .argsz = sizeof(rom),
+        .index = VFIO_PCI_ROM_REGION_INDEX,
+    };
     uint32_t table = msix_table(b);
 
     d->bar = -1;
@@ -355,6 +361,7 @@ static void probe_bars(CtDevice *d, const CtBound *b)
         }
     }
     d->pm = ct_pci_cap(b, PCI_CAP_ID_PM);
+    d->rom = !ct_ioctl(b->fd, VFIO_DEVICE_GET_REGION_INFO, &rom) && rom.size;
 }
 
 static bool probe_migration(const CtBound *b)
@@ -393,6 +400,10 @@ static void probe(CtDevice *d)
     }
     if (!ct_ioctl(b.fd, VFIO_DEVICE_GET_IRQ_INFO, &irq)) {
         d->msix = irq.count >= 2;
+    }
+    irq.index = VFIO_PCI_MSI_IRQ_INDEX;
+    if (!ct_ioctl(b.fd, VFIO_DEVICE_GET_IRQ_INFO, &irq)) {
+        d->msi = irq.count;
     }
     irq.index = VFIO_PCI_INTX_IRQ_INDEX;
     if (!ct_ioctl(b.fd, VFIO_DEVICE_GET_IRQ_INFO, &irq)) {
@@ -469,8 +480,8 @@ static void find_combinations(void)
             }
         }
     }
-    for (unsigned need = CT_NEST; need <= CT_PM; need <<= 1) {
-        if (need & (CT_MODEL | CT_RAWIO)) {
+    for (unsigned need = CT_NEST; need <= CT_ROM; need <<= 1) {
+        if (need & (CT_MODEL | CT_RAWIO | CT_MEMLOCK | CT_RESOURCE)) {
             continue;
         }
         if (ct_device(need)) {

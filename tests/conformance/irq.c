@@ -421,7 +421,173 @@ static void intx_line(void)
     OK(seen(fd));
 }
 
+#define MSI VFIO_PCI_MSI_IRQ_INDEX
+
+/* Vectors of @fds that have been signalled, as bits */
+static unsigned signalled(const int32_t *fds, unsigned num)
+{
+    unsigned bits = 0;
+    uint64_t count;
+
+    for (unsigned i = 0; i < num; i++) {
+        bits |= (ct_read(fds[i], &count, sizeof(count)) == 8) << i;
+    }
+    return bits;
+}
+
+/* vfio_pci_set_msi_trigger(), vfio_msi_alloc_irq(): MSI does not grow */
+static void msi(void)
+{
+    struct vfio_irq_info i;
+    int32_t fds[3] = { new_eventfd(), new_eventfd(), new_eventfd() };
+    int32_t off = -1;
+    CtBound b;
+
+    if (!ct_bound_new(&b, CT_MSI | CT_MSIX) ||
+        !RET(0, ct_attach(&b, ct_ioas(b.iommufd)))) {
+        return;
+    }
+    RET(0, irq_info(&b, MSI, &i));
+    EQ(VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, i.flags);
+    RET(-EINVAL, set_irqs(&b, EVENTFD, MSI, 0, i.count + 1, fds, 3));
+    RET(-EINVAL, set_irqs(&b, NONE, MSI, 0, 0, NULL, 0));
+    RET(-EINVAL, set_irqs(&b, NONE, MSI, 0, 1, NULL, 0));
+    RET(0, set_irqs(&b, EVENTFD, MSI, 0, 1, fds, 1));
+    /* One kind at a time */
+    RET(-EINVAL, set_irqs(&b, EVENTFD, MSIX, 0, 1, fds, 1));
+    RET(-EINVAL, set_irqs(&b, NONE, MSIX, 0, 0, NULL, 0));
+    RET(0, set_irqs(&b, NONE, MSI, 0, 1, NULL, 0));
+    EQ(1, signalled(fds, 3));
+    if (i.count >= 2) {
+        /* What was not there from the beginning is not there */
+        RET(-EINVAL, set_irqs(&b, EVENTFD, MSI, 1, 1, &fds[1], 1));
+        RET(0, set_irqs(&b, EVENTFD, MSI, 1, 1, &off, 1));
+        RET(0, set_irqs(&b, NONE, MSI, 0, 2, NULL, 0));
+        EQ(1, signalled(fds, 3));
+        /* An error takes all of the call away, and nothing else */
+        RET(-EINVAL, set_irqs(&b, EVENTFD, MSI, 0, 2, fds, 2));
+        RET(0, set_irqs(&b, NONE, MSI, 0, 1, NULL, 0));
+        EQ(0, signalled(fds, 3));
+    }
+    RET(0, set_irqs(&b, NONE, MSI, 0, 0, NULL, 0));
+    RET(-EINVAL, set_irqs(&b, NONE, MSI, 0, 0, NULL, 0));
+    RET(0, set_irqs(&b, EVENTFD, MSIX, 0, 1, fds, 1));
+    RET(-EINVAL, set_irqs(&b, EVENTFD, MSI, 0, 1, fds, 1));
+    RET(0, set_irqs(&b, NONE, MSIX, 0, 0, NULL, 0));
+    if (i.count >= 2) {
+        RET(0, set_irqs(&b, EVENTFD, MSI, 0, 2, fds, 2));
+        RET(0, set_irqs(&b, NONE, MSI, 0, 2, NULL, 0));
+        EQ(3, signalled(fds, 3));
+    }
+}
+
+/* vfio_msi_config_read(), ..._write(): what the guest's register can say */
+static void msi_config(void)
+{
+    int32_t fd = new_eventfd();
+    struct vfio_irq_info i;
+    uint16_t flags;
+    uint64_t at;
+    CtBound b;
+
+    if (!ct_bound_new(&b, CT_MSI) ||
+        !RET(0, ct_attach(&b, ct_ioas(b.iommufd))) ||
+        !RET(0, irq_info(&b, MSI, &i))) {
+        return;
+    }
+    at = ct_region_offset(&b, VFIO_PCI_CONFIG_REGION_INDEX) +
+         ct_pci_cap(&b, 0x05) + 2;
+    RET(2, ct_pread(b.fd, &flags, 2, at));
+    EQ(i.count, 1u << (le16toh(flags) >> 1 & 7));
+    /* Enabled by SET_IRQS alone */
+    flags |= htole16(1);
+    RET(2, ct_pwrite(b.fd, &flags, 2, at));
+    RET(2, ct_pread(b.fd, &flags, 2, at));
+    EQ(0, le16toh(flags) & 1);
+    RET(0, set_irqs(&b, EVENTFD, MSI, 0, 1, &fd, 1));
+    /* And no more than has been */
+    flags |= htole16(1 | 3 << 4);
+    RET(2, ct_pwrite(b.fd, &flags, 2, at));
+    RET(2, ct_pread(b.fd, &flags, 2, at));
+    EQ(1, le16toh(flags) & 0x7f);
+    RET(0, set_irqs(&b, NONE, MSI, 0, 0, NULL, 0));
+}
+
+/* Only the device can show where a message goes: model only */
+static void msi_effect(void)
+{
+    int32_t fds[2] = { new_eventfd(), new_eventfd() };
+    CtBound b;
+
+    if (!ct_bound_new(&b, CT_MSI) ||
+        !RET(0, ct_attach(&b, ct_ioas(b.iommufd)))) {
+        return;
+    }
+    set_command(&b, MEMORY | BUS_MASTER);
+    RET(0, set_irqs(&b, EVENTFD, MSI, 0, 2, fds, 2));
+    ct_model("{\"cmd\":\"irq\",\"dev\":\"%s\",\"index\":%d,"
+             "\"vector\":1}", b.dev->bdf, MSI);
+    EQ(2, signalled(fds, 2));
+    set_command(&b, MEMORY);
+    ct_model("{\"cmd\":\"irq\",\"dev\":\"%s\",\"index\":%d,"
+             "\"vector\":1}", b.dev->bdf, MSI);
+    EQ(0, signalled(fds, 2));
+}
+
+/* vfio_pci_set_intx_unmask(), vfio_virqfd_enable() */
+static void intx_unmask_by(void)
+{
+    int32_t fds[2] = { new_eventfd(), new_eventfd() }, off = -1;
+    const uint32_t by = VFIO_IRQ_SET_DATA_EVENTFD |
+                        VFIO_IRQ_SET_ACTION_UNMASK;
+    int32_t bad = 100000;
+    CtBound b;
+
+    if (!ct_bound_new(&b, CT_INTX)) {
+        return;
+    }
+    RET(-EINVAL, set_irqs(&b, by, INTX, 0, 1, fds, 1));
+    RET(0, set_irqs(&b, EVENTFD, INTX, 0, 1, fds, 1));
+    RET(0, set_irqs(&b, by, INTX, 0, 1, &off, 1));
+    RET(-EBADF, set_irqs(&b, by, INTX, 0, 1, &bad, 1));
+    RET(-EINVAL, set_irqs(&b, by, INTX, 0, 1, &b.fd, 1));
+    RET(0, set_irqs(&b, by, INTX, 0, 1, &fds[1], 1));
+    RET(-EBUSY, set_irqs(&b, by, INTX, 0, 1, &fds[0], 1));
+    RET(0, set_irqs(&b, by, INTX, 0, 1, &off, 1));
+    RET(0, set_irqs(&b, by, INTX, 0, 1, &fds[1], 1));
+    RET(0, set_irqs(&b, NONE, INTX, 0, 0, NULL, 0));
+}
+
+/* The line is up: seen once, and again when it is unmasked. Model only. */
+static void intx_unmask_effect(void)
+{
+    int32_t fds[2] = { new_eventfd(), new_eventfd() };
+    const uint32_t by = VFIO_IRQ_SET_DATA_EVENTFD |
+                        VFIO_IRQ_SET_ACTION_UNMASK;
+    CtBound b;
+
+    if (!ct_bound_new(&b, CT_INTX)) {
+        return;
+    }
+    RET(0, set_irqs(&b, EVENTFD, INTX, 0, 1, fds, 1));
+    RET(0, set_irqs(&b, by, INTX, 0, 1, &fds[1], 1));
+    ct_model("{\"cmd\":\"irq\",\"dev\":\"%s\",\"index\":0,"
+             "\"level\":true}", b.dev->bdf);
+    EQ(1, signalled(fds, 1));
+    EQ(0, signalled(fds, 1));
+    RET(8, ct_write(fds[1], &(uint64_t){ 1 }, 8));
+    EQ(POLLIN, ct_poll(fds[0], POLLIN, 5000));
+    EQ(1, signalled(fds, 2));
+}
+
 static const CtScenario scenarios[] = {
+    { "MSI", msi, CT_DEV | CT_MSI | CT_MSIX },
+    { "MSI: the register", msi_config, CT_DEV | CT_MSI },
+    { "MSI: arrives", msi_effect, CT_DEV | CT_MSI | CT_MODEL },
+    { "INTx: unmasked by eventfd", intx_unmask_by,
+      CT_DEV | CT_MSIX | CT_INTX },
+    { "INTx: unmasked by eventfd, and seen", intx_unmask_effect,
+      CT_DEV | CT_MSIX | CT_INTX | CT_MODEL },
     { "info", info, CT_DEV },
     { "number of MSI-X vectors", msix_count, CT_DEV | CT_MSIX },
     { "set: a device that is blocked", blocked, CT_DEV | CT_MSIX },

@@ -54,6 +54,8 @@ static const struct {
     { CT_BAR, "bar", "no device with a BAR to map" },
     { CT_PM, "pm", "no device with a BAR to map and D3hot" },
     { CT_MEMLOCK, "memlock", "locked memory does not count" },
+    { CT_MSI, "msi", "no device with MSI" },
+    { CT_ROM, "rom", "no device with a ROM" },
     { CT_RESOURCE, "resource", "needs CAP_SYS_RESOURCE" },
     { CT_ATS, "ats", "no device with ATS" },
     { CT_NO_ATS, "no-ats", "every device has ATS" },

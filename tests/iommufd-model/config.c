@@ -434,6 +434,13 @@ static void key_device(Parser *p, const char *key, const char *value)
         dev->bar0_size = bar_size(p, key, value, 1ull << 30);
     } else if (!strcmp(key, "bar4-size")) {
         dev->bar4_size = bar_size(p, key, value, 16ull << 20);
+    } else if (!strcmp(key, "rom-size")) {
+        dev->rom_size = bar_size(p, key, value, 64 << 10);
+    } else if (!strcmp(key, "msi")) {
+        dev->msi_vectors = number(p, key, value, 0, 32);
+        if (dev->msi_vectors & (dev->msi_vectors - 1)) {
+            bad(p, key, value, "is not a power of two");
+        }
     } else if (!strcmp(key, "msix")) {
         dev->msix_vectors = number(p, key, value, 0, 2048);
     } else if (!strcmp(key, "disk")) {

@@ -21,6 +21,7 @@
 #define EP_CAP_MSIX     0x80
 #define EP_CAP_AF       0x90
 #define EP_CAP_PM       0x98
+#define EP_CAP_MSI      0xa0
 #define EP_CAP_ATS      0x100
 #define EP_CAP_PRI      0x110
 
@@ -56,6 +57,51 @@ static void ep_config_msix(MdlDevice *dev, uint8_t *c, uint64_t bar2_size)
     put32(c + EP_CAP_MSIX + PCI_MSIX_PBA, bar2_size / 2 | 2);
 }
 
+static unsigned log2_of(unsigned num)
+{
+    unsigned n = 0;
+
+    while (1u << n < num) {
+        n++;
+    }
+    return n;
+}
+
+/* Address and data are the guest's: the host has its own in the device */
+static void ep_config_msi(MdlDevice *dev, uint8_t *c, uint8_t *w)
+{
+    c[EP_CAP_MSI] = PCI_CAP_ID_MSI;
+    put16(c + EP_CAP_MSI + PCI_MSI_FLAGS, PCI_MSI_FLAGS_64BIT |
+          log2_of(dev->msi_vectors) << 1);
+    put16(w + EP_CAP_MSI + PCI_MSI_FLAGS,
+          PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
+    memset(w + EP_CAP_MSI + PCI_MSI_ADDRESS_LO, 0xff,
+           PCI_MSI_DATA_64 + 2 - PCI_MSI_ADDRESS_LO);
+    w[EP_CAP_MSI + PCI_MSI_ADDRESS_LO] = 0xfc;
+}
+
+/* vfio_msi_config_write(): no more than vfio has enabled */
+static void ep_msi_written(MdlDevice *dev)
+{
+    uint8_t *flags = dev->ep->config + EP_CAP_MSI + PCI_MSI_FLAGS;
+    unsigned max = (*flags & PCI_MSI_FLAGS_QMASK) >> 1;
+
+    if (dev->ep->irq_index != VFIO_PCI_MSI_IRQ_INDEX) {
+        *flags &= ~PCI_MSI_FLAGS_ENABLE;
+    }
+    if ((*flags & PCI_MSI_FLAGS_QSIZE) >> 4 > max) {
+        *flags = (*flags & ~PCI_MSI_FLAGS_QSIZE) | max << 4;
+    }
+}
+
+/* What can be enabled is what was last, vfio_msi_config_read() */
+void ep_msi_enabled(MdlDevice *dev, unsigned vectors)
+{
+    uint8_t *flags = dev->ep->config + EP_CAP_MSI + PCI_MSI_FLAGS;
+
+    *flags = (*flags & ~PCI_MSI_FLAGS_QMASK) | log2_of(vectors) << 1;
+}
+
 static void ep_config_chain(MdlDevice *dev, uint8_t *c)
 {
     const struct {
@@ -64,6 +110,7 @@ static void ep_config_chain(MdlDevice *dev, uint8_t *c)
     } caps[] = {
         { true, EP_CAP_EXP }, { dev->msix_vectors, EP_CAP_MSIX },
         { dev->af, EP_CAP_AF }, { dev->pm, EP_CAP_PM },
+        { dev->msi_vectors, EP_CAP_MSI },
     };
     uint8_t last = PCI_CAPABILITY_LIST;
     size_t i;
@@ -125,6 +172,9 @@ static void ep_config_reset(MdlDevice *dev)
     if (dev->msix_vectors) {
         ep_config_msix(dev, c, ep_bar_size(dev, 2));
     }
+    if (dev->msi_vectors) {
+        ep_config_msi(dev, c, w);
+    }
     if (dev->af) {
         c[EP_CAP_AF] = PCI_CAP_ID_AF;
         c[EP_CAP_AF + PCI_AF_LENGTH] = PCI_CAP_AF_SIZEOF;
@@ -149,6 +199,10 @@ static void ep_config_reset(MdlDevice *dev)
           (uint16_t)~PCI_EXP_DEVCTL_BCR_FLR);
     for (i = 0; i < PCI_STD_NUM_BARS; i++) {
         ep_bar_mask(ep, i, ep_bar_size(dev, i));
+    }
+    if (dev->rom_size) {
+        put32(w + PCI_ROM_ADDRESS,
+              ~(uint32_t)(dev->rom_size - 1) | PCI_ROM_ADDRESS_ENABLE);
     }
 }
 
@@ -189,6 +243,11 @@ static void ep_config_written(MdlDevice *dev, uint64_t at, uint8_t from,
     case EP_CAP_AF + PCI_AF_CTRL:
         if ((to & PCI_AF_CTRL_FLR) && dev->af) {
             mdl_device_reset(dev);
+        }
+        break;
+    case EP_CAP_MSI + PCI_MSI_FLAGS:
+        if (dev->msi_vectors) {
+            ep_msi_written(dev);
         }
         break;
     case EP_CAP_PM + PCI_PM_CTRL:
@@ -259,8 +318,7 @@ void ep_engine_done(MdlDevice *dev, DmaOp *op)
     put64(ep->regs + EP_REG_FAULT_ADDR, ok ? 0 : op->fault.addr);
     free(op);
     if (ep_reg(dev, EP_REG_CTRL) & EP_CTRL_IRQ) {
-        ep_trigger(dev, VFIO_PCI_MSIX_IRQ_INDEX,
-                   ep_reg(dev, EP_REG_VECTOR));
+        ep_interrupt(dev, ep_reg(dev, EP_REG_VECTOR));
     }
 }
 
@@ -388,6 +446,7 @@ void ep_init(MdlDevice *dev)
     dev->ep = ep;
     ep->irq_index = -1;
     ep->intx_fd = -1;
+    ep->wake_fd = -1;
     for (i = 0; i < 2; i++) {
         ep->single_fd[i] = -1;
     }
@@ -448,6 +507,7 @@ int hw_device_load(MdlDevice *dev, const uint8_t *in, size_t len)
 void hw_device_closed(MdlDevice *dev)
 {
     ep_irqs_off(dev);
+    ep_watches_off(dev);
     mdl_device_reset(dev);
     ep_config_reset(dev);
 }
@@ -460,6 +520,7 @@ void ep_fini(MdlDevice *dev)
         return;
     }
     ep_irqs_off(dev);
+    ep_watches_off(dev);
     ep_bars_fini(dev);
     pri_fini(dev);
     nvme_fini(dev);

@@ -153,14 +153,42 @@ static void msix_reset(MdlDevice *dev)
     }
 }
 
+uint64_t ep_msix_table_size(const MdlDevice *dev)
+{
+    return dev->msix_vectors * PCI_MSIX_ENTRY_SIZE;
+}
+
 /* --------------------------------------------------------------- trapped */
+
+/* An image that fills half of what the BAR has, for this device and no CPU */
+static void rom_read(MdlDevice *dev, uint64_t offset, uint8_t *buf, size_t len)
+{
+    uint8_t header[0x40] = { 0x55, 0xaa };
+    unsigned image = dev->rom_size / 2;
+    size_t i;
+
+    header[2] = image / 512;
+    header[0x18] = 0x20;                /* where the next is: */
+    memcpy(header + 0x20, "PCIR", 4);
+    put16(header + 0x24, dev->vendor);
+    put16(header + 0x26, dev->device_id);
+    put16(header + 0x2a, 0x18);
+    put16(header + 0x30, image / 512);
+    header[0x34] = 0xff;                /* code for nobody */
+    header[0x35] = 0x80;                /* the last */
+    for (i = 0; i < len; i++) {
+        uint64_t at = offset + i;
+
+        buf[i] = at < sizeof(header) ? header[at] : at < image ? at : 0xff;
+    }
+}
 
 /* vfio keeps the MSI-X table to itself: reads as ones, writes vanish */
 static void bar_rw(MdlDevice *dev, unsigned region, uint64_t offset,
                    uint8_t *buf, size_t len, bool write)
 {
     uint64_t table = region == VFIO_PCI_BAR2_REGION_INDEX ?
-                     dev->msix_vectors * PCI_MSIX_ENTRY_SIZE : 0;
+                     ep_msix_table_size(dev) : 0;
     uint8_t *mem = contents(bar_of(dev, region));
     size_t i;
 
@@ -186,8 +214,9 @@ int ep_region_info(MdlDevice *dev, unsigned region, uint64_t *size,
         *size = EP_CONFIG_SIZE;
         break;
     case VFIO_PCI_ROM_REGION_INDEX:
-        *size = 0;
-        break;
+        *size = dev->rom_size;
+        *flags = *size ? VFIO_REGION_INFO_FLAG_READ : 0;
+        return 0;
     default:
         return -EINVAL;
     }
@@ -220,7 +249,9 @@ int64_t ep_region_rw(MdlDevice *dev, unsigned region, uint64_t offset,
     if (len > size - offset) {
         len = size - offset;
     }
-    if (region != VFIO_PCI_BAR0_REGION_INDEX) {
+    if (region == VFIO_PCI_ROM_REGION_INDEX) {
+        rom_read(dev, offset, buf, len);
+    } else if (region != VFIO_PCI_BAR0_REGION_INDEX) {
         bar_rw(dev, region, offset, buf, len, write);
     } else if (dev->ep->nvme) {
         nvme_rw(dev, offset, buf, len, write);

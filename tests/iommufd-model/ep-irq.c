@@ -84,13 +84,15 @@ static unsigned irq_count(const MdlDevice *dev, unsigned index)
     switch (index) {
     case VFIO_PCI_INTX_IRQ_INDEX:
         return dev->intx;
+    case VFIO_PCI_MSI_IRQ_INDEX:
+        return dev->msi_vectors;
     case VFIO_PCI_MSIX_IRQ_INDEX:
         return dev->msix_vectors;
     case VFIO_PCI_ERR_IRQ_INDEX:
     case VFIO_PCI_REQ_IRQ_INDEX:
         return 1;
     default:
-        return 0;               /* no MSI */
+        return 0;
     }
 }
 
@@ -110,13 +112,26 @@ int ep_irq_info(MdlDevice *dev, unsigned index, uint32_t *count,
     return 0;
 }
 
-static void msix_disable(MdlEndpoint *ep)
+static bool is_msi(int index)
+{
+    return index == VFIO_PCI_MSI_IRQ_INDEX || index == VFIO_PCI_MSIX_IRQ_INDEX;
+}
+
+/* The table of MSI-X, not the registers of MSI, is there to be seen */
+static void show_vector(MdlDevice *dev, unsigned vector)
+{
+    if (dev->ep->irq_index == VFIO_PCI_MSIX_IRQ_INDEX) {
+        ep_msix_write(dev, vector, ep_msix_wired(dev, vector));
+    }
+}
+
+static void msi_disable(MdlEndpoint *ep)
 {
     unsigned i;
 
     for (i = 0; i < ep->nr_irq_fd; i++) {
         fd_put(&ep->irq_fd[i]);
-        ep_msix_write(ep->dev, i, false);
+        show_vector(ep->dev, i);
     }
     free(ep->irq_fd);
     ep->irq_fd = NULL;
@@ -128,6 +143,7 @@ static void msix_disable(MdlEndpoint *ep)
 static void intx_disable(MdlEndpoint *ep)
 {
     fd_put(&ep->intx_fd);
+    ep_intx_unmask_by(ep->dev, -1);
     ep->intx_level = false;
     ep->irq_index = -1;
 }
@@ -137,7 +153,7 @@ void ep_irqs_off(MdlDevice *dev)
     if (dev->ep->irq_index == VFIO_PCI_INTX_IRQ_INDEX) {
         intx_disable(dev->ep);
     }
-    msix_disable(dev->ep);
+    msi_disable(dev->ep);
     fd_put(&dev->ep->single_fd[0]);
     fd_put(&dev->ep->single_fd[1]);
 }
@@ -148,7 +164,7 @@ void ep_irqs_off(MdlDevice *dev)
  * of iommufd, and not the blocking domain. The PCI core makes ENOSPC of every
  * error, msi_handle_pci_fail(). A vector stays prepared until all are disabled.
  */
-static int msix_prepare(MdlDevice *dev, unsigned vectors)
+static int msi_prepare(MdlDevice *dev, unsigned vectors)
 {
     MdlEndpoint *ep = dev->ep;
 
@@ -162,83 +178,99 @@ static int msix_prepare(MdlDevice *dev, unsigned vectors)
     return 0;
 }
 
-static void msix_enable(MdlDevice *dev)
+/* Of MSI there are as many as the first call asks for, and never more */
+static void msi_enable(MdlDevice *dev, unsigned index, unsigned vectors)
 {
     MdlEndpoint *ep = dev->ep;
-    unsigned i;
+    unsigned i, num = index == VFIO_PCI_MSI_IRQ_INDEX ? vectors :
+                                                        dev->msix_vectors;
 
-    ep->irq_fd = malloc(dev->msix_vectors * sizeof(*ep->irq_fd));
+    ep->irq_fd = malloc(num * sizeof(*ep->irq_fd));
     if (!ep->irq_fd) {
         abort();
     }
-    for (i = 0; i < dev->msix_vectors; i++) {
+    for (i = 0; i < num; i++) {
         ep->irq_fd[i] = -1;
     }
-    ep->nr_irq_fd = dev->msix_vectors;
-    ep->irq_index = VFIO_PCI_MSIX_IRQ_INDEX;
+    ep->nr_irq_fd = num;
+    ep->irq_index = index;
+    if (index == VFIO_PCI_MSI_IRQ_INDEX) {
+        ep_msi_enabled(dev, vectors);
+    }
 }
 
 bool ep_msix_wired(const MdlDevice *dev, unsigned vector)
 {
     const MdlEndpoint *ep = dev->ep;
 
-    return vector < ep->nr_irq_fd && ep->irq_fd[vector] >= 0;
+    return ep->irq_index == VFIO_PCI_MSIX_IRQ_INDEX &&
+           vector < ep->nr_irq_fd && ep->irq_fd[vector] >= 0;
 }
 
-static int msix_set_block(MdlDevice *dev, const struct vfio_irq_set *set,
-                          const int32_t *fds)
+/* vfio_msi_set_vector_signal() */
+static int msi_set_vector(MdlDevice *dev, unsigned vector, int fd)
 {
-    MdlEndpoint *ep = dev->ep;
+    if (vector >= dev->ep->nr_irq_fd) {
+        return fd < 0 ? 0 : -EINVAL;
+    }
+    return fd_get(&dev->ep->irq_fd[vector], fd);
+}
+
+static int msi_set_block(MdlDevice *dev, const struct vfio_irq_set *set,
+                         const int32_t *fds)
+{
     uint32_t i, j;
     int ret = 0;
 
     for (i = 0; !ret && i < set->count; i++) {
-        ret = fd_get(&ep->irq_fd[set->start + i], fds[i]);
+        ret = msi_set_vector(dev, set->start + i, fds[i]);
     }
-    for (j = 0; j < i; j++) {
+    for (j = set->start; j < set->start + i && j < dev->ep->nr_irq_fd; j++) {
         if (ret) {
-            fd_put(&ep->irq_fd[set->start + j]);
+            fd_put(&dev->ep->irq_fd[j]);
         }
-        ep_msix_write(dev, set->start + j,
-                      ep_msix_wired(dev, set->start + j));
+        show_vector(dev, j);
     }
     return ret;
 }
 
-static int msix_set(MdlDevice *dev, const struct vfio_irq_set *set,
-                    const void *data)
+/* vfio_pci_set_msi_trigger(), of MSI and MSI-X */
+static int msi_set(MdlDevice *dev, const struct vfio_irq_set *set,
+                   const void *data)
 {
     MdlEndpoint *ep = dev->ep;
-    bool fresh = ep->irq_index != VFIO_PCI_MSIX_IRQ_INDEX;
+    bool fresh = ep->irq_index != (int)set->index;
     const uint8_t *bools = data;
     uint32_t i;
     int ret;
 
     if (!fresh && !set->count && (set->flags & VFIO_IRQ_SET_DATA_NONE)) {
-        msix_disable(ep);
+        msi_disable(ep);
         return 0;
     }
     if (fresh && ep->irq_index >= 0) {
         return -EINVAL;
     }
     if (set->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
-        ret = msix_prepare(dev, set->start + set->count);
-        if (ret) {
-            return ret;
+        if (fresh || set->index == VFIO_PCI_MSIX_IRQ_INDEX) {
+            ret = msi_prepare(dev, set->start + set->count);
+            if (ret) {
+                return ret;
+            }
         }
         if (fresh) {
-            msix_enable(dev);
+            msi_enable(dev, set->index, set->start + set->count);
         }
-        ret = msix_set_block(dev, set, data);
+        ret = msi_set_block(dev, set, data);
         if (ret && fresh) {
-            msix_disable(ep);
+            msi_disable(ep);
         }
         return ret;
     }
     if (fresh) {
         return -EINVAL;
     }
-    for (i = 0; i < set->count; i++) {
+    for (i = 0; i < set->count && set->start + i < ep->nr_irq_fd; i++) {
         if ((set->flags & VFIO_IRQ_SET_DATA_NONE) || bools[i]) {
             fd_signal(ep->irq_fd[set->start + i]);
         }
@@ -272,17 +304,18 @@ int ep_intx_level(MdlDevice *dev, bool level)
     return 0;
 }
 
-/* vfio_pci_set_intx_mask(), ..._unmask(); unmasking by eventfd is not there */
+/* vfio_pci_set_intx_mask(), ..._unmask() */
 static int intx_mask(MdlEndpoint *ep, const struct vfio_irq_set *set,
-                     const uint8_t *bools, bool mask)
+                     const void *data, bool mask)
 {
     if (ep->irq_index != VFIO_PCI_INTX_IRQ_INDEX || set->count != 1) {
         return -EINVAL;
     }
     if (set->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
-        return -ENOTTY;
+        return mask ? -ENOTTY :
+                      ep_intx_unmask_by(ep->dev, *(const int32_t *)data);
     }
-    if ((set->flags & VFIO_IRQ_SET_DATA_BOOL) && !*bools) {
+    if ((set->flags & VFIO_IRQ_SET_DATA_BOOL) && !*(const uint8_t *)data) {
         return 0;
     }
     ep_intx_mask(ep->dev, mask);
@@ -365,12 +398,29 @@ int ep_set_irqs(MdlDevice *dev, const struct vfio_irq_set *set,
     switch (set->index) {
     case VFIO_PCI_INTX_IRQ_INDEX:
         return intx_set(dev->ep, set, data);
+    case VFIO_PCI_MSI_IRQ_INDEX:
     case VFIO_PCI_MSIX_IRQ_INDEX:
-        return msix_set(dev, set, data);
+        return msi_set(dev, set, data);
     case VFIO_PCI_ERR_IRQ_INDEX:
         return single_set(&dev->ep->single_fd[0], set, data);
     default:
         return single_set(&dev->ep->single_fd[1], set, data);
+    }
+}
+
+int ep_wake_by(MdlDevice *dev, int fd)
+{
+    return fd_get(&dev->ep->wake_fd, fd);
+}
+
+/* vfio_pci_core_runtime_resume(): who has asked to be told is out of it */
+void ep_wake(MdlDevice *dev)
+{
+    if (dev->low_power && dev->ep->wake_fd >= 0) {
+        fd_signal(dev->ep->wake_fd);
+        fd_put(&dev->ep->wake_fd);
+        dev->low_power = false;
+        ep_bars_update(dev);
     }
 }
 
@@ -407,7 +457,8 @@ static bool msi_arrives(MdlDevice *dev, uint32_t vector)
 
     if (!(dev->ep->config[PCI_COMMAND] & PCI_COMMAND_MASTER)) {
         fault.reason = HW_REASON_BUS_MASTER;
-    } else if (!ep_msix_intact(dev, vector)) {
+    } else if (dev->ep->irq_index == VFIO_PCI_MSIX_IRQ_INDEX &&
+               !ep_msix_intact(dev, vector)) {
         /* Somebody wrote to the host's table: it goes where it may not */
         fault.reason = HW_REASON_BLOCKED;
     } else if (mdl_host.arch != MDL_ARCH_SMMUV3 || req.addr == UINT64_MAX) {
@@ -425,14 +476,22 @@ static bool msi_arrives(MdlDevice *dev, uint32_t vector)
     return arrives;
 }
 
-static int msix_trigger(MdlDevice *dev, unsigned vector)
+static int msi_trigger(MdlDevice *dev, unsigned index, unsigned vector)
 {
     MdlEndpoint *ep = dev->ep;
 
-    if (vector >= ep->nr_irq_fd || ep->irq_fd[vector] < 0) {
+    if (ep->irq_index != (int)index || vector >= ep->nr_irq_fd ||
+        ep->irq_fd[vector] < 0) {
         return -ENOENT;
     }
     return msi_arrives(dev, vector) ? fd_signal(ep->irq_fd[vector]) : 0;
+}
+
+void ep_interrupt(MdlDevice *dev, unsigned vector)
+{
+    if (is_msi(dev->ep->irq_index)) {
+        ep_trigger(dev, dev->ep->irq_index, vector);
+    }
 }
 
 int ep_trigger(MdlDevice *dev, unsigned index, unsigned vector)
@@ -440,8 +499,9 @@ int ep_trigger(MdlDevice *dev, unsigned index, unsigned vector)
     MdlEndpoint *ep = dev->ep;
 
     switch (index) {
+    case VFIO_PCI_MSI_IRQ_INDEX:
     case VFIO_PCI_MSIX_IRQ_INDEX:
-        return msix_trigger(dev, vector);
+        return msi_trigger(dev, index, vector);
     case VFIO_PCI_ERR_IRQ_INDEX:
         return fd_signal(ep->single_fd[0]);
     case VFIO_PCI_REQ_IRQ_INDEX:

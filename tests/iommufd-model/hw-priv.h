@@ -154,6 +154,7 @@ struct MdlEndpoint {
     int intx_fd;
     bool intx_level, intx_masked;
     int single_fd[2];
+    int wake_fd;                        /* while in low power, or -1 */
     /* Device TLB; ctx is the PASID or MDL_NO_PASID */
     HwCache atc;
     bool ats_on;
@@ -263,12 +264,14 @@ int64_t ep_config_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf,
 void ep_bar0_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf, size_t len,
                 bool write);
 bool ep_in_d3hot(const MdlDevice *dev);
+void ep_msi_enabled(MdlDevice *dev, unsigned vectors);
 
 /* ep-bar.c */
 void ep_bars_init(MdlDevice *dev);
 void ep_bars_reset(MdlDevice *dev);
 void ep_bars_fini(MdlDevice *dev);
 uint64_t ep_bar_size(const MdlDevice *dev, unsigned region);
+uint64_t ep_msix_table_size(const MdlDevice *dev);
 /* Does the device answer to accesses of memory? */
 bool ep_memory_on(const MdlDevice *dev);
 /* The host's entry of MSI-X's table, and whether it is still that */
@@ -286,8 +289,14 @@ void nvme_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf, size_t len,
 
 /* ep-irq.c */
 void ep_irqs_off(MdlDevice *dev);
+/* By MSI-X or MSI, whichever is enabled */
+void ep_interrupt(MdlDevice *dev, unsigned vector);
 /* Has @vector an eventfd? */
 bool ep_msix_wired(const MdlDevice *dev, unsigned vector);
+
+/* ep-watch.c: INTx is unmasked when @fd is signalled; -1: no more */
+int ep_intx_unmask_by(MdlDevice *dev, int fd);
+void ep_watches_off(MdlDevice *dev);
 
 /* hw-command.c */
 MdlDevice *hw_command_device(const MdlJson *req);

@@ -134,6 +134,12 @@ void ep_bars_update(MdlDevice *dev);
 /* File that has the memory of a BAR with VFIO_REGION_INFO_FLAG_MMAP */
 #define MDL_BAR_FILE "iommufd-model-bar"
 int ep_bar_file(MdlDevice *dev, unsigned region);
+/* @fd, signalled, writes @data there; -1: not any longer */
+int ep_ioeventfd(MdlDevice *dev, unsigned region, uint64_t at, uint64_t data,
+                 unsigned count, int fd);
+/* Low power ends with the next call, which @fd tells of; -1: it does not */
+int ep_wake_by(MdlDevice *dev, int fd);
+void ep_wake(MdlDevice *dev);
 int ep_irq_info(MdlDevice *dev, unsigned index, uint32_t *count,
                 uint32_t *flags);       /* VFIO_IRQ_INFO_* */
 /* The caller has checked index, range, flags and the size of the data */

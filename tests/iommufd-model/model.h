@@ -221,7 +221,8 @@ struct MdlDevice {
     bool af, pm, no_soft_reset;
     uint64_t bar0_size, bar4_size;      /* of 4: 0 is none */
     bool bar_mmap;                      /* BARs of memory can be mapped */
-    unsigned msix_vectors;
+    unsigned msix_vectors, msi_vectors;
+    uint64_t rom_size;                  /* 0: none */
     unsigned disk_mib;                  /* an NVMe controller; 0: an engine */
     MdlResv *reserved;
     /* State */

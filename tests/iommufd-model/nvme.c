@@ -407,7 +407,7 @@ static void nvme_complete(MdlNvme *n, const NvmeCommand *c, unsigned status)
         cq->phase = !cq->phase;
     }
     if (cq->irq) {
-        ep_trigger(n->dev, VFIO_PCI_MSIX_IRQ_INDEX, cq->vector);
+        ep_interrupt(n->dev, cq->vector);
     }
 }
 

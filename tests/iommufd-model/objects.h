@@ -215,6 +215,9 @@ int mdl_iommufd_ioctl(MdlCmd *cmd, unsigned long req);
 const char *mdl_iommufd_name(unsigned long req);
 int mdl_vfio_ioctl(MdlFile *file, MdlCmd *cmd, unsigned long req);
 const char *mdl_vfio_name(unsigned long req);
+/* Copies the part of the argument a call cannot do without */
+int mdl_vfio_copy_arg(const MdlCmd *cmd, void *arg, size_t minsz);
+int mdl_vfio_feature(MdlFile *file, MdlCmd *cmd);
 ssize_t mdl_vfio_rw(MdlFile *file, void *buf, size_t len, int64_t offset,
                     bool write);
 int mdl_vfio_mmap(MdlFile *file, size_t len, bool shared, int *fd,

@@ -22,8 +22,7 @@
 /* Whole-group calls of the kernel keep this in an ida of non-negative ints */
 #define MAX_VFIO_PASID      INT32_MAX
 
-/* Copies the part of the argument a call cannot do without */
-static int copy_arg(const MdlCmd *cmd, void *arg, size_t minsz)
+int mdl_vfio_copy_arg(const MdlCmd *cmd, void *arg, size_t minsz)
 {
     uint32_t argsz;
 
@@ -152,9 +151,9 @@ static int device_attach(MdlFile *file, MdlCmd *cmd)
     uint32_t pasid = 0;
     int ret;
 
-    ret = copy_arg(cmd, &arg,
-                   MDL_SIZEOF_TO(struct vfio_device_attach_iommufd_pt,
-                                 pt_id));
+    ret = mdl_vfio_copy_arg(cmd, &arg,
+                            MDL_SIZEOF_TO(struct vfio_device_attach_iommufd_pt,
+                                          pt_id));
     if (ret) {
         return ret;
     }
@@ -195,9 +194,9 @@ static int device_detach(MdlFile *file, MdlCmd *cmd)
     uint32_t pasid = 0;
     int ret;
 
-    ret = copy_arg(cmd, &arg,
-                   MDL_SIZEOF_TO(struct vfio_device_detach_iommufd_pt,
-                                 flags));
+    ret = mdl_vfio_copy_arg(cmd, &arg,
+                            MDL_SIZEOF_TO(struct vfio_device_detach_iommufd_pt,
+                                          flags));
     if (ret) {
         return ret;
     }
@@ -232,7 +231,7 @@ static int get_info(MdlFile *file, MdlCmd *cmd)
     const size_t minsz = MDL_SIZEOF_TO(struct vfio_device_info, num_irqs);
     int ret;
 
-    ret = copy_arg(cmd, &arg, minsz);
+    ret = mdl_vfio_copy_arg(cmd, &arg, minsz);
     if (ret) {
         return ret;
     }
@@ -269,7 +268,7 @@ static int get_region_info(MdlFile *file, MdlCmd *cmd)
     uint32_t flags;
     int ret;
 
-    ret = copy_arg(cmd, &arg, sizeof(arg));
+    ret = mdl_vfio_copy_arg(cmd, &arg, sizeof(arg));
     if (ret) {
         return ret;
     }
@@ -301,7 +300,7 @@ static int get_irq_info(MdlFile *file, MdlCmd *cmd)
     uint32_t count, flags;
     int ret;
 
-    ret = copy_arg(cmd, &arg, sizeof(arg));
+    ret = mdl_vfio_copy_arg(cmd, &arg, sizeof(arg));
     if (ret) {
         return ret;
     }
@@ -427,7 +426,7 @@ static int hot_reset_info(MdlFile *file, MdlCmd *cmd)
     uint32_t i, n = 0;
     int ret;
 
-    ret = copy_arg(cmd, &hdr, sizeof(hdr));
+    ret = mdl_vfio_copy_arg(cmd, &hdr, sizeof(hdr));
     if (ret) {
         return ret;
     }
@@ -471,7 +470,7 @@ static int hot_reset(MdlFile *file, MdlCmd *cmd)
     unsigned i;
     int ret;
 
-    ret = copy_arg(cmd, &hdr, sizeof(hdr));
+    ret = mdl_vfio_copy_arg(cmd, &hdr, sizeof(hdr));
     if (ret) {
         return ret;
     }
@@ -499,157 +498,28 @@ static int hot_reset(MdlFile *file, MdlCmd *cmd)
     return 0;
 }
 
-/* ---------------------------------------------------------------- features */
+/* --------------------------------------------------------------- ioeventfd */
 
-/* vfio_check_feature(): 1 when the caller is to carry the operation out */
-static int check_feature(uint32_t flags, size_t argsz, uint32_t can,
-                         size_t minsz)
+/* vfio_pci_ioctl_ioeventfd() */
+static int ioeventfd(MdlFile *file, MdlCmd *cmd)
 {
-    uint32_t ops = flags & (VFIO_DEVICE_FEATURE_GET |
-                            VFIO_DEVICE_FEATURE_SET);
-
-    if (ops & ~can) {
-        return -EINVAL;
-    }
-    if (flags & VFIO_DEVICE_FEATURE_PROBE) {
-        return 0;
-    }
-    return !ops || argsz < minsz ? -EINVAL : 1;
-}
-
-/* What only a device that can be migrated has */
-static int migration_feature(MdlFile *file, MdlCmd *cmd,
-                             const struct vfio_device_feature *hdr)
-{
-    const uint32_t get = VFIO_DEVICE_FEATURE_GET;
-    const uint32_t set = VFIO_DEVICE_FEATURE_SET;
-    uint32_t feature = hdr->flags & VFIO_DEVICE_FEATURE_MASK;
-    bool state = feature == VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
-    void *uptr = (char *)cmd->uptr + sizeof(*hdr);
+    struct vfio_device_ioeventfd arg;
+    uint32_t count;
     int ret;
 
-    if (!file->dev->migration) {
-        return -ENOTTY;
-    }
-    /* All three have arguments of eight bytes */
-    ret = check_feature(hdr->flags, hdr->argsz - sizeof(*hdr),
-                        state ? get | set : get,
-                        sizeof(struct vfio_device_feature_mig_state));
-    if (ret != 1) {
-        return ret;
-    }
-    switch (feature) {
-    case VFIO_DEVICE_FEATURE_MIGRATION:
-        return mdl_migration_flags(file->dev, uptr);
-    case VFIO_DEVICE_FEATURE_MIG_DATA_SIZE:
-        return mdl_migration_data_size(file->dev, uptr);
-    default:
-        return mdl_migration_state(file->dev, uptr, hdr->flags & set);
-    }
-}
-
-/* What only a device has that logs its writes */
-static int logging_feature(MdlFile *file, MdlCmd *cmd,
-                           const struct vfio_device_feature *hdr)
-{
-    uint32_t feature = hdr->flags & VFIO_DEVICE_FEATURE_MASK;
-    bool report = feature == VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT;
-    bool stop = feature == VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP;
-    void *uptr = (char *)cmd->uptr + sizeof(*hdr);
-    int ret;
-
-    if (!file->dev->dma_logging) {
-        return -ENOTTY;
-    }
-    /* Arguments have 24 and 32 bytes, or none */
-    ret = check_feature(hdr->flags, hdr->argsz - sizeof(*hdr),
-                        report ? VFIO_DEVICE_FEATURE_GET :
-                        VFIO_DEVICE_FEATURE_SET, stop ? 0 : 24);
-    if (ret != 1) {
-        return ret;
-    }
-    if (stop) {
-        mdl_dma_log_stop(file->dev);
-        return 0;
-    }
-    return report ? mdl_dma_log_report(file->dev, uptr) :
-                    mdl_dma_log_start(file->dev, uptr);
-}
-
-/*
- * vfio_pci_core_pm_entry(), ..._with_wakeup(), ..._exit(): once, until it is
- * ended. The device stays in D0 all the same, and so wakes nobody.
- */
-static int low_power_feature(MdlFile *file, MdlCmd *cmd,
-                             const struct vfio_device_feature *hdr)
-{
-    struct vfio_device_low_power_entry_with_wakeup entry;
-    uint32_t feature = hdr->flags & VFIO_DEVICE_FEATURE_MASK;
-    bool wakes = feature == VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP;
-    int ret;
-
-    ret = check_feature(hdr->flags, hdr->argsz - sizeof(*hdr),
-                        VFIO_DEVICE_FEATURE_SET, wakes ? sizeof(entry) : 0);
-    if (ret != 1) {
-        return ret;
-    }
-    if (wakes) {
-        if (mdl_copy_from(&entry, (char *)cmd->uptr + sizeof(*hdr),
-                          sizeof(entry))) {
-            return -EFAULT;
-        }
-        ret = entry.wakeup_eventfd < 0 ? -EINVAL :
-                                         ep_check_eventfd(entry.wakeup_eventfd);
-        if (ret) {
-            return ret;
-        }
-    }
-    if (feature != VFIO_DEVICE_FEATURE_LOW_POWER_EXIT && file->dev->low_power) {
-        return -EINVAL;
-    }
-    file->dev->low_power = feature != VFIO_DEVICE_FEATURE_LOW_POWER_EXIT;
-    ep_bars_update(file->dev);
-    return 0;
-}
-
-static int device_feature(MdlFile *file, MdlCmd *cmd)
-{
-    struct vfio_device_feature hdr;
-    int ret;
-
-    ret = copy_arg(cmd, &hdr, sizeof(hdr));
+    ret = mdl_vfio_copy_arg(cmd, &arg,
+                            MDL_SIZEOF_TO(struct vfio_device_ioeventfd, fd));
     if (ret) {
         return ret;
     }
-    mdl_cmd_note(cmd, "\"flags\":%u", hdr.flags);
-    if (hdr.flags & ~(VFIO_DEVICE_FEATURE_MASK | VFIO_DEVICE_FEATURE_SET |
-                      VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_PROBE)) {
+    mdl_cmd_note(cmd, "\"flags\":%u,\"offset\":%" PRIu64, arg.flags,
+                 (uint64_t)arg.offset);
+    count = arg.flags & VFIO_DEVICE_IOEVENTFD_SIZE_MASK;
+    if (arg.flags != count || __builtin_popcount(count) != 1 || arg.fd < -1) {
         return -EINVAL;
     }
-    if (!(hdr.flags & VFIO_DEVICE_FEATURE_PROBE) &&
-        (hdr.flags & VFIO_DEVICE_FEATURE_SET) &&
-        (hdr.flags & VFIO_DEVICE_FEATURE_GET)) {
-        return -EINVAL;
-    }
-    switch (hdr.flags & VFIO_DEVICE_FEATURE_MASK) {
-    case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
-    case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP:
-    case VFIO_DEVICE_FEATURE_LOW_POWER_EXIT:
-        return low_power_feature(file, cmd, &hdr);
-    case MDL_VFIO_FEATURE_MIG_PRECOPY_INFO2:
-        return -EINVAL;
-    case VFIO_DEVICE_FEATURE_MIGRATION:
-    case VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
-    case VFIO_DEVICE_FEATURE_MIG_DATA_SIZE:
-        return migration_feature(file, cmd, &hdr);
-    case VFIO_DEVICE_FEATURE_DMA_LOGGING_START:
-    case VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP:
-    case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT:
-        return logging_feature(file, cmd, &hdr);
-    default:
-        /* No VF token */
-        return -ENOTTY;
-    }
+    return ep_ioeventfd(file->dev, REGION_OF(arg.offset),
+                        OFFSET_IN(arg.offset), arg.data, count, arg.fd);
 }
 
 /* --------------------------------------------------------------- the file */
@@ -670,7 +540,8 @@ static const struct {
     { VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, "GET_PCI_HOT_RESET_INFO",
       hot_reset_info },
     { VFIO_DEVICE_PCI_HOT_RESET, "PCI_HOT_RESET", hot_reset },
-    { VFIO_DEVICE_FEATURE, "FEATURE", device_feature },
+    { VFIO_DEVICE_IOEVENTFD, "IOEVENTFD", ioeventfd },
+    { VFIO_DEVICE_FEATURE, "FEATURE", mdl_vfio_feature },
 };
 
 const char *mdl_vfio_name(unsigned long req)
@@ -692,6 +563,7 @@ int mdl_vfio_ioctl(MdlFile *file, MdlCmd *cmd, unsigned long req)
     if (!file->ctx && req != VFIO_DEVICE_BIND_IOMMUFD) {
         return -EINVAL;
     }
+    ep_wake(file->dev);
     for (i = 0; i < MDL_ARRAY_SIZE(calls); i++) {
         if (calls[i].req == req) {
             return calls[i].execute(file, cmd);
@@ -732,6 +604,7 @@ ssize_t mdl_vfio_rw(MdlFile *file, void *buf, size_t len, int64_t offset,
         (write && region == VFIO_PCI_ROM_REGION_INDEX)) {
         return len ? -EINVAL : 0;
     }
+    ep_wake(file->dev);
     for (done = 0; done < len; done += n) {
         n = region_rw(file->dev, OFFSET_IN(offset) + done, region,
                       (char *)buf + done, len - done, write);
@@ -769,6 +642,7 @@ void mdl_vfio_release(MdlFile *file)
         return;
     }
     hw_device_closed(file->dev);
+    ep_wake_by(file->dev, -1);
     file->dev->low_power = false;
     mdl_unbind(file->dev);
     ep_bars_update(file->dev);

@@ -20,6 +20,7 @@
 #define BAR2        0xe0000000u
 #define BAR4        0xe0100000u
 #define BAR4_SIZE   0x10000u
+#define ROM_AT      0xe0200000u
 #define PATTERN     0x5ca1ab1eu
 
 typedef struct BarRig {
@@ -227,6 +228,45 @@ static void test_msix(void)
     stop(&b);
 }
 
+/* MSI, and then MSI-X, of which the host has one at a time */
+static void test_msi(void)
+{
+    unsigned msi, msix;
+    BarRig b;
+
+    start(&b, "msi=4\n", "");
+    msi = vtd_rig_cap(&b.v, RID0, PCI_CAP_ID_MSI);
+    msix = vtd_rig_cap(&b.v, RID0, PCI_CAP_ID_MSIX);
+    vtd_rig_config_write(&b.v, RID0, msi + PCI_MSI_ADDRESS_LO, 0xfee00000);
+    vtd_rig_config_write(&b.v, RID0, msi + PCI_MSI_DATA_64, 0x4041);
+    /* All four */
+    vtd_rig_config_write(&b.v, RID0, msi,
+                         (PCI_MSI_FLAGS_ENABLE | 2 << 4) << 16);
+    for (unsigned i = 0; i < 4; i++) {
+        iommufd_model_do(b.v.m, "{\"cmd\":\"irq\",\"dev\":\"" HOST_DEV0
+                         "\",\"index\":1,\"vector\":%u}", i);
+    }
+    g_assert_cmpuint(iommufd_model_journal(b.v.m, "\"arrives\":true"), ==, 4);
+    vtd_rig_config_write(&b.v, RID0, msi, 0);
+    vtd_rig_config_write(&b.v, RID0, msix, PCI_MSIX_FLAGS_ENABLE << 16);
+    qtest_writel(b.v.qts, BAR2 + 12, 0);
+    iommufd_model_do(b.v.m, "{\"cmd\":\"irq\",\"dev\":\"" HOST_DEV0
+                     "\",\"vector\":0}");
+    g_assert_cmpuint(iommufd_model_journal(b.v.m, "\"arrives\":true"), ==, 5);
+    stop(&b);
+}
+
+static void test_rom(void)
+{
+    BarRig b;
+
+    start(&b, "rom-size=4096\n", "");
+    vtd_rig_config_write(&b.v, RID0, PCI_ROM_ADDRESS, ROM_AT | 1);
+    g_assert_cmphex(qtest_readw(b.v.qts, ROM_AT), ==, 0xaa55);
+    g_assert_cmphex(qtest_readb(b.v.qts, ROM_AT + 0x123), ==, 0x23);
+    stop(&b);
+}
+
 /* Gone with its memory, and with all that it had mapped */
 static void test_unplug(void)
 {
@@ -262,6 +302,8 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/bar/locked", test_locked);
     qtest_add_func("/vtd-nested/bar/tables", test_tables);
     qtest_add_func("/vtd-nested/bar/msix", test_msix);
+    qtest_add_func("/vtd-nested/bar/msi", test_msi);
+    qtest_add_func("/vtd-nested/bar/rom", test_rom);
     qtest_add_func("/vtd-nested/bar/unplug", test_unplug);
     return g_test_run();
 }
