@@ -9,6 +9,7 @@
  * intel_iommu_twostage_walk.c   the walks of both stages
  * intel_iommu_twostage_tlb.c    cached translations, invalidation descriptors
  * intel_iommu_twostage_fault.c  fault records and page requests
+ * intel_iommu_twostage_atc.c    who uses PASIDs: device TLBs, page responses
  *
  * All of it works on a scalable-mode root table only; legacy mode stays with
  * intel_iommu.c.  Section numbers are those of the VT-d specification 4.1.
@@ -155,6 +156,10 @@ bool vtd_split_write(IntelIOMMUState *s, hwaddr addr, uint64_t val,
 /* Once, at realize */
 void vtd_twostage_init(IntelIOMMUState *s);
 
+/* The operations for pci_setup_iommu(): @ops, or with host-nesting ours */
+const PCIIOMMUOps *vtd_twostage_iommu_ops(IntelIOMMUState *s,
+                                          const PCIIOMMUOps *ops);
+
 /* Add to CAP and ECAP what the properties say */
 void vtd_twostage_cap_init(IntelIOMMUState *s);
 
@@ -261,6 +266,18 @@ bool vtd_read_table(hwaddr addr, uint64_t *val);
 
 /* Make room for one more: of a full cache all goes, or one with host-keep */
 void vtd_cache_make_room(IntelIOMMUState *s, GHashTable *cache);
+
+/*
+ * Device TLBs of an endpoint: what it has got with @pasid, or VTD_ATC_ALL of
+ * them. What it has got without is not among them.
+ */
+#define VTD_ATC_ALL             UINT32_MAX
+void vtd_atc_invalidate(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
+                        uint64_t first, uint64_t last);
+
+/* Who waits for page responses with @pasid; NULL: nobody */
+IOMMUPRINotifier *vtd_atc_pri(IntelIOMMUState *s, uint16_t sid,
+                              uint32_t pasid);
 
 /* Once, at realize: the invalidation queue, in turns with the main loop */
 void vtd_twostage_turn_init(IntelIOMMUState *s);

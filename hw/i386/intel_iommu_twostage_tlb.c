@@ -410,27 +410,35 @@ static VTDDescVerdict piotlb_descriptor(IntelIOMMUState *s,
  */
 static void dev_tlb_descriptor(IntelIOMMUState *s, const VTDInvDesc *desc)
 {
-    uint16_t sid = VTD_INV_DESC_DEVICE_IOTLB_SID(desc->lo);
     TlbDrop drop = {};
-    VTDAddressSpace *as;
 
     drop_range(&drop, VTD_INV_DESC_DEVICE_IOTLB_ADDR(desc->hi),
                VTD_INV_DESC_DEVICE_IOTLB_SIZE(desc->hi) ?
                1 + cto64(desc->hi >> 12) : 0);
-    QLIST_FOREACH(as, &s->vtd_as_with_notifiers, next) {
-        IOMMUTLBEvent event = {
-            .type = IOMMU_NOTIFIER_DEVIOTLB_UNMAP,
-            .entry = {
-                .target_as = &as->as, .iova = drop.first,
-                .addr_mask = drop.last - drop.first, .pasid = as->pasid,
-            },
-        };
+    vtd_atc_invalidate(s, VTD_INV_DESC_DEVICE_IOTLB_SID(desc->lo), VTD_ATC_ALL,
+                       drop.first, drop.last);
+}
 
-        if (as->pasid != PCI_NO_PASID &&
-            PCI_BUILD_BDF(pci_bus_num(as->bus), as->devfn) == sid) {
-            memory_region_notify_iommu(&as->iommu, 0, event);
-        }
+/* 6.5.2.6 */
+static VTDDescVerdict pasid_dev_tlb_descriptor(IntelIOMMUState *s,
+                                               const VTDInvDesc *desc)
+{
+    TlbDrop drop = {};
+
+    if (!reserved_clear(s, desc, VTD_INV_DESC_PASID_DEVICE_IOTLB_RSVD_VAL0,
+                        VTD_INV_DESC_PASID_DEVICE_IOTLB_RSVD_VAL1,
+                        "PASID-based device TLB")) {
+        return VTD_TS_DESC_BAD;
     }
+    drop_range(&drop, VTD_INV_DESC_PASID_DEVICE_IOTLB_ADDR(desc->hi),
+               VTD_INV_DESC_PASID_DEVICE_IOTLB_SIZE(desc->hi) ?
+               1 + cto64(desc->hi >> 12) : 0);
+    vtd_atc_invalidate(s, VTD_INV_DESC_PASID_DEVICE_IOTLB_SID(desc->lo),
+                       VTD_INV_DESC_PASID_DEVICE_IOTLB_GLOBAL(desc->hi) ?
+                       VTD_ATC_ALL :
+                       VTD_INV_DESC_PASID_DEVICE_IOTLB_PASID(desc->lo),
+                       drop.first, drop.last);
+    return VTD_TS_DESC_DONE;
 }
 
 /* 7.7.1; with PASID or without, whoever asked is answered */
@@ -439,6 +447,7 @@ static VTDDescVerdict response_descriptor(IntelIOMMUState *s,
 {
     uint16_t sid = VTD_INV_DESC_PGRESP_RID(desc->lo);
     uint32_t pasid = PCI_NO_PASID;
+    IOMMUPRINotifier *notifier;
     VTDAddressSpace *as;
     IOMMUPRIResponse response = {
         .prgi = VTD_INV_DESC_PGRESP_PRGI(desc->hi),
@@ -465,9 +474,14 @@ static VTDDescVerdict response_descriptor(IntelIOMMUState *s,
     trace_vtd_twostage_response(sid, pasid, response.prgi,
                                 response.response_code);
 
-    as = vtd_get_as_by_sid_and_pasid(s, sid, pasid);
-    if (as && as->pri_notifier) {
-        as->pri_notifier->notify(as->pri_notifier, &response);
+    if (pasid == PCI_NO_PASID) {
+        as = vtd_get_as_by_sid_and_pasid(s, sid, pasid);
+        notifier = as ? as->pri_notifier : NULL;
+    } else {
+        notifier = vtd_atc_pri(s, sid, pasid);
+    }
+    if (notifier) {
+        notifier->notify(notifier, &response);
     }
     return VTD_TS_DESC_DONE;
 }
@@ -495,12 +509,14 @@ static VTDDescVerdict descriptor(IntelIOMMUState *s, VTDInvDesc *desc)
         return VTD_TS_DESC_PASS;
     case VTD_INV_DESC_PIOTLB:
     case VTD_INV_DESC_PC:
+    case VTD_INV_DESC_DEV_PIOTLB:
         /* These exist in 256-bit queues only */
         if (!s->iq_dw) {
             return VTD_TS_DESC_BAD;
         }
         return type == VTD_INV_DESC_PC ? pasid_cache_descriptor(s, desc) :
-                                         piotlb_descriptor(s, desc);
+               type == VTD_INV_DESC_PIOTLB ? piotlb_descriptor(s, desc) :
+                                             pasid_dev_tlb_descriptor(s, desc);
     case VTD_INV_DESC_PGRESP:
         return response_descriptor(s, desc);
     default:

@@ -25,6 +25,8 @@ typedef struct VTDLateFault {
     uint64_t hi, lo;
 } VTDLateFault;
 
+typedef struct VTDAtc VTDAtc;
+
 typedef struct VTDTwoStage {
     /* Properties; all but the first have no effect without the first */
     bool enabled;
@@ -46,6 +48,9 @@ typedef struct VTDTwoStage {
     GHashTable *contexts;
     GHashTable *requesters;
     GHashTable *iotlb;
+
+    /* Users of PASIDs; with the BQL held */
+    QLIST_HEAD(, VTDAtc) atcs;
 
     /* The invalidation queue takes turns with the main loop */
     QEMUBH *bh;

@@ -433,6 +433,39 @@ static void test_unplug(void)
     host_free(h);
 }
 
+/* Each PASID that an endpoint is used with takes memory while it is used */
+static void test_many_pasids(void)
+{
+    const uint64_t pri = ECAM + HOST_RID * 4096ULL + 0x120;
+    Host *h = host_new("", ",pasid-bits=20");
+    g_autofree char *tree = NULL;
+    unsigned n = 0, i;
+    char *at;
+
+    host_start(h, VTD_CTX_DTE | VTD_CTX_PRE | VTD_CTX_PASIDE);
+    host_invalidate_all(h);
+    host_enable_sva(h);
+    qtest_writew(h->qts, pri + PCI_PRI_CTRL, 0);
+    for (i = 0; i < 300; i++) {
+        if (i == 150) {
+            /* No less so without DMA remapping */
+            h->regs.write32(h->regs.opaque, VTD_REG_GCMD, VTD_GCMD_QIE);
+        }
+        engine_start(h, i * 977 + 1, DATA_IOVA);
+        engine_fill(h, RING_HPA, DATA_IOVA, 8, 0, DATA_IOVA);
+        while (qtest_readl(h->qts, ENGINE_BAR + SVA_QUEUE(0) + SVA_Q_STATUS) ==
+               SVA_STATE_WORKING) {
+            qtest_clock_step(h->qts, 1000000);
+        }
+    }
+    tree = qtest_hmp(h->qts, "info mtree");
+    for (at = tree; (at = strstr(at, "-pasid-")); at++) {
+        n++;
+    }
+    g_assert_cmpuint(n, <, 10);
+    host_free(h);
+}
+
 /* Reset of all, and of the function, with requests and DMA under way */
 static void test_reset(void)
 {
@@ -532,6 +565,7 @@ int main(int argc, char **argv)
                    test_requests_to_registers);
     qtest_add_func("/vtd-twostage/hostile/unplug", test_unplug);
     qtest_add_func("/vtd-twostage/hostile/unplug-switch", test_unplug_switch);
+    qtest_add_func("/vtd-twostage/hostile/many-pasids", test_many_pasids);
     qtest_add_func("/vtd-twostage/hostile/reset", test_reset);
     return g_test_run();
 }
