@@ -63,6 +63,12 @@ bool vtd_read_table(hwaddr addr, uint64_t *val)
     return res == MEMTX_OK;
 }
 
+/*
+ * A walk that loses so many races against changes of its entries is none that
+ * software waits for: it could be kept from ending.
+ */
+#define RACES_MAX           64
+
 typedef enum UpdateResult {
     UPDATE_DONE,
     UPDATE_RACED,               /* somebody changed the entry: look again */
@@ -132,7 +138,7 @@ static bool s2_reserved(IntelIOMMUState *s, uint64_t pte, unsigned level)
 static int walk_s2(IntelIOMMUState *s, const VTDRequester *req, uint64_t gpa,
                    VTDAccess acc, VTDXlate *out)
 {
-    unsigned level = req->s2_levels;
+    unsigned level = req->s2_levels, races = 0;
     uint64_t table = req->s2_root, pte, flags;
     hwaddr slot;
     bool leaf, cached;
@@ -172,7 +178,10 @@ static int walk_s2(IntelIOMMUState *s, const VTDRequester *req, uint64_t gpa,
             }
             switch (set_pte_flags(slot, pte, flags, acc.ahead)) {
             case UPDATE_RACED:
-                continue;
+                if (races++ < RACES_MAX) {
+                    continue;
+                }
+                /* fall through */
             case UPDATE_FAILED:
                 return VTD_TS_S2_ACCESS;
             case UPDATE_DONE:
@@ -338,7 +347,7 @@ static int walk_s1(IntelIOMMUState *s, const VTDRequester *req, uint64_t iova,
                    VTDAccess acc, VTDXlate *out)
 {
     uint64_t accessed = S1_A | (req->eafe ? S1_EA : 0);
-    unsigned level = req->s1_levels, shift;
+    unsigned level = req->s1_levels, shift, races = 0;
     uint64_t table = req->s1_root, pte, addr, flags;
     bool write = true, root, leaf, raced, cached;
     hwaddr slot;
@@ -392,8 +401,11 @@ static int walk_s1(IntelIOMMUState *s, const VTDRequester *req, uint64_t iova,
             if (ret) {
                 return ret;
             }
-            if (raced) {
+            if (raced && races++ < RACES_MAX) {
                 continue;
+            }
+            if (raced) {
+                return VTD_TS_AD_UPDATE;
             }
         }
         if (leaf) {
