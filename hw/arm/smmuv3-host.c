@@ -47,7 +47,24 @@ static bool smmuv3_host_has_stage2(const SMMUv3State *s)
 static bool smmuv3_host_used(const SMMUv3Host *host)
 {
     return host->fwb || host->ats || host->ssidsize || host->keep ||
-           host->oas != OAS_44;
+           host->has_cmdqv || host->oas != OAS_44;
+}
+
+bool smmuv3_queue_enabled(SMMUv3State *s, const SMMUQueue *q)
+{
+    return q == &s->cmdq ? smmuv3_cmdq_enabled(s) :
+                           tegra241_cmdqv_host_enabled(s, q);
+}
+
+uint32_t smmuv3_queue_pending(SMMUv3State *s, const SMMUQueue *q)
+{
+    return q == &s->cmdq ? s->gerror ^ s->gerrorn :
+                           tegra241_cmdqv_host_pending(q);
+}
+
+int smmuv3_cmdq_consume(SMMUv3State *s)
+{
+    return smmuv3_queue_consume(s, &s->cmdq);
 }
 
 static void smmuv3_host_cmdq_go_on(void *opaque)
@@ -58,6 +75,7 @@ static void smmuv3_host_cmdq_go_on(void *opaque)
     if (runstate_is_running()) {
         s->host.cmdq_turn = TURN_UNITS;
         smmuv3_cmdq_consume(s);
+        tegra241_cmdqv_host_go_on(s);
     }
 }
 
@@ -127,9 +145,9 @@ bool smmuv3_host_realize(SMMUv3State *s, Error **errp)
     SMMUv3Host *host = &s->host;
 
     if (smmuv3_host_used(host) && s->nested_props.mode != ON_OFF_AUTO_OFF) {
-        error_setg(errp, "host-fwb, host-ats, host-ssidsize, host-oas and "
-                   "host-keep play the SMMU of a host, which nested=%s makes "
-                   "use of: give one or the other",
+        error_setg(errp, "host-fwb, host-ats, host-ssidsize, host-oas, "
+                   "host-keep and host-cmdqv play the SMMU of a host, which "
+                   "nested=%s makes use of: give one or the other",
                    OnOffAuto_str(s->nested_props.mode));
         return false;
     }
@@ -192,6 +210,7 @@ void smmuv3_host_reset(SMMUv3State *s)
         g_hash_table_remove_all(host->structs);
         g_hash_table_remove_all(host->tables);
     }
+    tegra241_cmdqv_host_reset(s);
 }
 
 static bool smmuv3_host_needed(void *opaque)
@@ -213,6 +232,10 @@ const VMStateDescription vmstate_smmuv3_host = {
         VMSTATE_UINT32_EQUAL(idr[3], SMMUv3State, "host-fwb"),
         VMSTATE_UINT32_EQUAL(idr[5], SMMUv3State, "host-oas"),
         VMSTATE_END_OF_LIST()
+    },
+    .subsections = (const VMStateDescription * const []) {
+        &vmstate_tegra241_cmdqv_host,
+        NULL
     }
 };
 
@@ -253,14 +276,18 @@ void smmuv3_host_event(const SMMUEventInfo *info, Evt *evt)
     }
 }
 
-SMMUCmdError smmuv3_host_command(SMMUv3State *s, const Cmd *cmd)
+SMMUCmdError smmuv3_host_command(SMMUv3State *s, SMMUQueue *q, Cmd *cmd)
 {
-    uint32_t sid = CMD_SID(cmd), last;
     SMMUv3KeepDrop more = SMMUV3_KEEP_DROP_L1CDS;
+    uint32_t sid, last;
 
     if (smmuv3_host_used(&s->host) && !smmuv3_host_turn(s)) {
         return SMMUV3_NESTED_PUT_OFF;
     }
+    if (q != &s->cmdq && !tegra241_cmdqv_host_command(s, q, cmd)) {
+        return SMMU_CERROR_ILL;
+    }
+    sid = CMD_SID(cmd);
     switch (CMD_TYPE(cmd)) {
     case SMMU_CMD_SYNC:
         if (smmuv3_host_used(&s->host) && CMD_SYNC_CS(cmd) == SYNC_CS_RSVD) {

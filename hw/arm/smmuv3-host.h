@@ -12,6 +12,7 @@
  *   smmuv3-ats.c         translation requests, translated transactions, ATCs
  *   smmuv3-keep.c        caches of host-keep=on
  *   smmuv3-walks.c       walk caches of host-keep=on
+ *   tegra241-cmdqv-host.c  command queues of host-cmdqv=on
  *
  * Section numbers are those of the Arm SMMU architecture specification,
  * version 3 (IHI 0070).
@@ -84,9 +85,17 @@ void smmuv3_host_event(const SMMUEventInfo *info, Evt *evt);
 
 /*
  * Before the emulation carries out a command; with the BQL, without mutex. May
- * return SMMUV3_NESTED_PUT_OFF: the queue goes on from a bottom half.
+ * return SMMUV3_NESTED_PUT_OFF: the queue goes on from a bottom half. @cmd is
+ * changed to what a queue of a guest makes of it.
  */
-SMMUCmdError smmuv3_host_command(SMMUv3State *s, const Cmd *cmd);
+SMMUCmdError smmuv3_host_command(SMMUv3State *s, SMMUQueue *q, Cmd *cmd);
+
+/* smmuv3_queue_consume() of the SMMU's own queue */
+int smmuv3_cmdq_consume(SMMUv3State *s);
+
+/* Of a command queue, the SMMU's own or one of the CMDQV; GERROR ^ GERRORN */
+bool smmuv3_queue_enabled(SMMUv3State *s, const SMMUQueue *q);
+uint32_t smmuv3_queue_pending(SMMUv3State *s, const SMMUQueue *q);
 
 /* CMD_CFGI_CD and _ALL, as far as requests without a SubstreamID go */
 void smmuv3_host_flush_cd(SMMUDevice *sdev, const Cmd *cmd);
@@ -241,5 +250,36 @@ ssize_t smmuv3_ats_request(PCIBus *bus, void *opaque, int devfn,
 
 /* CMD_ATC_INV */
 SMMUCmdError smmuv3_ats_invalidate(SMMUv3State *s, const Cmd *cmd);
+
+/* ------------------------------------------------ tegra241-cmdqv-host.c */
+
+/* Which of the SysBusDevice's its registers and its interrupt are */
+#define TEGRA241_CMDQV_HOST_MMIO    1
+#define TEGRA241_CMDQV_HOST_IRQ     4
+
+extern const VMStateDescription vmstate_tegra241_cmdqv_host;
+
+/* At the end of realize. Without host-cmdqv, this and the next do nothing. */
+void tegra241_cmdqv_host_init(SMMUv3State *s);
+void tegra241_cmdqv_host_reset(SMMUv3State *s);
+
+/* Of a queue of the CMDQV: whether it runs, GERROR ^ GERRORN */
+bool tegra241_cmdqv_host_enabled(SMMUv3State *s, const SMMUQueue *q);
+uint32_t tegra241_cmdqv_host_pending(const SMMUQueue *q);
+
+/**
+ * tegra241_cmdqv_host_command: what a command of a queue of the CMDQV is
+ * @cmd: gets VMID and StreamID of the queue's owner
+ *
+ * Returns: whether its owner may give it
+ */
+bool tegra241_cmdqv_host_command(SMMUv3State *s, const SMMUQueue *q, Cmd *cmd);
+
+/* Whether @q is a queue of the CMDQV: it stops, and tells of @error */
+bool tegra241_cmdqv_host_error(SMMUv3State *s, SMMUQueue *q,
+                               SMMUCmdError error);
+
+/* Go on with all of them as far as the turn goes, each once the first */
+void tegra241_cmdqv_host_go_on(SMMUv3State *s);
 
 #endif

@@ -20,6 +20,7 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "smmuv3-host.h"
 #include "smmuv3-nested-internal.h"
 #include "trace.h"
 

@@ -83,6 +83,8 @@ static const char *const smmuv3_descriptions[][2] = {
     { "host-ssidsize", "For emulated hosts: width of SubstreamIDs, up to 20" },
     { "host-oas", "For emulated hosts: output address size in bits" },
     { "host-keep", "For emulated hosts: caches keep all that hardware may" },
+    { "host-cmdqv", "For emulated hosts: Tegra241 CMDQV, command queues for "
+      "guests" },
 };
 
 void smmuv3_props_class_init(ObjectClass *klass)

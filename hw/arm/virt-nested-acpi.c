@@ -6,6 +6,8 @@
 
 #include "qemu/osdep.h"
 #include "hw/acpi/aml-build.h"
+#include "hw/intc/arm_gic_common.h"
+#include "hw/pci/pci_bus.h"
 #include "virt-nested.h"
 
 /* The first revision of the IORT that has RMR nodes (DEN 0049E.d) */
@@ -75,4 +77,60 @@ bool virt_nested_preserve_config(PCIBus *root)
     SMMUv3State *s = virt_nested_smmu(root);
 
     return s && smmuv3_nested_firmware(s).msi_size;
+}
+
+typedef struct VirtCMDQVDsdt {
+    Aml *scope;
+    VirtMachineState *vms;
+    SMMUv3State *s;
+    unsigned before;
+} VirtCMDQVDsdt;
+
+/* SMMUs whose nodes are before that of d->s in the IORT */
+static int virt_cmdqv_count(Object *obj, void *opaque)
+{
+    SMMUv3State *s = (SMMUv3State *)object_dynamic_cast(obj, TYPE_ARM_SMMUV3);
+    VirtCMDQVDsdt *d = opaque;
+
+    if (s && pci_bus_num(s->smmu_state.primary_bus) <
+             pci_bus_num(d->s->smmu_state.primary_bus)) {
+        d->before++;
+    }
+    return 0;
+}
+
+static int virt_cmdqv_dsdt_one(Object *obj, void *opaque)
+{
+    VirtCMDQVDsdt *d = opaque;
+    VirtCMDQV where;
+    Aml *dev, *crs;
+    uint32_t gsi;
+
+    d->s = (SMMUv3State *)object_dynamic_cast(obj, TYPE_ARM_SMMUV3);
+    if (!d->s || !virt_cmdqv_where(d->vms, d->s, &where)) {
+        return 0;
+    }
+    d->before = 0;
+    object_child_foreach_recursive(object_get_root(), virt_cmdqv_count, d);
+    gsi = where.spi + GIC_INTERNAL;
+    dev = aml_device("CMD%X", d->before);
+    aml_append(dev, aml_name_decl("_HID", aml_string("NVDA200C")));
+    /* Identifier of the SMMU's node; the ITS group's is before all of them */
+    aml_append(dev, aml_name_decl("_UID", aml_int(d->before +
+                                                  !!d->vms->its)));
+    crs = aml_resource_template();
+    aml_append(crs, aml_memory32_fixed(where.base, where.size,
+                                       AML_READ_WRITE));
+    aml_append(crs, aml_interrupt(AML_CONSUMER, AML_EDGE, AML_ACTIVE_HIGH,
+                                  AML_EXCLUSIVE, &gsi, 1));
+    aml_append(dev, aml_name_decl("_CRS", crs));
+    aml_append(d->scope, dev);
+    return 0;
+}
+
+void virt_cmdqv_dsdt(Aml *scope, VirtMachineState *vms)
+{
+    VirtCMDQVDsdt d = { .scope = scope, .vms = vms };
+
+    object_child_foreach_recursive(object_get_root(), virt_cmdqv_dsdt_one, &d);
 }

@@ -325,6 +325,7 @@ void virt_nested_fdt(VirtMachineState *vms)
         virt_nested_fdt_root(vms, g_ptr_array_index(buses, i), node, windows);
     }
     virt_nested_fdt_windows(MACHINE(vms)->fdt, windows);
+    virt_cmdqv_fdt(vms);
     if (!vms->bootinfo.firmware_loaded || !virt_is_acpi_enabled(vms)) {
         object_child_foreach_recursive(object_get_root(),
                                        virt_nested_fdt_missing, buses);

@@ -7,6 +7,7 @@
 #ifndef HW_ARM_VIRT_NESTED_H
 #define HW_ARM_VIRT_NESTED_H
 
+#include "hw/acpi/aml-build.h"
 #include "hw/arm/virt.h"
 #include "smmuv3-nested-fw.h"
 
@@ -90,5 +91,26 @@ char *virt_nested_pxb_node(VirtMachineState *vms, GPtrArray *buses,
 
 /* Leave of the machine's own host bridge what others do not have */
 void virt_nested_pxb_main(VirtMachineState *vms, GPtrArray *buses);
+
+/* -------------------------------------------- host-cmdqv (virt-cmdqv.c) */
+
+typedef struct VirtCMDQV {
+    hwaddr smmu;                /* registers of its SMMU */
+    hwaddr base, size;
+    int spi;
+} VirtCMDQV;
+
+/* The machine's own SMMU: map its CMDQV, if it has one */
+void virt_cmdqv_create(const VirtMachineState *vms, SMMUv3State *s);
+
+/* Where the CMDQV of an SMMU is. Returns: whether there is one */
+bool virt_cmdqv_where(VirtMachineState *vms, SMMUv3State *s,
+                      VirtCMDQV *where);
+
+/* Nodes for those whose SMMUs are in the device tree */
+void virt_cmdqv_fdt(VirtMachineState *vms);
+
+/* Devices for all of them; in virt-nested-acpi.c */
+void virt_cmdqv_dsdt(Aml *scope, VirtMachineState *vms);
 
 #endif

@@ -18,6 +18,7 @@ typedef struct SMMUv3Host {
     uint8_t ssidsize;           /* bits; 0: no substreams */
     uint8_t oas;                /* bits */
     bool keep;
+    bool has_cmdqv;
     /*
      * What was made of STE and CD of a substream, by StreamID and SubstreamID:
      * dropped by the guest's commands and nothing else, but for running full.
@@ -29,7 +30,8 @@ typedef struct SMMUv3Host {
     /* And tables that walks have found; see smmuv3-walks.c */
     GHashTable *tables;
     uint32_t last_event[8];     /* recorded, with host-keep */
-    /* Goes on with the command queue; units of work until then */
+    struct Tegra241CMDQV *cmdqv;    /* NULL: without host-cmdqv */
+    /* Goes on with command queues; units of work until then */
     QEMUBH *cmdq_bh;
     int64_t cmdq_turn;
     /* With the properties or without: tells of buses that are gone */
