@@ -46,7 +46,7 @@ class X86:
     def host_options(self):
         return ['-M', 'q35',
                 # The first stage of VT-d has to have the levels of the CPU's
-                # tables
+                # tables: four here, five in scenario vsva
                 '-cpu', 'max,la57=off',
                 '-device', 'intel-iommu,host-nesting=on,x-scalable-mode=on,'
                            'x-pasid-mode=on,device-iotlb=on,intremap=on,'

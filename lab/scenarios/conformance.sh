@@ -4,10 +4,12 @@
 # title: the conformance program, unchanged, on the kernel's /dev/iommu
 # timeout: 180
 #
+# With five levels; scenario noats has four
+# host: -global intel-iommu.host-fs5lp=on -global intel-iommu.aw-bits=57
+#
 # The program asks for what must be refused, and the driver says why it refuses
 # allow: Read-only mapping is disallowed on the domain which serves as the
 # allow: Invalid stage-1 address width
-# allow: 5-level paging not supported
 
 l1() {
     bind "$(function_of $SVA_ENGINE)" vfio-pci

@@ -4,6 +4,11 @@
 # title: vSVA: a process in L2 shares its address space with the engine
 # timeout: 240
 #
+# Five levels at both ends, as on servers that have them: Linux shares tables of
+# the CPU's levels only
+# host: -cpu max,la57=on
+# host: -global intel-iommu.host-fs5lp=on -global intel-iommu.aw-bits=57
+#
 # The engine still runs when a PASID is taken away from it for good, because a
 # process of L2, or QEMU itself, has been killed. L1 does not set fault
 # processing disable then; iommufd has no way to ask for it.
@@ -21,5 +26,6 @@ l1() {
 }
 
 l2() {
+    grep -qw la57 /proc/cpuinfo || fail "the CPU has four levels"
     vsva
 }
