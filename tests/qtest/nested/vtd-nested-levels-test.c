@@ -5,6 +5,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/bswap.h"
 #include "sva-engine-rig.h"
 #include "vtd-migration-rig.h"
 #include "vtd-shadow-rig.h"
@@ -98,6 +99,35 @@ static void test_caps(void)
     }
 }
 
+/* Hosts that differ: what both have, and nothing that comes later changes it */
+static void test_two_hosts(gconstpointer opaque)
+{
+    bool wide_first = opaque != NULL;
+    g_autofree char *host = g_strdup_printf("[host]\narch=vtd\n[iommu 0]\n"
+        "aw=%u\n[iommu 1]\naw=%u\n[device " HOST_DEV0 "]\niommu=0\ngroup=1\n"
+        "[device " HOST_DEV1 "]\niommu=1\ngroup=2\n", wide_first ? 57 : 48,
+        wide_first ? 48 : 57);
+    g_autofree char *why = NULL;
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on", 2, "");
+    g_assert_cmpuint(VTD_CAP_WIDTH_OF(cap(&r)), ==, 48);
+    g_assert_cmphex(cap(&r) & CAP_FS5LP, ==, 0);
+    vtd_rig_stop(&r);
+
+    vtd_rig_start(&r, host, "nested=on", 1, VTD_RIG_SLOTS);
+    g_assert_cmpint(!!(cap(&r) & CAP_FS5LP), ==, wide_first);
+    if (wide_first) {
+        why = nested_rig_plug_refusal(r.qts, 0, "dev1", HOST_DEV1);
+        g_assert_nonnull(strstr(why, "'fs5lp' is on"));
+        g_assert_nonnull(strstr(why, HOST_DEV1));
+    } else {
+        nested_rig_plug(r.qts, 0, "dev1", HOST_DEV1);
+        g_assert_cmpuint(VTD_CAP_WIDTH_OF(cap(&r)), ==, 48);
+    }
+    vtd_rig_stop(&r);
+}
+
 static void test_refusals(void)
 {
     g_autofree char *wide = wide_host(1);
@@ -144,6 +174,62 @@ static void test_refusals(void)
 
         nested_rig_expect_refusal(cases[i].host, args, words[0], words[1],
                                   words[2], NULL);
+    }
+}
+
+/* By DMA, see docs/specs/fw_cfg */
+static void fw_cfg_read(VtdRig *r, uint16_t key, void *to, uint32_t len)
+{
+    const uint64_t at = DATA, buf = DATA + 16;
+    const uint8_t select = 0x08, read = 0x02;
+
+    qtest_writel(r->qts, at, bswap32((uint32_t)key << 16 | select | read));
+    qtest_writel(r->qts, at + 4, bswap32(len));
+    qtest_writeq(r->qts, at + 8, bswap64(buf));
+    qtest_outl(r->qts, 0x514, 0);
+    qtest_outl(r->qts, 0x518, bswap32(at));
+    g_assert_cmphex(qtest_readl(r->qts, at), ==, 0);
+    qtest_memread(r->qts, buf, to, len);
+}
+
+/* Of physical addresses there are 52 bits at most, in DMAR as well */
+static void test_dmar(void)
+{
+    static const struct {
+        const char *iommu;
+        unsigned width;
+    } cases[] = {
+        { "nested=on", 52 }, { "nested=on,aw-bits=48", 48 },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        g_autofree uint8_t *all = NULL;
+        const uint8_t *dmar;
+        struct {
+            uint32_t size;
+            uint16_t key;
+            uint16_t unused;
+            char name[56];
+        } file;
+        unsigned n = 0;
+        VtdRig r;
+
+        start(&r, cases[i].iommu, 1, "");
+        do {
+            uint8_t dir[64 * sizeof(file)];
+
+            g_assert_cmpuint(n, <, 63);
+            fw_cfg_read(&r, 0x19, dir, 4 + (n + 1) * sizeof(file));
+            memcpy(&file, &dir[4 + n++ * sizeof(file)], sizeof(file));
+        } while (strcmp(file.name, "etc/acpi/tables"));
+        file.size = bswap32(file.size);
+        all = g_malloc(file.size);
+        fw_cfg_read(&r, bswap16(file.key), all, file.size);
+        dmar = memmem(all, file.size, "DMAR", 4);
+        g_assert_nonnull(dmar);
+        /* Behind the common header: the width less one (8.1) */
+        g_assert_cmpuint(dmar[36] + 1, ==, cases[i].width);
+        vtd_rig_stop(&r);
     }
 }
 
@@ -656,7 +742,12 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/vtd-nested/levels/caps", test_caps);
+    qtest_add_data_func("/vtd-nested/levels/two-hosts/wide", "",
+                        test_two_hosts);
+    qtest_add_data_func("/vtd-nested/levels/two-hosts/narrow", NULL,
+                        test_two_hosts);
     qtest_add_func("/vtd-nested/levels/refusals", test_refusals);
+    qtest_add_func("/vtd-nested/levels/dmar", test_dmar);
     qtest_add_func("/vtd-nested/levels/first-stage", test_first_stage);
     qtest_add_data_func("/vtd-nested/levels/not-offered/six", "nested=on",
                         test_not_offered);
