@@ -244,6 +244,29 @@ static void vtd_nested_warn_follower(const char *name, const char *why)
                 "first-stage ones", name, why);
 }
 
+/* The mappings that it follows are those of second-stage tables */
+static bool vtd_nested_check_follower(IntelIOMMUState *s,
+                                      HostIOMMUDevice *hiod, Error **errp)
+{
+    ERRP_GUARD();
+    unsigned width = vtd_nested_ss_width(s);
+    int host = HOST_IOMMU_DEVICE_GET_CLASS(hiod)->get_cap(
+        hiod, HOST_IOMMU_DEVICE_CAP_AW_BITS, errp);
+
+    if (host < 0) {
+        return false;
+    }
+    if (width > host) {
+        error_setg(errp, "property 'ss-aw-bits' is %u for the guest, but the "
+                   "host has %d for device %s, which follows second-stage "
+                   "tables", width, host, hiod->name);
+        error_append_hint(errp, "The least is ss-aw-bits=%u\n",
+                          VTD_HOST_AW_48BIT);
+        return false;
+    }
+    return true;
+}
+
 void vtd_nested_reset(IntelIOMMUState *s)
 {
     VTDNested *n = s->nested;
@@ -448,7 +471,7 @@ bool vtd_nested_set_iommu_device(IntelIOMMUState *s, PCIBus *bus, int devfn,
           pci_nested_unfit(bus, devfn, hiod, NULL) : NULL;
     if (why && vtd_nested_follows(n)) {
         vtd_nested_warn_follower(hiod->name, why);
-        return true;
+        return vtd_nested_check_follower(s, hiod, errp);
     }
     if (why && !vtd_nested_caps_refuse(n, hiod->name, why, errp)) {
         return false;

@@ -20,6 +20,11 @@
 #define ENGINE_RID      (0x0a << 3)
 #define ENGINE_BAR      0xe0000000
 
+/* A device that cannot be nested, and follows what the guest announces */
+#define FOLLOWER        "-device pcie-pci-bridge,id=br,bus=pcie.0,addr=0x12 " \
+                        "-device vfio-pci,host=" HOST_DEV1 \
+                        ",iommufd=iommufd0,bus=br,addr=1"
+
 /* Addresses that four levels do not have, of either half */
 #define FAR             0x00a5000040000000ULL
 #define TOP             0xff5a000040000000ULL
@@ -450,13 +455,14 @@ static void test_follower(void)
 {
     g_autofree char *host = vtd_rig_host(2, "aw=57\ndirty-tracking=off\n",
                                          "");
+    g_autofree char *args = vtd_rig_args("nested=on,ss-aw-bits=57", 0,
+                                         FOLLOWER);
     uint64_t ss;
     VtdRig r;
 
-    vtd_rig_start(&r, host, "nested=on", 1,
-                  "-device pcie-pci-bridge,id=br,bus=pcie.0,addr=0x12 "
-                  "-device vfio-pci,host=" HOST_DEV1 ",iommufd=iommufd0,"
-                  "bus=br,addr=1");
+    nested_rig_expect_refusal(host, args, "'ss-aw-bits' is 57", "has 56",
+                              HOST_DEV1, "ss-aw-bits=48", NULL);
+    vtd_rig_start(&r, host, "nested=on", 1, FOLLOWER);
     g_assert_cmpuint(VTD_CAP_WIDTH_OF(cap(&r)), ==, 57);
     shadow_fill(&r, 2);
     vtd_rig_config_write(&r, 0x90, PCI_PRIMARY_BUS, 0x010100);
@@ -550,10 +556,7 @@ static void test_wide_follower(void)
     uint64_t ss;
     VtdRig r;
 
-    vtd_rig_start(&r, host, "nested=on,ss-aw-bits=57", 1,
-                  "-device pcie-pci-bridge,id=br,bus=pcie.0,addr=0x12 "
-                  "-device vfio-pci,host=" HOST_DEV1 ",iommufd=iommufd0,"
-                  "bus=br,addr=1");
+    vtd_rig_start(&r, host, "nested=on,ss-aw-bits=57", 1, FOLLOWER);
     shadow_fill(&r, 4);
     vtd_rig_config_write(&r, 0x90, PCI_PRIMARY_BUS, 0x010100);
     vtd_rig_enable_legacy(&r);
