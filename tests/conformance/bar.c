@@ -387,6 +387,10 @@ static void msix_table(void)
     RET(2, ct_pwrite(b.fd, &master, 2, config + COMMAND));
     RET(0, ct_attach(&b, ct_ioas(b.iommufd)));
     RET(0, region(&b, VFIO_PCI_BAR2_REGION_INDEX, &info, sizeof(info)));
+    if (info.size < ct_page()) {
+        EQ(0, info.flags & VFIO_REGION_INFO_FLAG_MMAP);
+        return;
+    }
     table = mmap(NULL, ct_page(), PROT_READ | PROT_WRITE, MAP_SHARED, b.fd,
                  info.offset);
     d.fd = ct_keep_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));

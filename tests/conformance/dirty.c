@@ -224,7 +224,8 @@ static void superpage(void)
     const unsigned nr = SUPERPAGE / page;
     bool first;
 
-    if (!open_dirty(&b, &ioas, &hwpt)) {
+    /* Those of larger pages are larger */
+    if (!open_dirty(&b, &ioas, &hwpt) || page != 4096) {
         return;
     }
     mem += -(uintptr_t)mem & (SUPERPAGE - 1);

@@ -9,6 +9,20 @@
 #define MIB (1ull << 20)
 #define GIB (1ull << 30)
 
+/* Smallest page of the IOMMU, as its driver picks it */
+static uint64_t io_page(const CtDevice *d)
+{
+    const uint64_t granule[] = { 65536, 16384, 4096 };
+
+    for (unsigned i = 0; d->info_type == IOMMU_HW_INFO_TYPE_ARM_SMMUV3 &&
+         i < 3; i++) {
+        if (granule[i] <= ct_page() && d->info.smmu.idr[5] & 1u << (6 - i)) {
+            return granule[i];
+        }
+    }
+    return 4096;
+}
+
 /* Where VT-d keeps its interrupt window: intel_iommu_get_resv_regions() */
 #define VTD_MSI_FIRST 0xfee00000ull
 #define VTD_MSI_LAST  0xfeefffffull
@@ -78,7 +92,7 @@ static void ranges_attached(void)
     OK(ct_range_covers(b.iommufd, ioas, first, last));
     RET(0, ct_attach(&b, ioas));
     RET(0, ct_ranges(b.iommufd, ioas, r, &nr, &align));
-    EQ(ct_page(), align);
+    EQ(io_page(b.dev), align);
     OK(nr >= 2);
     for (uint32_t i = 0; i < nr; i++) {
         OK(r[i].start <= r[i].last);
@@ -117,7 +131,7 @@ static void ranges_domain(void)
     RET(0, ct_hwpt(b.iommufd, b.id, ioas, 0, &hwpt));
     OK(ct_range_covers(b.iommufd, ioas, first, last));
     RET(0, ct_ranges(b.iommufd, ioas, r, &nr, &align));
-    EQ(ct_page(), align);
+    EQ(io_page(b.dev), align);
     OK(r[nr - 1].last < UINT64_MAX);
     RET(0, ct_attach(&b, hwpt));
     OK(!ct_range_covers(b.iommufd, ioas, first, last));
@@ -277,7 +291,44 @@ static void allow_refuses_attach(void)
     RET(-EADDRINUSE, ct_attach(&b, ioas));
 }
 
+/*
+ * iopt_table_add_domain(), arm_lpae_restrict_pgsizes(): the CPU's pages, or
+ * smaller ones, which may then be mapped as well
+ */
+static void io_pages(void)
+{
+    size_t page = ct_page();
+    uint8_t *va = ct_mem(2 * page);
+    struct iommu_iova_range r;
+    uint64_t align, io;
+    uint32_t ioas, nr = 1;
+    CtBound b;
+
+    if (!ct_bound_new(&b, CT_DEV)) {
+        return;
+    }
+    io = io_page(b.dev);
+    ioas = ct_ioas(b.iommufd);
+    RET(0, ct_map(b.iommufd, ioas, va, io / 2, 1 << 30, CT_RW | CT_FIXED));
+    RET(-EADDRINUSE, ct_attach(&b, ioas));
+    RET(0, ct_unmap(b.iommufd, ioas, 1 << 30, io / 2, NULL));
+    RET(0, ct_attach(&b, ioas));
+    ct_ranges(b.iommufd, ioas, &r, &nr, &align);
+    EQ(io, align);
+    RET(-EINVAL, ct_map(b.iommufd, ioas, va, io / 2, 1 << 30,
+                        CT_RW | CT_FIXED));
+    RET(-EINVAL, ct_map(b.iommufd, ioas, va, io, (1 << 30) + io / 2,
+                        CT_RW | CT_FIXED));
+    RET(-EINVAL, ct_map(b.iommufd, ioas, va + io / 2, io, 1 << 30,
+                        CT_RW | CT_FIXED));
+    RET(0, ct_map(b.iommufd, ioas, va + page - io, io, 1 << 30,
+                  CT_RW | CT_FIXED));
+    RET(0, ct_map(b.iommufd, ioas, va + page - io, io, (1 << 30) + io,
+                  CT_RW | CT_FIXED));
+}
+
 static const CtScenario scenarios[] = {
+    { "pages of the IOMMU and of the CPU", io_pages, CT_DEV },
     { "a new IOAS has every address", ranges_fresh, 0 },
     { "ranges: arguments", ranges_arguments, 0 },
     { "ranges narrow with an attached device", ranges_attached, CT_DEV },

@@ -49,6 +49,7 @@ MdlHost mdl_host = {
     .scalable_mode = true, .isolated_msi = true, .la57 = true,
     .superpages = true,
     .max_kmalloc = KMALLOC_MAX_SIZE,
+    .page_size = MDL_PAGE_SIZE,
     .memlock = MDL_MEMLOCK_OFF,
 };
 
@@ -223,6 +224,12 @@ static void key_host(Parser *p, const char *key, const char *value)
     } else if (!strcmp(key, "max-kmalloc")) {
         mdl_host.max_kmalloc = number(p, key, value, MDL_PAGE_SIZE,
                                       KMALLOC_MAX_SIZE);
+    } else if (!strcmp(key, "page-size")) {
+        mdl_host.page_size = number(p, key, value, MDL_PAGE_SIZE, 65536);
+        if (mdl_host.page_size != MDL_PAGE_SIZE &&
+            mdl_host.page_size != 16384 && mdl_host.page_size != 65536) {
+            bad(p, key, value, "is none of 4096, 16384, 65536");
+        }
     } else if (!strcmp(key, "memlock")) {
         mdl_host.memlock = memlock(p, key, value);
     } else if (!strcmp(key, "refetch")) {

@@ -222,7 +222,8 @@ int ep_region_info(MdlDevice *dev, unsigned region, uint64_t *size,
     }
     *flags = *size ? VFIO_REGION_INFO_FLAG_READ |
                      VFIO_REGION_INFO_FLAG_WRITE : 0;
-    if (*size && dev->bar_mmap && bar_of(dev, region)) {
+    /* vfio_pci_probe_mmaps(): others may share the page */
+    if (*size >= mdl_host.page_size && dev->bar_mmap && bar_of(dev, region)) {
         *flags |= VFIO_REGION_INFO_FLAG_MMAP;
     }
     return 0;

@@ -444,6 +444,21 @@ int mdl_host_domain_id(const MdlHwpt *hwpt, const MdlDevice *dev,
  * VT-d asks whether the formats agree, so one domain may serve several
  * IOMMUs; an SMMU domain belongs to its instance (EINVAL elsewhere).
  */
+/* arm_lpae_restrict_pgsizes(): the CPU's, or else the next smaller */
+uint64_t mdl_host_io_page(const MdlHwpt *hwpt)
+{
+    static const uint64_t granule[] = { 65536, 16384, 4096 };
+    uint32_t idr5 = hwpt->iommu->idr[5];
+    unsigned i;
+
+    for (i = 0; mdl_host.arch == MDL_ARCH_SMMUV3 && i < 3; i++) {
+        if (granule[i] <= mdl_host.page_size && (idr5 & 1u << (6 - i))) {
+            return granule[i];
+        }
+    }
+    return MDL_PAGE_SIZE;
+}
+
 int mdl_host_compatible(const MdlHwpt *hwpt, const MdlDevice *dev)
 {
     const MdlHwpt *paging = hwpt->nested ? hwpt->parent : hwpt;

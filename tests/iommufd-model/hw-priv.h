@@ -104,8 +104,6 @@ typedef struct HwGroup {
     DmaOp *op;                  /* to be tried again, or NULL */
 } HwGroup;
 
-#define HW_SUPERPAGE_SHIFT 21
-
 #define EP_CONFIG_SIZE  4096
 #define EP_REGS_SIZE    0x800
 #define EP_BUF_SIZE     0x800

@@ -615,15 +615,18 @@ bool hw_translate(const HwReq *req, HwXlate *xlate, HwFault *fault)
  */
 static unsigned hw_s2_shift(const MdlHwpt *s2, uint64_t gpa)
 {
-    const uint64_t mask = hw_mask(HW_SUPERPAGE_SHIFT), base = gpa & ~mask;
+    /* What a table of 8-byte entries of its size has room for */
+    unsigned page = __builtin_ctzll(mdl_host_io_page(s2));
+    unsigned super = page + page - 3;
+    const uint64_t mask = hw_mask(super), base = gpa & ~mask;
     const MdlArea *a;
 
     if (mdl_host.superpages && mdl_ioas_lookup(s2->ioas, gpa, &a) &&
         base >= a->iova && base - a->iova + mask < a->length &&
         !((a->va - a->iova) & mask)) {
-        return HW_SUPERPAGE_SHIFT;
+        return super;
     }
-    return HW_PAGE_SHIFT;
+    return page;
 }
 
 void hw_dirty_mark(MdlHwpt *s2, uint64_t gpa, uint64_t len)

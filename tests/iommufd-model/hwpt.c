@@ -634,7 +634,7 @@ static int invalidate(MdlCmd *cmd, uint32_t *done)
     }
     if (arg->entry_num &&
         (!arg->data_uptr || !arg->entry_len ||
-         arg->entry_len > MDL_PAGE_SIZE ||
+         arg->entry_len > mdl_host.page_size ||
          arg->entry_num > INVALIDATE_MAX_ENTRIES)) {
         return -EINVAL;
     }
@@ -779,7 +779,7 @@ int mdl_cmd_hwpt_get_dirty(MdlCmd *cmd)
     }
     /* iova_bitmap_set() goes on to the end of the bitmap's last page */
     used = arg->data + ((n + page_size - 1) / page_size + 7) / 8;
-    used += -used & (MDL_PAGE_SIZE - 1);
+    used += -used & (mdl_host.page_size - 1);
     used -= arg->data;
     bitmap = calloc(1, used + 8);
     if (!bitmap) {

@@ -169,7 +169,7 @@ static int map_pieces(MdlIoas *ioas, const MapPiece *piece, unsigned nr,
 
         if (write && !piece[i].pages->writable) {
             ret = -EPERM;
-        } else if ((va % MDL_PAGE_SIZE) & (map->alignment - 1)) {
+        } else if ((va % mdl_host.page_size) & (map->alignment - 1)) {
             ret = -EINVAL;
         }
     }
@@ -246,7 +246,7 @@ int mdl_cmd_ioas_map(MdlCmd *cmd)
     if (__builtin_add_overflow(arg->user_va, arg->length, &end)) {
         return -EOVERFLOW;
     }
-    if (!arg->length || arg->length > UINT64_MAX - MDL_PAGE_SIZE) {
+    if (!arg->length || arg->length > UINT64_MAX - mdl_host.page_size) {
         return -EINVAL;
     }
     ret = map_one(cmd, ioas,
@@ -270,13 +270,15 @@ int mdl_cmd_ioas_map(MdlCmd *cmd)
 static MdlPages *file_pages(int fd, uint64_t start, uint64_t length,
                             bool write, int *err)
 {
-    uint64_t first = start & ~(uint64_t)(MDL_PAGE_SIZE - 1);
+    uint64_t first = start & ~(mdl_host.page_size - 1);
     size_t len = length + (start - first);
+    int flags = MAP_SHARED;
     MdlPages *pages;
     void *map;
 
-    map = mmap(NULL, len, write ? PROT_READ | PROT_WRITE : PROT_READ,
-               MAP_SHARED, fd, first);
+    map = mdl_page_place(NULL, len, &flags);
+    map = mmap(map, len, write ? PROT_READ | PROT_WRITE : PROT_READ, flags,
+               fd, first);
     if (map == MAP_FAILED) {
         *err = errno == EBADF ? -EBADF : -EINVAL;
         return NULL;

@@ -186,15 +186,21 @@ static bool fits(uint64_t *start, uint64_t last, uint64_t length,
     return true;
 }
 
+/* HPAGE_SIZE, the largest alignment an IOVA chosen by the kernel gets */
+static uint64_t huge_align(void)
+{
+    return mdl_host.page_size * (mdl_host.page_size / 8);
+}
+
 /* iopt_alloc_iova(): never 0, keeps the low bits of @addr */
 int mdl_iova_alloc(const MdlIova *iova, uint64_t addr, uint64_t length,
                    uint64_t *out)
 {
-    static const MdlRange all = {
-        MDL_PAGE_SIZE, UINT64_MAX - MDL_PAGE_SIZE, NULL
+    const MdlRange all = {
+        mdl_host.page_size, UINT64_MAX - mdl_host.page_size, NULL
     };
     unsigned n = iova->nr_allowed ? iova->nr_allowed : 1;
-    uint64_t align = 1, offset = addr % MDL_PAGE_SIZE;
+    uint64_t align = 1, offset = addr % mdl_host.page_size;
     unsigned i;
 
     if (!length || length >= UINT64_MAX / 2) {
@@ -206,8 +212,8 @@ int mdl_iova_alloc(const MdlIova *iova, uint64_t addr, uint64_t length,
     if (addr && (addr & -addr) < align) {
         align = addr & -addr;
     }
-    if (align > HUGE_ALIGN) {
-        align = HUGE_ALIGN;
+    if (align > huge_align()) {
+        align = huge_align();
     }
     if (align < iova->alignment) {
         return -EINVAL;
@@ -359,7 +365,7 @@ static int check_alignment(const MdlIova *iova, uint64_t align)
     for (i = 0; i < iova->nr_areas; i++) {
         const MdlArea *a = &iova->areas[i];
 
-        if ((a->iova | a->length | (a->va % MDL_PAGE_SIZE)) & (align - 1)) {
+        if ((a->iova | a->length | a->va % mdl_host.page_size) & (align - 1)) {
             return -EADDRINUSE;
         }
     }
@@ -408,11 +414,15 @@ static int fill_domain(const MdlIova *iova, const MdlHwpt *hwpt)
 
 int mdl_iova_add_domain(MdlIoas *ioas, MdlHwpt *hwpt)
 {
+    uint64_t align = mdl_host_io_page(hwpt);
     MdlIova *iova = ioas->iova;
     int ret = 0;
 
-    if (iova->alignment < MDL_PAGE_SIZE) {
-        ret = check_alignment(iova, MDL_PAGE_SIZE);
+    if (align < iova->alignment) {
+        align = iova->alignment;
+    }
+    if (align > iova->alignment) {
+        ret = check_alignment(iova, align);
     }
     if (!ret && hwpt->last_iova != UINT64_MAX) {
         ret = reserve(iova, hwpt->last_iova + 1, UINT64_MAX, hwpt);
@@ -430,14 +440,22 @@ int mdl_iova_add_domain(MdlIoas *ioas, MdlHwpt *hwpt)
         abort();
     }
     iova->domains[iova->nr_domains++] = hwpt;
-    iova->alignment = MDL_PAGE_SIZE;
+    iova->alignment = align;
     return 0;
 }
 
 static void update_alignment(MdlIova *iova)
 {
-    iova->alignment = iova->nr_domains || iova->no_large_pages ?
-                      MDL_PAGE_SIZE : 1;
+    unsigned i;
+
+    iova->alignment = iova->no_large_pages ? mdl_host.page_size : 1;
+    for (i = 0; i < iova->nr_domains; i++) {
+        uint64_t page = mdl_host_io_page(iova->domains[i]);
+
+        if (iova->alignment < page) {
+            iova->alignment = page;
+        }
+    }
 }
 
 void mdl_iova_remove_domain(MdlIoas *ioas, MdlHwpt *hwpt)
@@ -490,8 +508,8 @@ int mdl_iova_set_large_pages(MdlIova *iova, bool on)
     if (iova->nr_domains && iova->nr_areas) {
         return -EINVAL;
     }
-    if (iova->alignment < MDL_PAGE_SIZE &&
-        check_alignment(iova, MDL_PAGE_SIZE)) {
+    if (iova->alignment < mdl_host.page_size &&
+        check_alignment(iova, mdl_host.page_size)) {
         return -EADDRINUSE;
     }
     iova->no_large_pages = true;

@@ -9,9 +9,6 @@
 
 #include "objects.h"
 
-/* The largest alignment an IOVA chosen by the kernel gets (HPAGE_SIZE) */
-#define HUGE_ALIGN      (2ull << 20)
-
 /* Whose locked memory pinned pages are */
 typedef enum MdlAccount {
     MDL_ACCOUNT_NONE,

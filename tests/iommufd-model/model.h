@@ -19,7 +19,7 @@
 #define MDL_MAX_IOMMUS      8
 #define MDL_MAX_DEVICES     128
 #define MDL_NO_PASID        UINT32_MAX
-#define MDL_PAGE_SIZE       4096
+#define MDL_PAGE_SIZE       4096        /* the smallest of an IOMMU */
 
 typedef struct MdlCtx MdlCtx;           /* one open of /dev/iommu */
 typedef struct MdlIommu MdlIommu;       /* one physical IOMMU */
@@ -77,6 +77,7 @@ typedef struct MdlHost {
     bool container;                     /* /dev/vfio/vfio is there */
     bool privileged;                    /* everybody has CAP_SYS_RESOURCE */
     uint64_t max_kmalloc;               /* bytes it can allocate in one piece */
+    uint64_t page_size;                 /* of the CPU */
     uint64_t memlock;                   /* bytes that may be pinned, or below */
     MdlIommu iommu[MDL_MAX_IOMMUS];
     MdlDevice *device[MDL_MAX_DEVICES];
@@ -300,6 +301,9 @@ void mdl_veventq_lose(MdlVeventq *q);
 
 /* A function reset: for the IOMMU one as well, pci_dev_reset_iommu_prepare() */
 void mdl_device_reset(MdlDevice *dev);
+
+/* Smallest page of @hwpt */
+uint64_t mdl_host_io_page(const MdlHwpt *hwpt);
 
 /* Has the host's kernel switched it on? Page requests: VT-d only */
 bool mdl_host_ats(const MdlDevice *dev);

@@ -74,6 +74,8 @@ int mdl_clear_user(void *dst, size_t len);
  */
 int mdl_copy_struct(void *dst, size_t ksize, const void *src, size_t usize);
 
+/* Where to map, with MAP_FIXED if it is not for the kernel to choose */
+void *mdl_page_place(void *addr, size_t len, int *flags);
 /* Lines of /proc/self/maps in order, until @line returns false */
 void mdl_maps_walk(bool (*line)(const char *text, void *opaque),
                    void *opaque);

@@ -24,8 +24,8 @@
 #include <linux/capability.h>
 #include "iova.h"
 
-#define PAGE        MDL_PAGE_SIZE
-#define PAGE_MASK   (~(uint64_t)(PAGE - 1))
+#define PAGE        (mdl_host.page_size)
+#define PAGE_MASK   (~(PAGE - 1))
 
 /* Contents of pages that the process has no more */
 struct MdlGhost {

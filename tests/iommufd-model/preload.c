@@ -365,6 +365,9 @@ MDL_EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd,
         return MAP_FAILED;
     }
     mdl_pin_mapping_over(addr, len, flags);
+    if (!inside) {
+        addr = mdl_page_place(addr, len, &flags);
+    }
     return REAL(mmap)(addr, len, prot, flags, fd, at);
 }
 
@@ -377,6 +380,9 @@ MDL_EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd,
         return MAP_FAILED;
     }
     mdl_pin_mapping_over(addr, len, flags);
+    if (!inside) {
+        addr = mdl_page_place(addr, len, &flags);
+    }
     return REAL(mmap64)(addr, len, prot, flags, fd, at);
 }
 

@@ -98,6 +98,38 @@ static void test_s1dss(void)
     smmu_rig_stop(&r);
 }
 
+/* A host with pages of 64 KiB, whose SMMU has them or not; the guest's are 4 */
+static void test_large_pages(void)
+{
+    static const char *const iommu[] = { "", "idr5=0x15\n" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(iommu); i++) {
+        g_autofree char *host = smmu_rig_host(1, iommu[i],
+                                              "bar4-size=65536\n");
+        g_autofree char *large = g_strconcat(host, "[host]\n"
+                                             "page-size=65536\n", NULL);
+        SmmuCdTable cds;
+        SmmuS1 s1;
+        SmmuRig r;
+
+        smmu_rig_start(&r, large, "nested=on", 1, "");
+        g_assert_cmpuint(iommufd_model_counter(r.m, "IOAS_MAP", "errors"),
+                         ==, 0);
+        smmu_rig_enable(&r, 4);
+        smmu_rig_fill(&r, 0, 0x10);
+        smmu_rig_fill(&r, 1, 0x11);
+        s1 = smmu_rig_s1(&r, IOVA, 1);
+        smmu_cdtab_init(&cds, &r.mem, SMMU_S1FMT_LINEAR, 4);
+        smmu_cd_set(&cds, 0, &s1, ASID);
+        smmu_rig_ste(&r, SID0, &(SmmuSte) {
+            .cfg = SMMU_STE_S1, .cds = &cds, .s1dss = SMMU_S1DSS_SSID0 });
+        expect(&r, HOST_DEV0, IOVA, 0x11);
+        smmu_rig_ste(&r, SID0, &ste_bypass);
+        expect(&r, HOST_DEV0, DATA, 0x10);
+        smmu_rig_stop(&r);
+    }
+}
+
 /* The reserved format of a CD table is linear */
 static void test_s1fmt(void)
 {
@@ -492,6 +524,7 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/life/substreams", test_substreams);
     qtest_add_func("/smmu-nested/life/s1dss", test_s1dss);
     qtest_add_func("/smmu-nested/life/s1fmt", test_s1fmt);
+    qtest_add_func("/smmu-nested/life/large-pages", test_large_pages);
     qtest_add_func("/smmu-nested/life/interrupt", test_interrupt);
     qtest_add_func("/smmu-nested/life/interrupt-blocked",
                    test_interrupt_blocked);
