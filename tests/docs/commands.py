@@ -28,7 +28,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(
 STARTS = ('make', './', 'lab/', 'build/obj/qemu', 'qemu-system', 'ninja',
           'cc', 'gcc', 'cd', 'Q=', '$Q', 'IOMMUFD_MODEL', 'LD_PRELOAD', 'socat', 'echo',
           'driverctl', 'modprobe', 'valgrind', 'QTEST_', 'apt ', 'tests/',
-          'LAB_', 'qemu-nested-check')
+          'LAB_', 'qemu-nested-check', 'bench/')
 
 
 def blocks(path):
@@ -158,6 +158,8 @@ class Runner:
             words = command.split()
         if words[0] == 'lab/run':
             return self.shell(command.replace('run', 'run --dry-run', 1))
+        if words[0].startswith('bench/'):
+            return self.shell(command.replace('build/obj', self.obj))
         if words[0].startswith('tests/'):
             return self.shell(f'bash -n {words[0]}')
         if words[0] == 'ninja':
@@ -170,7 +172,8 @@ class Runner:
             if 'LD_PRELOAD' not in command:
                 # On real Linux; here the model is the Linux
                 env = {'LD_PRELOAD': self.model,
-                       'IOMMUFD_MODEL_CONFIG': '[host];arch=vtd'}
+                       'IOMMUFD_MODEL_CONFIG':
+                       '[host];arch=vtd;memlock=rlimit'}
             return self.shell(self.place(command), cwd=self.work, env=env)
         if words[0] == 'qemu-nested-check':
             return self.shell(f'{self.obj}/nested/{command}', env={

@@ -436,6 +436,31 @@ uint64_t iommufd_model_counter(IommufdModel *m, const char *call,
     return value;
 }
 
+uint64_t iommufd_model_calls(IommufdModel *m)
+{
+    /* What the model counts of devices and by itself */
+    static const char *const others[] = {
+        "live", "pinned", "dma", "page-request", "page-response", "vevent",
+        "event-lost", NULL,
+    };
+    QDict *answer = iommufd_model_command(m, "{\"cmd\":\"counters\"}");
+    const QDictEntry *e;
+    uint64_t value = 0;
+    QDict *counters;
+
+    must_be_ok(answer);
+    counters = qdict_get_qdict(answer, "counters");
+    for (e = qdict_first(counters); e; e = qdict_next(counters, e)) {
+        if (!g_strv_contains(others, qdict_entry_key(e))) {
+            value += qdict_get_int(qdict_get_qdict(counters,
+                                                   qdict_entry_key(e)),
+                                   "calls");
+        }
+    }
+    qobject_unref(answer);
+    return value;
+}
+
 uint64_t iommufd_model_live(IommufdModel *m, const char *kind)
 {
     QDict *answer = iommufd_model_command(m, "{\"cmd\":\"counters\"}");

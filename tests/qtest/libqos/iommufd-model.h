@@ -109,6 +109,9 @@ void iommufd_model_expect_fault(IommufdModel *m, const char *bdf,
 uint64_t iommufd_model_counter(IommufdModel *m, const char *call,
                                const char *field);
 
+/* Calls of QEMU on the host so far, of whatever kind, failed ones as well */
+uint64_t iommufd_model_calls(IommufdModel *m);
+
 /* Live objects of one kind ("ioas", "hwpt", "devices", ...); NULL: of all */
 uint64_t iommufd_model_live(IommufdModel *m, const char *kind);
 

@@ -6,7 +6,6 @@
 
 #include "qemu/osdep.h"
 #include "qemu/cutils.h"
-#include "qobject/qdict.h"
 #include "../libqtest.h"
 #include "nested-bench.h"
 
@@ -58,31 +57,9 @@ uint16_t bench_rid(unsigned device)
     return (4 << 3) + device;
 }
 
-/* What the model counts besides calls of QEMU */
-static bool is_call(const char *name)
-{
-    static const char *const others[] = {
-        "live", "dma", "page-request", "page-response", "vevent",
-        "event-lost", NULL,
-    };
-
-    return !g_strv_contains(others, name);
-}
-
 void bench_begin(IommufdModel *m, BenchCount *now)
 {
-    QDict *answer = iommufd_model_command(m, "{\"cmd\":\"counters\"}");
-    QDict *counters = qdict_get_qdict(answer, "counters");
-
-    now->calls = 0;
-    for (const QDictEntry *e = qdict_first(counters); e;
-         e = qdict_next(counters, e)) {
-        if (is_call(qdict_entry_key(e))) {
-            now->calls += qdict_get_int(
-                qdict_get_qdict(counters, qdict_entry_key(e)), "calls");
-        }
-    }
-    qobject_unref(answer);
+    now->calls = iommufd_model_calls(m);
     now->invalidates = iommufd_model_counter(m, "HWPT_INVALIDATE", "calls");
     now->entries = iommufd_model_counter(m, "HWPT_INVALIDATE", "entries");
 }

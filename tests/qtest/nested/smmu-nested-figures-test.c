@@ -7,7 +7,6 @@
  */
 
 #include "qemu/osdep.h"
-#include "qobject/qdict.h"
 #include "smmu-rig.h"
 
 #define IOVA        0x4000000000ULL
@@ -19,27 +18,11 @@
 #define DEPTH       256
 #define AT_ONCE     115
 
-/* All calls of QEMU on the host, of whatever kind */
+/* All but reads of the event queue, which come when they come */
 static uint64_t host_calls(SmmuRig *r)
 {
-    static const char *const others[] = {
-        "live", "dma", "page-request", "page-response", "vevent",
-        "event-lost", "queue-read",
-    };
-    QDict *answer = iommufd_model_command(r->m, "{\"cmd\":\"counters\"}");
-    QDict *counters = qdict_get_qdict(answer, "counters");
-    uint64_t sum = 0;
-
-    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
-        qdict_del(counters, others[i]);
-    }
-    for (const QDictEntry *e = qdict_first(counters); e;
-         e = qdict_next(counters, e)) {
-        sum += qdict_get_int(qdict_get_qdict(counters, qdict_entry_key(e)),
-                             "calls");
-    }
-    qobject_unref(answer);
-    return sum;
+    return iommufd_model_calls(r->m) -
+           iommufd_model_counter(r->m, "queue-read", "calls");
 }
 
 static void expect_cost(SmmuRig *r, const char *what, uint64_t *before,

@@ -7,7 +7,6 @@
  */
 
 #include "qemu/osdep.h"
-#include "qobject/qdict.h"
 #include "vtd-pri-rig.h"
 
 #define IOVA    0x4000000000ULL
@@ -17,29 +16,6 @@
 static const char *const devs[] = {
     HOST_DEV0, HOST_DEV1, HOST_DEV2, HOST_DEV3,
 };
-
-/* All calls of QEMU on the host, of whatever kind */
-static uint64_t host_calls(VtdRig *r)
-{
-    static const char *const others[] = {
-        "live", "dma", "page-request", "page-response", "vevent",
-        "event-lost",
-    };
-    QDict *answer = iommufd_model_command(r->m, "{\"cmd\":\"counters\"}");
-    QDict *counters = qdict_get_qdict(answer, "counters");
-    uint64_t sum = 0;
-
-    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
-        qdict_del(counters, others[i]);
-    }
-    for (const QDictEntry *e = qdict_first(counters); e;
-         e = qdict_next(counters, e)) {
-        sum += qdict_get_int(qdict_get_qdict(counters, qdict_entry_key(e)),
-                             "calls");
-    }
-    qobject_unref(answer);
-    return sum;
-}
 
 static uint64_t calls(VtdRig *r, const char *call)
 {
@@ -81,10 +57,10 @@ static void test_sync(gconstpointer opaque)
         vtd_queue_push(&r.q, vtd_inv_piotlb(DID, 0, IOVA + i * 0x2000, 0,
                                             true));
     }
-    before = host_calls(&r);
+    before = iommufd_model_calls(r.m);
     entries = iommufd_model_counter(r.m, "HWPT_INVALIDATE", "entries");
     vtd_rig_sync(&r);
-    before = host_calls(&r) - before;
+    before = iommufd_model_calls(r.m) - before;
     entries = iommufd_model_counter(r.m, "HWPT_INVALIDATE", "entries") -
               entries;
     g_test_message("%u devices, %u tables, %u commands: %" PRIu64
@@ -105,15 +81,15 @@ static void test_sync_nothing(void)
     vtd_rig_start_simple(&r, 1);
     vtd_rig_enable(&r);
     vtd_rig_first_stage(&r, RID0, DID, vtd_s1_new(&r.mem));
-    before = host_calls(&r);
+    before = iommufd_model_calls(r.m);
     for (unsigned i = 0; i < 16; i++) {
         vtd_rig_sync(&r);
         vtd_rig_inv_context(&r, RID0);
         vtd_rig_inv_pasid(&r, DID, 0);
     }
     g_test_message("16 commands that change nothing: %" PRIu64 " calls",
-                   host_calls(&r) - before);
-    g_assert_cmpuint(host_calls(&r), ==, before);
+                   iommufd_model_calls(r.m) - before);
+    g_assert_cmpuint(iommufd_model_calls(r.m), ==, before);
     vtd_rig_stop(&r);
 }
 
@@ -122,7 +98,7 @@ static void test_sync_nothing(void)
 static void expect_cost(VtdRig *r, const char *what, uint64_t *before,
                         unsigned cost)
 {
-    uint64_t now = host_calls(r);
+    uint64_t now = iommufd_model_calls(r->m);
 
     g_test_message("%s: %" PRIu64 " calls", what, now - *before);
     g_assert_cmpuint(now - *before, ==, cost);
@@ -162,7 +138,7 @@ static void test_bind(void)
     vtd_queue_push(&r.q, vtd_inv_context(VTD_INV_GLOBAL, 0, 0));
     vtd_rig_sync(&r);
 
-    before = host_calls(&r);
+    before = iommufd_model_calls(r.m);
     set_up(&r, 0, 1, s1);
     expect_cost(&r, "first bind (fault queue, HWPT, attach)", &before, 3);
     set_up(&r, 0, 2, other);
@@ -208,7 +184,7 @@ static void test_bind_many(void)
             set_entry(&r, i, j, s1);
         }
     }
-    before = host_calls(&r);
+    before = iommufd_model_calls(r.m);
     vtd_queue_push(&r.q, vtd_inv_context(VTD_INV_GLOBAL, 0, 0));
     vtd_rig_sync(&r);
     expect_cost(&r, "64 PASIDs, one table (HWPT, RIDs stay blocked)", &before,
