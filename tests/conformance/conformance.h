@@ -60,6 +60,7 @@ enum {
     CT_RESOURCE = 1 << 28,      /* CAP_SYS_RESOURCE */
     CT_MSI      = 1 << 29,      /* a device with MSI */
     CT_ROM      = 1 << 30,      /* a device with a ROM */
+    CT_DMABUF   = 1u << 31,     /* a device whose BARs can be dma-bufs */
 };
 
 typedef struct CtScenario {
@@ -83,8 +84,8 @@ extern const CtGroup ct_group_abi, ct_group_ioas, ct_group_copy,
     ct_group_nest_vtd, ct_group_nest_smmu, ct_group_inval_vtd,
     ct_group_inval_smmu, ct_group_dirty, ct_group_fault, ct_group_pageresp,
     ct_group_viommu, ct_group_veventq, ct_group_vfio, ct_group_irq,
-    ct_group_bar, ct_group_pin, ct_group_reset, ct_group_migration,
-    ct_group_lifetime, ct_group_dma, ct_group_dma_reset;
+    ct_group_bar, ct_group_dmabuf, ct_group_pin, ct_group_reset,
+    ct_group_migration, ct_group_lifetime, ct_group_dma, ct_group_dma_reset;
 
 /* What is known about a device before any scenario runs */
 typedef struct CtDevice {
@@ -102,7 +103,7 @@ typedef struct CtDevice {
     } info;
     bool pasid_table;           /* tables for PASIDs can be allocated */
     bool nest, viommu, ats, pri, pf_pri, reset, msix, intx, mig, pm;
-    bool msi, rom;
+    bool msi, rom, dmabuf;
     int bar;                    /* the first that can be mapped, or -1 */
 } CtDevice;
 

@@ -215,6 +215,7 @@ static bool device_has(const CtDevice *d, unsigned needs)
            (!(needs & CT_ROM) || d->rom) &&
            (!(needs & CT_BAR) || d->bar >= 0) &&
            (!(needs & CT_PM) || (d->pm && d->bar >= 0)) &&
+           (!(needs & CT_DMABUF) || d->dmabuf) &&
            (!(needs & CT_MIG) || d->mig);
 }
 
@@ -341,6 +342,18 @@ static uint32_t msix_table(const CtBound *b)
     return at ? config_read(b, at + 4, 4) : UINT32_MAX;
 }
 
+/* That vfio-pci makes them; whether iommufd takes them only trying tells */
+static bool probe_dma_buf(const CtBound *b)
+{
+    struct vfio_device_feature f = {
+        .argsz = sizeof(f),
+        .flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET |
+                 CT_VFIO_FEATURE_DMA_BUF,
+    };
+
+    return !ct_ioctl(b->fd, VFIO_DEVICE_FEATURE, &f);
+}
+
 /* A BAR whose first word is the same, mapped and trapped */
 static void probe_bars(CtDevice *d, const CtBound *b)
 {
@@ -362,6 +375,7 @@ static void probe_bars(CtDevice *d, const CtBound *b)
     }
     d->pm = ct_pci_cap(b, PCI_CAP_ID_PM);
     d->rom = !ct_ioctl(b->fd, VFIO_DEVICE_GET_REGION_INFO, &rom) && rom.size;
+    d->dmabuf = d->bar >= 0 && probe_dma_buf(b);
 }
 
 static bool probe_migration(const CtBound *b)
@@ -480,7 +494,7 @@ static void find_combinations(void)
             }
         }
     }
-    for (unsigned need = CT_NEST; need <= CT_ROM; need <<= 1) {
+    for (unsigned need = CT_NEST; need && need <= CT_DMABUF; need <<= 1) {
         if (need & (CT_MODEL | CT_RAWIO | CT_MEMLOCK | CT_RESOURCE)) {
             continue;
         }

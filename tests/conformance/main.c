@@ -21,8 +21,8 @@ static const CtGroup *const groups[] = {
     &ct_group_nest_smmu, &ct_group_inval_vtd, &ct_group_inval_smmu,
     &ct_group_dirty, &ct_group_fault, &ct_group_pageresp, &ct_group_viommu,
     &ct_group_veventq, &ct_group_vfio, &ct_group_irq, &ct_group_bar,
-    &ct_group_pin, &ct_group_reset, &ct_group_migration, &ct_group_lifetime,
-    &ct_group_dma, &ct_group_dma_reset,
+    &ct_group_dmabuf, &ct_group_pin, &ct_group_reset, &ct_group_migration,
+    &ct_group_lifetime, &ct_group_dma, &ct_group_dma_reset,
 };
 
 static const struct {
@@ -52,6 +52,7 @@ static const struct {
     { CT_NO_NEST, "no-nest", "the host IOMMU can nest" },
     { CT_INTX, "intx", "no device with INTx and MSI-X" },
     { CT_BAR, "bar", "no device with a BAR to map" },
+    { CT_DMABUF, "dma-buf", "no device with a BAR as dma-buf" },
     { CT_PM, "pm", "no device with a BAR to map and D3hot" },
     { CT_MEMLOCK, "memlock", "locked memory does not count" },
     { CT_MSI, "msi", "no device with MSI" },

@@ -30,6 +30,21 @@ struct ct_ioas_noiommu_get_pa {
 };
 #define CT_IOAS_NOIOMMU_GET_PA          _IO(IOMMUFD_TYPE, 0x95)
 
+#define CT_VFIO_FEATURE_DMA_BUF         11
+
+struct ct_region_dma_range {
+    __u64 offset;
+    __u64 length;
+};
+
+/* The ranges follow */
+struct ct_feature_dma_buf {
+    __u32 region_index;
+    __u32 open_flags;
+    __u32 flags;
+    __u32 nr_ranges;
+};
+
 /* drivers/iommu/iommufd/hw_pagetable.c bounds one call to this many entries */
 #define CT_INVALIDATE_MAX_ENTRIES       (1u << 19)
 

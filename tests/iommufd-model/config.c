@@ -163,6 +163,8 @@ static void kernel_features(Parser *p, const char *key, const char *value)
         { "no-fault-queue", MDL_NO_FAULT_QUEUE },
         { "no-map-file", MDL_NO_MAP_FILE | MDL_NO_CHANGE_PROCESS },
         { "no-change-process", MDL_NO_CHANGE_PROCESS },
+        { "no-dma-buf", MDL_NO_DMA_BUF | MDL_NO_DMA_BUF_MAP },
+        { "no-dma-buf-map", MDL_NO_DMA_BUF_MAP },
         { "7.3", 0 },
     };
     char *copy = dup_string(value), *save, *word;

@@ -81,7 +81,7 @@ static void bar_show(EpBar *bar)
 
 void ep_bars_update(MdlDevice *dev)
 {
-    bool on = ep_memory_on(dev) && !dev->low_power && dev->bound;
+    bool on = ep_bars_on(dev);
     unsigned i;
 
     for (i = 0; i < EP_NR_BARS; i++) {
@@ -91,6 +91,7 @@ void ep_bars_update(MdlDevice *dev)
             bar_zap(&dev->ep->bar[i]);
         }
     }
+    mdl_dmabuf_move(dev, !on);
     if (on != dev->ep->bars_on) {
         dev->ep->bars_on = on;
         mdl_journal("bars", "\"dev\":\"%s\",\"mapped\":%s", dev->bdf,
@@ -203,6 +204,32 @@ static void bar_rw(MdlDevice *dev, unsigned region, uint64_t offset,
     }
 }
 
+bool ep_bars_on(const MdlDevice *dev)
+{
+    return ep_memory_on(dev) && !dev->low_power && dev->bound;
+}
+
+/* Another device's: it finds MSI-X's table as it is */
+int ep_bar_dma(MdlDevice *dev, unsigned region, uint64_t offset, void *buf,
+               size_t len, bool write)
+{
+    EpBar *bar = bar_of(dev, region);
+
+    if (!ep_bars_on(dev)) {
+        return -EFAULT;
+    }
+    if (!bar) {
+        return ep_region_rw(dev, region, offset, buf, len, write) < 0 ?
+               -EFAULT : 0;
+    }
+    if (write) {
+        memcpy(contents(bar) + offset, buf, len);
+    } else {
+        memcpy(buf, contents(bar) + offset, len);
+    }
+    return 0;
+}
+
 int ep_region_info(MdlDevice *dev, unsigned region, uint64_t *size,
                    uint32_t *flags)
 {
@@ -302,6 +329,7 @@ void ep_bars_reset(MdlDevice *dev)
             memset(bar->mem, 0, bar->size);
         }
     }
+    mdl_dmabuf_move(dev, true);
     msix_reset(dev);
     ep_bars_update(dev);
 }

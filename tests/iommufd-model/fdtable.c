@@ -124,6 +124,9 @@ static void release(MdlFile *file)
     case MDL_FILE_MIGRATION:
         mdl_migration_release(file->migration);
         break;
+    case MDL_FILE_DMABUF:
+        mdl_dmabuf_put(file->dmabuf);
+        break;
     }
     free(file);
 }

@@ -272,6 +272,11 @@ uint64_t ep_bar_size(const MdlDevice *dev, unsigned region);
 uint64_t ep_msix_table_size(const MdlDevice *dev);
 /* Does the device answer to accesses of memory? */
 bool ep_memory_on(const MdlDevice *dev);
+/* And may they be mapped, or be reached by other devices? */
+bool ep_bars_on(const MdlDevice *dev);
+/* An access of another device; 0 or -EFAULT */
+int ep_bar_dma(MdlDevice *dev, unsigned region, uint64_t offset, void *buf,
+               size_t len, bool write);
 /* The host's entry of MSI-X's table, and whether it is still that */
 void ep_msix_write(MdlDevice *dev, unsigned vector, bool on);
 bool ep_msix_intact(MdlDevice *dev, unsigned vector);

@@ -519,6 +519,10 @@ int hw_s2_set_bits(MdlHwpt *s2, uint64_t gpa, uint64_t *value, uint64_t set)
     if (!area->writeable) {
         return -EPERM;
     }
+    /* Nobody has page tables in a BAR, and there are no atomics to it */
+    if (mdl_area_is_bar(area)) {
+        return -EFAULT;
+    }
     entry = mdl_area_host(area, gpa, &left);
     if (!__atomic_compare_exchange_n(entry, &expected,
                                      htole64(*value | set), false,

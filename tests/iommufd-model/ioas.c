@@ -289,12 +289,27 @@ static MdlPages *file_pages(int fd, uint64_t start, uint64_t length,
     return pages;
 }
 
+static MdlPages *dmabuf_pages(MdlDmabuf *d, uint64_t start, uint64_t length,
+                              bool write, int *err)
+{
+    MdlPages *pages;
+
+    *err = mdl_dmabuf_map(d, start, length);
+    if (*err) {
+        return NULL;
+    }
+    pages = mdl_pages_new(start, length, write);
+    pages->dmabuf = d;
+    return pages;
+}
+
 int mdl_cmd_ioas_map_file(MdlCmd *cmd)
 {
     struct iommu_ioas_map_file *arg = cmd->arg;
     uint64_t end, iova = arg->iova;
     MdlPages *pages;
     MdlIoas *ioas;
+    MdlDmabuf *dmabuf;
     struct stat st;
     int ret;
 
@@ -319,12 +334,16 @@ int mdl_cmd_ioas_map_file(MdlCmd *cmd)
     if (fstat(arg->fd, &st)) {
         return -EBADF;
     }
+    dmabuf = mdl_host.absent & MDL_NO_DMA_BUF_MAP ? NULL :
+             mdl_dmabuf_of(arg->fd);
     /* Pinning behind the end of a memfd fails */
-    if (ioas->iova->nr_domains && end >= (uint64_t)st.st_size) {
+    if (!dmabuf && ioas->iova->nr_domains && end >= (uint64_t)st.st_size) {
         return -EINVAL;
     }
-    pages = file_pages(arg->fd, arg->start, arg->length,
-                       arg->flags & IOMMU_IOAS_MAP_WRITEABLE, &ret);
+    pages = dmabuf ? dmabuf_pages(dmabuf, arg->start, arg->length,
+                                  arg->flags & IOMMU_IOAS_MAP_WRITEABLE, &ret) :
+                     file_pages(arg->fd, arg->start, arg->length,
+                                arg->flags & IOMMU_IOAS_MAP_WRITEABLE, &ret);
     if (!pages) {
         return ret;
     }

@@ -583,7 +583,7 @@ ssize_t mdl_rw(int fd, void *buf, size_t len, int64_t offset, bool positioned,
     static const char *const kinds[] = {
         [MDL_FILE_CTX] = "iommufd", [MDL_FILE_DEVICE] = "region",
         [MDL_FILE_FAULT] = "queue", [MDL_FILE_VEVENTQ] = "queue",
-        [MDL_FILE_MIGRATION] = "migration",
+        [MDL_FILE_MIGRATION] = "migration", [MDL_FILE_DMABUF] = "dma-buf",
     };
     const char *call = write ? "write" : "read";
     MdlFaultPlan plan, kind_plan;

@@ -59,6 +59,9 @@ void mdl_pages_put(MdlPages *pages)
     if (pages->file_map) {
         munmap(pages->file_map, pages->file_len);
     }
+    if (pages->dmabuf) {
+        mdl_dmabuf_put(pages->dmabuf);
+    }
     free(pages);
 }
 
@@ -549,7 +552,8 @@ uint64_t mdl_iova_pinned(void)
                         i < ioas->iova->nr_areas; i++) {
                 MdlPages *pages = ioas->iova->areas[i].pages;
 
-                bytes += pages->counted == round ? 0 : pages->length;
+                bytes += pages->counted == round || pages->dmabuf ? 0 :
+                         pages->length;
                 pages->counted = round;
             }
         }
@@ -568,7 +572,35 @@ bool mdl_ioas_lookup(MdlIoas *ioas, uint64_t iova, const MdlArea **area)
         return false;
     }
     *area = &map->areas[i];
-    return true;
+    return !(*area)->pages->revoked;
+}
+
+bool mdl_area_is_bar(const MdlArea *area)
+{
+    return area->pages->dmabuf;
+}
+
+/* iopt_revoke_notify() */
+void mdl_iova_revoke(MdlDmabuf *d)
+{
+    MdlCtx *ctx;
+    uint32_t id;
+    unsigned i;
+
+    for (ctx = mdl_ctxs; ctx; ctx = ctx->next) {
+        for (id = 1; id < ctx->nr_objs; id++) {
+            MdlIoas *ioas = (MdlIoas *)mdl_obj_get(ctx, id, MDL_OBJ_IOAS);
+
+            for (i = 0; ioas && i < ioas->iova->nr_areas; i++) {
+                const MdlArea *a = &ioas->iova->areas[i];
+
+                if (a->pages->dmabuf == d) {
+                    a->pages->revoked = true;
+                    hw_ioas_unmapped(ioas, a->iova, a->length);
+                }
+            }
+        }
+    }
 }
 
 void *mdl_area_host(const MdlArea *area, uint64_t iova, uint64_t *length)
@@ -587,6 +619,7 @@ int mdl_ioas_rw(MdlIoas *ioas, uint64_t iova, void *buf, size_t len,
     while (len) {
         uint64_t n;
         void *host;
+        int ret;
 
         if (!mdl_ioas_lookup(ioas, iova, &a)) {
             return -EFAULT;
@@ -598,7 +631,13 @@ int mdl_ioas_rw(MdlIoas *ioas, uint64_t iova, void *buf, size_t len,
         if (n > len) {
             n = len;
         }
-        if (write) {
+        if (a->pages->dmabuf) {
+            ret = mdl_dmabuf_rw(a->pages->dmabuf, a->va + (iova - a->iova),
+                                buf, n, write);
+            if (ret) {
+                return ret;
+            }
+        } else if (write) {
             memcpy(host, buf, n);
         } else {
             memcpy(buf, host, n);

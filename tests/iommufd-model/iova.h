@@ -32,6 +32,8 @@ typedef struct MdlPages {
     uint64_t counted;                   /* by which mdl_iova_pinned() */
     bool writable;
     MdlAccount account;
+    MdlDmabuf *dmabuf;                  /* @va is an offset in it */
+    bool revoked;                       /* it was: mapped to nothing */
     void *file_map;                     /* own mapping, IOAS_MAP_FILE only */
     size_t file_len;
     /* Private to pin.c: while a page of it is pinned */

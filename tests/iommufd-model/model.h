@@ -45,6 +45,8 @@ enum {
     MDL_NO_FAULT_QUEUE  = 1 << 4,
     MDL_NO_MAP_FILE     = 1 << 5,
     MDL_NO_CHANGE_PROCESS = 1 << 6,
+    MDL_NO_DMA_BUF      = 1 << 7,       /* vfio-pci makes none */
+    MDL_NO_DMA_BUF_MAP  = 1 << 8,       /* iommufd maps none */
 };
 
 struct MdlIommu {
@@ -252,6 +254,9 @@ struct MdlDevice {
  * Returns: true when mapped.  No permission check.
  */
 bool mdl_ioas_lookup(MdlIoas *ioas, uint64_t iova, const MdlArea **area);
+
+/* Is it another device's memory, not this process's? */
+bool mdl_area_is_bar(const MdlArea *area);
 
 /* Where in this process the byte at @iova of @area is; @length: to its end */
 void *mdl_area_host(const MdlArea *area, uint64_t iova, uint64_t *length);

@@ -90,7 +90,10 @@ typedef enum MdlFileKind {
     MDL_FILE_FAULT,
     MDL_FILE_VEVENTQ,
     MDL_FILE_MIGRATION,
+    MDL_FILE_DMABUF,
 } MdlFileKind;
+
+typedef struct MdlDmabuf MdlDmabuf;
 
 /* What a descriptor (and its duplicates) stands for */
 typedef struct MdlFile {
@@ -105,6 +108,7 @@ typedef struct MdlFile {
     MdlFaultQueue *fault;
     MdlVeventq *veventq;
     MdlMigStream *migration;
+    MdlDmabuf *dmabuf;
 } MdlFile;
 
 #define MDL_MAX_FDS (1 << 20)
@@ -280,6 +284,25 @@ int mdl_cmd_ioas_unmap(MdlCmd *cmd);
 int mdl_cmd_ioas_change_process(MdlCmd *cmd);
 int mdl_ioas_option(MdlIoas *ioas, uint16_t op, uint64_t *val);
 void mdl_ioas_destroy(MdlIoas *ioas);
+
+/* ------------------------------------------------------- BARs as dma-bufs */
+
+/* A new descriptor, or -errno; @uptr is behind the header of the feature */
+int mdl_dmabuf_get(MdlDevice *dev, const void *uptr);
+/* What a descriptor stands for, or NULL */
+MdlDmabuf *mdl_dmabuf_of(int fd);
+/* 0: there is a reference more, for mdl_dmabuf_put() */
+int mdl_dmabuf_map(MdlDmabuf *d, uint64_t start, uint64_t length);
+void mdl_dmabuf_put(MdlDmabuf *d);
+/* As mdl_ioas_rw() */
+int mdl_dmabuf_rw(MdlDmabuf *d, uint64_t offset, void *buf, size_t len,
+                  bool write);
+/* Those of @dev are revoked, or may be mapped again */
+void mdl_dmabuf_move(MdlDevice *dev, bool revoked);
+/* @dev is closed: they are revoked for good */
+void mdl_dmabuf_cleanup(MdlDevice *dev);
+/* What is mapped of @d is unmapped, and stays so */
+void mdl_iova_revoke(MdlDmabuf *d);
 
 /* ---------------------------------------------------------------- HWPTs */
 

@@ -322,6 +322,9 @@ int mdl_pages_pin(MdlPages *p, uint64_t va, uint64_t len)
     uint64_t first, num, fresh, i;
     int ret;
 
+    if (p->dmabuf) {
+        return 0;
+    }
     page_range(p, va, len, &first, &num);
     ret = check(p, first, num, &fresh);
     if (!ret) {
@@ -346,6 +349,9 @@ void mdl_pages_unpin(MdlPages *p, uint64_t va, uint64_t len)
 {
     uint64_t first, num, i, gone = 0;
 
+    if (p->dmabuf) {
+        return;
+    }
     page_range(p, va, len, &first, &num);
     for (i = 0; i < num; i++) {
         gone += !--p->pins[first + i];

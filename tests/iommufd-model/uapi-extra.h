@@ -47,6 +47,20 @@ struct mdl_hw_info_amd {
 #define MDL_HW_CAP_PCI_ATS_NOT_SUPPORTED (1ull << 3)
 
 /* vfio device features newer than the base's header */
+#define MDL_VFIO_FEATURE_DMA_BUF            11
 #define MDL_VFIO_FEATURE_MIG_PRECOPY_INFO2  12
+
+struct mdl_region_dma_range {
+    __u64 offset;
+    __u64 length;
+};
+
+/* The ranges follow */
+struct mdl_feature_dma_buf {
+    __u32 region_index;
+    __u32 open_flags;
+    __u32 flags;
+    __u32 nr_ranges;
+};
 
 #endif

@@ -123,6 +123,22 @@ static int low_power_feature(MdlFile *file, MdlCmd *cmd,
     return 0;
 }
 
+/* vfio_pci_core_feature_dma_buf() */
+static int dma_buf_feature(MdlFile *file, MdlCmd *cmd,
+                           const struct vfio_device_feature *hdr)
+{
+    int ret;
+
+    if (mdl_host.absent & MDL_NO_DMA_BUF) {
+        return -ENOTTY;
+    }
+    ret = check_feature(hdr->flags, hdr->argsz - sizeof(*hdr),
+                        VFIO_DEVICE_FEATURE_GET,
+                        sizeof(struct mdl_feature_dma_buf));
+    return ret != 1 ? ret :
+           mdl_dmabuf_get(file->dev, (char *)cmd->uptr + sizeof(*hdr));
+}
+
 int mdl_vfio_feature(MdlFile *file, MdlCmd *cmd)
 {
     struct vfio_device_feature hdr;
@@ -147,6 +163,8 @@ int mdl_vfio_feature(MdlFile *file, MdlCmd *cmd)
     case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP:
     case VFIO_DEVICE_FEATURE_LOW_POWER_EXIT:
         return low_power_feature(file, cmd, &hdr);
+    case MDL_VFIO_FEATURE_DMA_BUF:
+        return dma_buf_feature(file, cmd, &hdr);
     case MDL_VFIO_FEATURE_MIG_PRECOPY_INFO2:
         return -EINVAL;
     case VFIO_DEVICE_FEATURE_MIGRATION:

@@ -644,6 +644,7 @@ void mdl_vfio_release(MdlFile *file)
     hw_device_closed(file->dev);
     ep_wake_by(file->dev, -1);
     file->dev->low_power = false;
+    mdl_dmabuf_cleanup(file->dev);
     mdl_unbind(file->dev);
     ep_bars_update(file->dev);
     file->ctx = NULL;
