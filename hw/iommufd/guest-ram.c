@@ -37,8 +37,11 @@ bool iommufd_sys_guest_ram(uint64_t gpa, uint64_t *size, bool *writable)
     if (!mr) {
         return false;
     }
-    /* What vfio maps into the parent: whole pages of memory */
-    ram = memory_region_is_ram(mr) && !memory_region_is_ram_device(mr);
+    /*
+     * What vfio maps into the parent: whole pages of memory, and BARs, unless
+     * the host cannot: nothing is copied from there then
+     */
+    ram = memory_region_is_ram(mr);
     if (ram) {
         first = ROUND_UP(first, IOMMUFD_NESTED_PAGE);
         end = ROUND_DOWN(end, IOMMUFD_NESTED_PAGE);

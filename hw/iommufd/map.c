@@ -11,48 +11,37 @@
 #include "system/address-spaces.h"
 #include "system/iommufd.h"
 #include "system/ramblock.h"
+#include "core.h"
 #include "map.h"
 #include "sys.h"
 #include "trace.h"
 #include "vfio.h"
 
-/* The kernel unmaps whole areas: it is told of none that is not there */
-typedef struct IOMMUFDMapArea {
-    IntervalTreeNode node;
-    IOMMUFDMapRegion *region;
-    uint64_t large;
-    bool copied;
-} IOMMUFDMapArea;
-
 /* The page that every IOMMU has next to the smallest, with 4 KiB granules */
 #define LARGE_PAGE (2 * MiB)
 
-/* What is to be mapped: memory at @vaddr, or from @start on of @fd */
-typedef struct MapRequest {
-    hwaddr iova;
-    uint64_t size;
-    void *vaddr;
-    int fd;
-    unsigned long start;
-    bool readonly;
-    const char *name;
-    uint64_t page_size;
-} MapRequest;
+static QLIST_HEAD(, IOMMUFDMaps) maps_list =
+    QLIST_HEAD_INITIALIZER(maps_list);
 
-/* NULL: a guest's IOMMU decides what is in it, page by page */
-static IOMMUFDMaps *maps_get(const VFIOIOMMUFDContainer *container)
+/* What a guest's IOMMU decides on, page by page, is not kept here: NULL */
+static IOMMUFDMaps *maps_get(const VFIOIOMMUFDContainer *container,
+                             const IOMMUFDMapRequest *req)
 {
     VFIOIOMMUFDContainer *c = (VFIOIOMMUFDContainer *)container;
+    bool memory = VFIO_IOMMU(c)->space->as == &address_space_memory;
 
-    if (!c->maps &&
-        VFIO_IOMMU(c)->space->as == &address_space_memory) {
+    if (!c->maps && (memory || req->bar.vbasedev)) {
         c->maps = g_new0(IOMMUFDMaps, 1);
+        c->maps->container = c;
+        c->maps->memory = memory;
         QTAILQ_INIT(&c->maps->regions);
+        QLIST_INSERT_HEAD(&maps_list, c->maps, next);
     }
-    return c->maps;
+    return memory || req->bar.vbasedev ? c->maps : NULL;
 }
 
-static IOMMUFDMapRegion *region_get(IOMMUFDMaps *maps, const MapRequest *req)
+static IOMMUFDMapRegion *region_get(IOMMUFDMaps *maps,
+                                    const IOMMUFDMapRequest *req)
 {
     IOMMUFDMapRegion *region;
 
@@ -76,7 +65,7 @@ static void cost_add(IOMMUFDMapCost *cost, uint64_t bytes, int64_t since)
 }
 
 /* Bytes that the host can map in large pages, if its memory is made of them */
-static uint64_t large_bytes(const MapRequest *req)
+static uint64_t large_bytes(const IOMMUFDMapRequest *req)
 {
     uint64_t from = req->fd < 0 ? (uintptr_t)req->vaddr : req->start;
     uint64_t first = ROUND_UP(req->iova, LARGE_PAGE);
@@ -85,8 +74,9 @@ static uint64_t large_bytes(const MapRequest *req)
     return (req->iova ^ from) % LARGE_PAGE || first > end ? 0 : end - first;
 }
 
-static void area_add(IOMMUFDMaps *maps, const MapRequest *req, bool copied,
-                     int64_t since)
+static IOMMUFDMapArea *area_add(IOMMUFDMaps *maps,
+                                const IOMMUFDMapRequest *req, bool copied,
+                                int64_t since)
 {
     IOMMUFDMapRegion *region = region_get(maps, req);
     IOMMUFDMapArea *area = g_new0(IOMMUFDMapArea, 1);
@@ -94,12 +84,15 @@ static void area_add(IOMMUFDMaps *maps, const MapRequest *req, bool copied,
     area->node.start = req->iova;
     area->node.last = req->iova + req->size - 1;
     area->region = region;
-    area->copied = copied;
+    area->shared = copied || req->bar.vbasedev;
+    area->readonly = req->readonly;
+    area->bar = req->bar;
     area->large = large_bytes(req);
     region->large += area->large;
     interval_tree_insert(&area->node, &maps->areas);
-    *(copied ? &region->shared : &region->locked) += req->size;
+    *(area->shared ? &region->shared : &region->locked) += req->size;
     cost_add(copied ? &region->copy : &region->map, req->size, since);
+    return area;
 }
 
 static void area_drop(IOMMUFDMaps *maps, IOMMUFDMapArea *area)
@@ -107,7 +100,7 @@ static void area_drop(IOMMUFDMaps *maps, IOMMUFDMapArea *area)
     IOMMUFDMapRegion *region = area->region;
     uint64_t size = area->node.last - area->node.start + 1;
 
-    *(area->copied ? &region->shared : &region->locked) -= size;
+    *(area->shared ? &region->shared : &region->locked) -= size;
     region->large -= area->large;
     interval_tree_remove(&area->node, &maps->areas);
     g_free(area);
@@ -125,8 +118,8 @@ static IOMMUFDMapArea *area_first(IOMMUFDMaps *maps, uint64_t first,
  * locks it once. A change of the memory map takes all that goes out of every
  * IOAS before it puts anything into one, so nothing is ever stale there.
  */
-static int copy_from_sibling(const VFIOIOMMUFDContainer *container,
-                             const MapRequest *req)
+static int map_copy(const VFIOIOMMUFDContainer *container,
+                    const IOMMUFDMapRequest *req)
 {
     const VFIOContainer *bcontainer = VFIO_IOMMU(container);
     VFIOContainer *other;
@@ -149,9 +142,23 @@ static int copy_from_sibling(const VFIOIOMMUFDContainer *container,
     return -ENOENT;
 }
 
-static int map(const VFIOIOMMUFDContainer *container, const MapRequest *req)
+/* That other devices cannot reach a BAR is no error */
+static int map_bar(const VFIOIOMMUFDContainer *container, IOMMUFDMaps *maps,
+                   const IOMMUFDMapRequest *req)
 {
-    IOMMUFDMaps *maps = maps_get(container);
+    int64_t since = get_clock();
+    bool absent;
+
+    if (!iommufd_bar_map(container, req, &absent)) {
+        area_add(maps, req, false, since)->absent = absent;
+    }
+    return 0;
+}
+
+static int map(const VFIOIOMMUFDContainer *container,
+               const IOMMUFDMapRequest *req)
+{
+    IOMMUFDMaps *maps = maps_get(container, req);
     int64_t since = get_clock();
     int ret;
 
@@ -159,7 +166,10 @@ static int map(const VFIOIOMMUFDContainer *container, const MapRequest *req)
         trace_iommufd_nested_vfio_skip_readonly(req->iova, req->size);
         return 0;
     }
-    if (maps && !copy_from_sibling(container, req)) {
+    if (req->bar.vbasedev) {
+        return map_bar(container, maps, req);
+    }
+    if (maps && !map_copy(container, req)) {
         area_add(maps, req, true, since);
         return 0;
     }
@@ -189,7 +199,7 @@ int iommufd_nested_vfio_map(const VFIOIOMMUFDContainer *container, hwaddr iova,
                             uint64_t size, void *vaddr, bool readonly,
                             MemoryRegion *mr)
 {
-    const MapRequest req = {
+    IOMMUFDMapRequest req = {
         .iova = iova,
         .size = size,
         .vaddr = vaddr,
@@ -199,6 +209,9 @@ int iommufd_nested_vfio_map(const VFIOIOMMUFDContainer *container, hwaddr iova,
         .page_size = block_page_size(mr),
     };
 
+    if (memory_region_is_ram_device(mr)) {
+        iommufd_bar_find(&req, mr);
+    }
     return map(container, &req);
 }
 
@@ -225,7 +238,7 @@ int iommufd_nested_vfio_map_file(const VFIOIOMMUFDContainer *container,
                                  unsigned long start, bool readonly)
 {
     FindBlock find = { .fd = fd, .start = start };
-    MapRequest req = {
+    IOMMUFDMapRequest req = {
         .iova = iova,
         .size = size,
         .fd = fd,
@@ -252,7 +265,7 @@ int iommufd_nested_vfio_unmap(const VFIOIOMMUFDContainer *container,
     int64_t since = get_clock();
     int ret;
 
-    if (maps && !area) {
+    if (maps && maps->memory && !area) {
         return 0;
     }
     ret = iommufd_backend_unmap_dma(container->be, container->ioas_id, iova,
@@ -267,6 +280,53 @@ int iommufd_nested_vfio_unmap(const VFIOIOMMUFDContainer *container,
     return ret;
 }
 
+/* What has been revoked is mapped to nothing, and has to be unmapped */
+static void bar_again(IOMMUFDMaps *maps, IOMMUFDMapArea *area)
+{
+    const VFIOIOMMUFDContainer *container = maps->container;
+    IOMMUFDMapRequest req = {
+        .iova = area->node.start,
+        .size = area->node.last - area->node.start + 1,
+        .readonly = area->readonly,
+        .name = area->region->name,
+        .bar = area->bar,
+    };
+
+    if (!area->absent) {
+        iommufd_backend_unmap_dma(container->be, container->ioas_id, req.iova,
+                                  req.size);
+    }
+    if (iommufd_bar_map(container, &req, &area->absent)) {
+        area->absent = true;
+    }
+}
+
+void iommufd_nested_vfio_bars_again(const VFIODevice *vbasedev)
+{
+    bool shadowed = false;
+    IOMMUFDMaps *maps;
+    IOMMUFDMapArea *area;
+
+    QLIST_FOREACH(maps, &maps_list, next) {
+        for (area = area_first(maps, 0, UINT64_MAX); area;
+             area = (IOMMUFDMapArea *)interval_tree_iter_next(&area->node, 0,
+                                                              UINT64_MAX)) {
+            if (area->bar.vbasedev &&
+                (!vbasedev || area->bar.vbasedev == vbasedev)) {
+                if (maps->memory) {
+                    /* A copy is revoked as well */
+                    iommufd_shadow_ram_gone(area->node.start, area->node.last);
+                    shadowed = true;
+                }
+                bar_again(maps, area);
+            }
+        }
+    }
+    if (shadowed) {
+        iommufd_shadow_ram_changed();
+    }
+}
+
 void iommufd_nested_vfio_maps_free(VFIOIOMMUFDContainer *container)
 {
     IOMMUFDMaps *maps = container->maps;
@@ -276,6 +336,7 @@ void iommufd_nested_vfio_maps_free(VFIOIOMMUFDContainer *container)
     if (!maps) {
         return;
     }
+    QLIST_REMOVE(maps, next);
     while ((area = area_first(maps, 0, UINT64_MAX))) {
         area_drop(maps, area);
     }
@@ -288,18 +349,13 @@ void iommufd_nested_vfio_maps_free(VFIOIOMMUFDContainer *container)
 
 const IOMMUFDMaps *iommufd_sys_maps(int iommufd, uint32_t ioas)
 {
-    VFIOAddressSpace *space = vfio_address_space_get(&address_space_memory);
-    const IOMMUFDMaps *maps = NULL;
-    VFIOContainer *bcontainer;
+    const IOMMUFDMaps *maps;
 
-    QLIST_FOREACH(bcontainer, &space->containers, next) {
-        VFIOIOMMUFDContainer *c = (VFIOIOMMUFDContainer *)
-            object_dynamic_cast(OBJECT(bcontainer), TYPE_VFIO_IOMMU_IOMMUFD);
-
-        if (c && c->be->fd == iommufd && c->ioas_id == ioas) {
-            maps = c->maps;
+    QLIST_FOREACH(maps, &maps_list, next) {
+        if (maps->memory && maps->container->be->fd == iommufd &&
+            maps->container->ioas_id == ioas) {
+            break;
         }
     }
-    vfio_address_space_put(space);
     return maps;
 }

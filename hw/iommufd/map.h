@@ -7,8 +7,12 @@
 #ifndef HW_IOMMUFD_MAP_H
 #define HW_IOMMUFD_MAP_H
 
+#include "exec/hwaddr.h"
 #include "qemu/interval-tree.h"
 #include "qemu/queue.h"
+
+typedef struct VFIODevice VFIODevice;
+typedef struct VFIOIOMMUFDContainer VFIOIOMMUFDContainer;
 
 /* Calls of one kind that have been done */
 typedef struct IOMMUFDMapCost {
@@ -22,7 +26,7 @@ typedef struct IOMMUFDMapRegion {
     char *name;
     uint64_t page_size;         /* of what backs it on the host */
     uint64_t locked;            /* bytes that are mapped now by IOAS_MAP */
-    uint64_t shared;            /* and by IOAS_COPY */
+    uint64_t shared;            /* or without locking it: copies, BARs */
     uint64_t large;             /* of both, where large pages fit */
     IOMMUFDMapCost map;
     IOMMUFDMapCost copy;
@@ -30,11 +34,64 @@ typedef struct IOMMUFDMapRegion {
     QTAILQ_ENTRY(IOMMUFDMapRegion) next;
 } IOMMUFDMapRegion;
 
-/* An IOAS that has guest-physical addresses */
+/* A part of the BAR of a device */
+typedef struct IOMMUFDBar {
+    VFIODevice *vbasedev;       /* NULL: it is memory instead */
+    uint32_t region;            /* of vfio */
+    uint64_t offset;            /* in that */
+} IOMMUFDBar;
+
+/* What is to be mapped: memory at @vaddr, from @start on of @fd, or a BAR */
+typedef struct IOMMUFDMapRequest {
+    hwaddr iova;
+    uint64_t size;
+    void *vaddr;
+    int fd;
+    unsigned long start;
+    bool readonly;
+    const char *name;
+    uint64_t page_size;
+    IOMMUFDBar bar;
+} IOMMUFDMapRequest;
+
+/* The kernel unmaps whole areas: it is told of none that is not there */
+typedef struct IOMMUFDMapArea {
+    IntervalTreeNode node;
+    IOMMUFDMapRegion *region;
+    uint64_t large;
+    bool shared;
+    bool readonly;
+    IOMMUFDBar bar;
+    bool absent;                /* a BAR that is to be mapped later */
+} IOMMUFDMapArea;
+
+/* What has been mapped in an IOAS */
 typedef struct IOMMUFDMaps {
+    VFIOIOMMUFDContainer *container;
+    bool memory;                /* guest-physical; else only BARs are here */
     IntervalTreeRoot areas;     /* IOMMUFDMapArea */
     QTAILQ_HEAD(, IOMMUFDMapRegion) regions;    /* in order of appearance */
+    QLIST_ENTRY(IOMMUFDMaps) next;
 } IOMMUFDMaps;
+
+/**
+ * iommufd_bar_find() - what part of a device's BAR is to be mapped
+ * @req: its address in this process; @bar is filled in
+ *
+ * Return: false if @mr is of no device of vfio's.
+ */
+bool iommufd_bar_find(IOMMUFDMapRequest *req, const MemoryRegion *mr);
+
+/**
+ * iommufd_bar_map() - map a part of a BAR in an IOAS, for other devices
+ * @absent: set if that has to wait
+ *
+ * Where the host cannot, the user is told once.
+ *
+ * Return: 0 or a negative errno.
+ */
+int iommufd_bar_map(const VFIOIOMMUFDContainer *container,
+                    const IOMMUFDMapRequest *req, bool *absent);
 
 /* What vfio has mapped in an IOAS, or NULL; valid until the BQL is released */
 const IOMMUFDMaps *iommufd_sys_maps(int iommufd, uint32_t ioas);

@@ -170,6 +170,27 @@ void iommufd_nested_vfio_map_failed(const VFIOContainer *bcontainer,
     ranges_free(&r);
 }
 
+char *iommufd_nested_why_unmapped(const VFIOContainer *bcontainer, hwaddr iova,
+                                  hwaddr end)
+{
+    char *why = NULL;
+    Range *range;
+    HostRanges r;
+
+    ranges_get(&r, bcontainer);
+    range = ranges_missing(&r, iova, end);
+    if (range) {
+        why = g_strdup_printf("the guest has one at 0x%" HWADDR_PRIx "-0x%"
+                              HWADDR_PRIx ", and the host maps nothing at 0x%"
+                              PRIx64 "-0x%" PRIx64 "; a guest with narrower "
+                              "addresses puts it elsewhere (-cpu ...,"
+                              "host-phys-bits-limit=)", iova, end,
+                              range_lob(range), range_upb(range));
+    }
+    ranges_free(&r);
+    return why;
+}
+
 typedef struct MemoryCheck {
     const VFIOContainer *bcontainer;
     const VFIODevice *vbasedev;

@@ -57,6 +57,10 @@ int iommufd_nested_vfio_unmap(const VFIOIOMMUFDContainer *container,
                                      size);
 }
 
+void iommufd_nested_vfio_bars_again(const VFIODevice *vbasedev)
+{
+}
+
 void iommufd_nested_vfio_maps_free(VFIOIOMMUFDContainer *container)
 {
 }

@@ -197,6 +197,54 @@ GList *iommufd_sys_iova_ranges(int iommufd, uint32_t ioas)
     return list;
 }
 
+int iommufd_sys_ioas_map_file(int iommufd, uint32_t ioas, uint64_t iova,
+                              uint64_t size, int fd, uint64_t start,
+                              bool readonly)
+{
+    struct iommu_ioas_map_file arg = {
+        .size = sizeof(arg),
+        .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+                 (readonly ? 0 : IOMMU_IOAS_MAP_WRITEABLE),
+        .ioas_id = ioas,
+        .fd = fd,
+        .start = start,
+        .iova = iova,
+        .length = size,
+    };
+
+    return sys_ioctl(iommufd, IOMMU_IOAS_MAP_FILE, &arg);
+}
+
+/* Newer than the headers of the base */
+#ifndef VFIO_DEVICE_FEATURE_DMA_BUF
+#define VFIO_DEVICE_FEATURE_DMA_BUF 11
+#endif
+
+int iommufd_sys_dma_buf(int device_fd, uint32_t region, uint64_t offset,
+                        uint64_t size)
+{
+    struct {
+        struct vfio_device_feature feature;
+        uint32_t region_index;
+        uint32_t open_flags;
+        uint32_t flags;
+        uint32_t nr_ranges;
+        uint64_t offset;
+        uint64_t length;
+    } arg = {
+        .feature.argsz = sizeof(arg),
+        .feature.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF,
+        .region_index = region,
+        .open_flags = O_RDWR | O_CLOEXEC,
+        .nr_ranges = 1,
+        .offset = offset,
+        .length = size,
+    };
+    int fd = ioctl(device_fd, VFIO_DEVICE_FEATURE, &arg);
+
+    return fd < 0 ? -errno : fd;
+}
+
 int iommufd_sys_ioas_copy(int iommufd, uint32_t dst, uint32_t src,
                           uint64_t iova, uint64_t gpa, uint64_t size,
                           bool read, bool write)

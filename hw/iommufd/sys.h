@@ -52,6 +52,15 @@ uint32_t iommufd_sys_parent_ioas(HostIOMMUDeviceIOMMUFD *idev);
 /* IOMMU_IOAS_ALLOC */
 int iommufd_sys_ioas_alloc(int iommufd, uint32_t *id);
 
+/* IOMMU_IOAS_MAP_FILE of what is at @start in a file or dma-buf */
+int iommufd_sys_ioas_map_file(int iommufd, uint32_t ioas, uint64_t iova,
+                              uint64_t size, int fd, uint64_t start,
+                              bool readonly);
+
+/* VFIO_DEVICE_FEATURE_DMA_BUF of a part of a region: a new fd, or -errno */
+int iommufd_sys_dma_buf(int device_fd, uint32_t region, uint64_t offset,
+                        uint64_t size);
+
 /* IOMMU_IOAS_COPY of what @src has at @gpa to @iova; -ENOENT: it has nothing */
 int iommufd_sys_ioas_copy(int iommufd, uint32_t dst, uint32_t src,
                           uint64_t iova, uint64_t gpa, uint64_t size,

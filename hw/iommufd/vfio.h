@@ -78,6 +78,14 @@ int iommufd_nested_vfio_map_file(const VFIOIOMMUFDContainer *container,
 int iommufd_nested_vfio_unmap(const VFIOIOMMUFDContainer *container,
                               hwaddr iova, uint64_t size);
 
+/**
+ * iommufd_nested_vfio_bars_again() - map BARs that have been revoked
+ * @vbasedev: the device whose they are, after a reset; NULL: of all devices
+ *
+ * Where other devices have them mapped; they may be off, too.
+ */
+void iommufd_nested_vfio_bars_again(const VFIODevice *vbasedev);
+
 /* The IOAS of @container has gone */
 void iommufd_nested_vfio_maps_free(VFIOIOMMUFDContainer *container);
 
@@ -103,6 +111,10 @@ void iommufd_nested_vfio_map_failed(const VFIOContainer *bcontainer,
  */
 bool iommufd_nested_vfio_check_memory(const VFIOContainer *bcontainer,
                                       VFIODevice *vbasedev, Error **errp);
+
+/* Why a BAR cannot be there, or NULL; to be freed */
+char *iommufd_nested_why_unmapped(const VFIOContainer *bcontainer, hwaddr iova,
+                                  hwaddr end);
 
 /* vfio begins or ends a reset of @vbasedev */
 void iommufd_nested_vfio_reset(VFIODevice *vbasedev, bool begin);

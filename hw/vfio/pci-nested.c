@@ -436,5 +436,6 @@ void vfio_pci_nested_written(VFIOPCIDevice *vdev, uint32_t addr, uint32_t val,
 
     if (pci_is_express(pdev) && is_flr(pdev, addr, val, len)) {
         reset_by_guest(vdev);
+        iommufd_nested_vfio_bars_again(&vdev->vbasedev);
     }
 }
