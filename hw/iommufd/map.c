@@ -347,12 +347,20 @@ void iommufd_nested_vfio_maps_free(VFIOIOMMUFDContainer *container)
     g_clear_pointer(&container->maps, g_free);
 }
 
+const IOMMUFDMaps *iommufd_maps_next(const IOMMUFDMaps *maps)
+{
+    do {
+        maps = maps ? QLIST_NEXT(maps, next) : QLIST_FIRST(&maps_list);
+    } while (maps && !maps->memory);
+    return maps;
+}
+
 const IOMMUFDMaps *iommufd_sys_maps(int iommufd, uint32_t ioas)
 {
-    const IOMMUFDMaps *maps;
+    const IOMMUFDMaps *maps = NULL;
 
-    QLIST_FOREACH(maps, &maps_list, next) {
-        if (maps->memory && maps->container->be->fd == iommufd &&
+    while ((maps = iommufd_maps_next(maps))) {
+        if (maps->container->be->fd == iommufd &&
             maps->container->ioas_id == ioas) {
             break;
         }

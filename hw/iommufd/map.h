@@ -74,6 +74,9 @@ typedef struct IOMMUFDMaps {
     QLIST_ENTRY(IOMMUFDMaps) next;
 } IOMMUFDMaps;
 
+/* The next IOAS, or the first, that has guest-physical addresses; or NULL */
+const IOMMUFDMaps *iommufd_maps_next(const IOMMUFDMaps *maps);
+
 /**
  * iommufd_bar_find() - what part of a device's BAR is to be mapped
  * @req: its address in this process; @bar is filled in

@@ -6,12 +6,14 @@
 
 #include "qemu/osdep.h"
 #include "hw/boards.h"
+#include "hw/iommufd-memory.h"
 #include "hw/mem/memory-device.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "qemu/range.h"
 #include "qemu/units.h"
 #include "system/address-spaces.h"
+#include "map.h"
 #include "sys.h"
 #include "vfio.h"
 
@@ -244,8 +246,8 @@ static void check_hotplug(const MemoryCheck *check)
         g_autofree char *why = explain(check->bcontainer, check->vbasedev,
                                        &check->ranges, range);
 
-        warn_report("%s: memory that is plugged at 0x%" HWADDR_PRIx "-0x%"
-                    HWADDR_PRIx " may not be mapped, and would end the VM: %s",
+        warn_report("%s: not all memory can be plugged that there is room for "
+                    "at 0x%" HWADDR_PRIx "-0x%" HWADDR_PRIx ": %s",
                     check->vbasedev->name, first, last, why);
     }
 }
@@ -277,4 +279,28 @@ bool iommufd_nested_vfio_check_memory(const VFIOContainer *bcontainer,
     }
     ranges_free(&check.ranges);
     return true;
+}
+
+bool iommufd_nested_check_plug(hwaddr addr, uint64_t size, Error **errp)
+{
+    const IOMMUFDMaps *maps = NULL;
+    bool ok = true;
+
+    while (ok && (maps = iommufd_maps_next(maps))) {
+        const VFIOContainer *bcontainer = VFIO_IOMMU(maps->container);
+        Range *range;
+        HostRanges r;
+
+        ranges_get(&r, bcontainer);
+        range = ranges_missing(&r, addr, addr + size - 1);
+        if (range) {
+            g_autofree char *why = explain(bcontainer, NULL, &r, range);
+
+            error_setg(errp, "memory at 0x%" HWADDR_PRIx "-0x%" HWADDR_PRIx
+                       " cannot be plugged: %s", addr, addr + size - 1, why);
+            ok = false;
+        }
+        ranges_free(&r);
+    }
+    return ok;
 }

@@ -1,10 +1,11 @@
 /*
- * Nested IOMMU core: its queries in a machine without it
+ * Nested IOMMU core: what others ask it, in a machine without it
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
+#include "hw/iommufd-memory.h"
 #include "monitor/hmp.h"
 #include "qapi/qapi-commands-nested-iommu.h"
 
@@ -15,4 +16,9 @@ NestedIommuInfoList *qmp_x_query_nested_iommu(Error **errp)
 
 void hmp_info_nested_iommu(Monitor *mon, const QDict *qdict)
 {
+}
+
+bool iommufd_nested_check_plug(hwaddr addr, uint64_t size, Error **errp)
+{
+    return true;
 }

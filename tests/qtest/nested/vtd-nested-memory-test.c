@@ -187,6 +187,80 @@ static void test_no_copy(void)
     vtd_rig_stop(&r);
 }
 
+/* Files are mapped as files: what another process can take over */
+static void test_memfd(void)
+{
+    g_autofree char *host = many_host(1, 1, "");
+    VtdRig r;
+    Sums s;
+
+    vtd_rig_start(&r, host, "nested=on", 1, "-machine memory-backend=ram "
+                  "-object memory-backend-memfd,id=ram,size=128M");
+    s = memory_sums(r.qts);
+    g_assert_cmpuint(calls(&r, "IOAS_MAP"), ==, 0);
+    g_assert_cmpuint(s.maps, ==, calls(&r, "IOAS_MAP_FILE"));
+    g_assert_cmpuint(s.locked, ==, iommufd_model_pinned(r.m));
+    g_assert_cmpuint(s.large, >=, 124 * MiB);
+    qtest_memset(r.qts, DATA, 0x5a, 16);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA, 0x5a, 16);
+    vtd_rig_stop(&r);
+}
+
+/* Registers of ACPI memory hot-plug (docs/specs/acpi_mem_hotplug) */
+#define MEMHP           0xa00
+#define MEMHP_FLAGS     0x14
+#define MEMHP_EJECT     8
+
+static void backend_add(VtdRig *r, const char *id)
+{
+    qtest_qmp_assert_success(r->qts, "{ 'execute': 'object-add', 'arguments': "
+        "{ 'qom-type': 'memory-backend-ram', 'id': %s, 'size': %u } }", id,
+        (unsigned)(128 * MiB));
+}
+
+/*
+ * Memory that comes and goes is a device's to use meanwhile; where the host
+ * does not map any, it does not come
+ */
+static void test_dimm(void)
+{
+    g_autofree char *host = many_host(2, 2, "aw=39\n");
+    g_autofree char *why = NULL;
+    uint64_t dimm = 4 * GiB;
+    QDict *answer;
+    VtdRig r;
+    Sums s;
+
+    vtd_rig_start(&r, host, "nested=on", 1,
+                  "-m 128M,slots=2,maxmem=600G");
+    backend_add(&r, "ram1");
+    answer = qtest_qmp(r.qts, "{ 'execute': 'device_add', 'arguments': "
+                       "{ 'driver': 'pc-dimm', 'id': 'far', 'memdev': 'ram1', "
+                       "'addr': %" PRIu64 " } }", 512 * GiB);
+    why = g_strdup(qdict_get_str(qdict_get_qdict(answer, "error"), "desc"));
+    qobject_unref(answer);
+    g_test_message("%s", why);
+    g_assert_nonnull(strstr(why, "0x8000000000-0x8007ffffff cannot be "
+                            "plugged: the host's IOMMU of " HOST_DEV0
+                            " has addresses up to 0x7fffffffff"));
+    qtest_qmp_device_add(r.qts, "pc-dimm", "near", "{ 'memdev': 'ram1' }");
+    qtest_memset(r.qts, dimm, 0x77, 64);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, dimm, 0x77, 64);
+    s = memory_sums(r.qts);
+    expect_told(&r, &s);
+    g_assert_cmpuint(s.locked, >, 255 * MiB);
+
+    qtest_qmp_device_del_send(r.qts, "near");
+    qtest_outl(r.qts, MEMHP, 0);
+    qtest_outb(r.qts, MEMHP + MEMHP_FLAGS, MEMHP_EJECT);
+    qtest_qmp_eventwait(r.qts, "DEVICE_DELETED");
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, dimm, false, 2, NULL);
+    s = memory_sums(r.qts);
+    expect_told(&r, &s);
+    g_assert_cmpuint(s.locked, <, 129 * MiB);
+    vtd_rig_stop(&r);
+}
+
 /* Every iommufd locks it again, and says so */
 static void test_iommufds(void)
 {
@@ -209,5 +283,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/memory/two-ioases", test_two_ioases);
     qtest_add_func("/vtd-nested/memory/no-copy", test_no_copy);
     qtest_add_func("/vtd-nested/memory/iommufds", test_iommufds);
+    qtest_add_func("/vtd-nested/memory/memfd", test_memfd);
+    qtest_add_func("/vtd-nested/memory/dimm", test_dimm);
     return g_test_run();
 }

@@ -1,0 +1,25 @@
+/*
+ * Nested IOMMU core: memory that the guest is given later
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_IOMMUFD_MEMORY_H
+#define HW_IOMMUFD_MEMORY_H
+
+#include "exec/hwaddr.h"
+
+/**
+ * iommufd_nested_check_plug() - before memory is plugged
+ * @addr: guest-physical
+ * @size: in bytes
+ * @errp: names range, limit, device and remedy
+ *
+ * Called with the BQL held. Once memory is there it is too late: what vfio
+ * cannot map ends the VM.
+ *
+ * Return: false if the host does not map it for an assigned device.
+ */
+bool iommufd_nested_check_plug(hwaddr addr, uint64_t size, Error **errp);
+
+#endif
