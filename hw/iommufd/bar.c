@@ -117,7 +117,7 @@ int iommufd_bar_map(const VFIOIOMMUFDContainer *container,
                              req->size);
     if (fd < 0) {
         tell(bar->vbasedev, "the host's kernel makes no dma-buf of them, which "
-             "takes Linux 7.0 with CONFIG_PCI_P2PDMA, and vfio-pci as their "
+             "takes Linux 6.19 with CONFIG_PCI_P2PDMA, and vfio-pci as their "
              "driver", fd);
         ret = fd;
     } else {
@@ -140,7 +140,7 @@ int iommufd_bar_map(const VFIOIOMMUFDContainer *container,
             VFIO_IOMMU(container), req->iova, req->iova + req->size - 1);
 
         tell(bar->vbasedev, what ?: "the host's kernel maps no dma-buf, which "
-             "takes Linux 7.0", ret);
+             "takes Linux 6.19", ret);
     }
     return ret;
 }
