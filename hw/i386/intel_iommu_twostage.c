@@ -120,6 +120,7 @@ void vtd_twostage_init(IntelIOMMUState *s)
                                       NULL, g_free);
     ts->buses = (DeviceListener) { .unrealize = device_gone };
     device_listener_register(&ts->buses);
+    ts->translated = g_hash_table_new(g_int64_hash, g_int64_equal);
     vtd_twostage_turn_init(s);
     vtd_twostage_fault_init(s);
 }
@@ -336,6 +337,96 @@ bool vtd_twostage_translate(VTDAddressSpace *as, hwaddr addr, bool is_write,
     return translate(as->iommu_state, &request, acc, entry);
 }
 
+/* --------------------------------------------------- translated requests */
+
+#define TYPE_VTD_TRANSLATED_REGION "vtd-translated-memory-region"
+
+/* Stays for good: an endpoint may have kept addresses in it */
+typedef struct VTDTranslated {
+    uint64_t sid;
+    IntelIOMMUState *s;
+    IOMMUMemoryRegion region;
+    AddressSpace as;
+} VTDTranslated;
+
+static AddressSpace *translated_as(IntelIOMMUState *s, uint16_t sid)
+{
+    uint64_t key = sid;
+    VTDTranslated *t = g_hash_table_lookup(s->twostage.translated, &key);
+    g_autofree char *name = NULL;
+
+    if (!t) {
+        name = g_strdup_printf("vtd-translated-%04x", sid);
+        t = g_new0(VTDTranslated, 1);
+        t->sid = sid;
+        t->s = s;
+        memory_region_init_iommu(&t->region, sizeof(t->region),
+                                 TYPE_VTD_TRANSLATED_REGION, OBJECT(s), name,
+                                 UINT64_MAX);
+        address_space_init(&t->as, MEMORY_REGION(&t->region), name);
+        g_hash_table_insert(s->twostage.translated, &t->sid, t);
+    }
+    return &t->as;
+}
+
+/*
+ * Section 3.10: a translated address goes its way if the endpoint may have a
+ * device TLB, and if it is one that could have been granted.
+ */
+static IOMMUTLBEntry translated(IOMMUMemoryRegion *mr, hwaddr addr,
+                                IOMMUAccessFlags flag, int iommu_idx)
+{
+    VTDTranslated *t = container_of(mr, VTDTranslated, region);
+    IntelIOMMUState *s = t->s;
+    const VTDRequest request = {
+        .sid = t->sid, .pasid = PCI_NO_PASID, .addr = addr,
+        .write = flag & IOMMU_WO, .kind = VTD_TS_TRANSLATED,
+    };
+    IOMMUTLBEntry entry = {
+        .target_as = &address_space_memory,
+        .iova = addr & VTD_PAGE_MASK_4K,
+        .translated_addr = addr & VTD_PAGE_MASK_4K,
+        .addr_mask = ~VTD_PAGE_MASK_4K,
+        .perm = flag,
+    };
+    bool fpd = false;
+    int ret = 0;
+
+    if (!s->dmar_enabled || !vtd_twostage_active(s)) {
+        return entry;
+    }
+    ret = vtd_requester_may_bypass(s, t->sid, &fpd);
+    if (!ret && addr >= VTD_INTERRUPT_ADDR_FIRST &&
+        addr <= VTD_INTERRUPT_ADDR_LAST) {
+        ret = VTD_TS_INTERRUPT;
+    }
+    if (!ret && addr & ~VTD_HAW_MASK(s->aw_bits)) {
+        ret = VTD_TS_BEYOND_MGAW;
+    }
+    if (ret) {
+        entry.perm = IOMMU_NONE;
+        vtd_twostage_fault(s, ret, fpd, &request);
+    }
+    return entry;
+}
+
+static void translated_class_init(ObjectClass *klass, const void *data)
+{
+    IOMMU_MEMORY_REGION_CLASS(klass)->translate = translated;
+}
+
+static const TypeInfo translated_types[] = {
+    {
+        .name = TYPE_VTD_TRANSLATED_REGION,
+        .parent = TYPE_IOMMU_MEMORY_REGION,
+        .class_init = translated_class_init,
+    },
+};
+
+DEFINE_TYPES(translated_types)
+
+/* --------------------------------------------------- translation requests */
+
 ssize_t vtd_twostage_ats(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
                          bool priv, hwaddr addr, size_t length, bool no_write,
                          IOMMUTLBEntry *result, size_t result_length,
@@ -369,6 +460,7 @@ ssize_t vtd_twostage_ats(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
             vtd_twostage_fault(s, VTD_TS_INTERRUPT, false, &request);
         } else {
             translate(s, &request, acc, entry);
+            entry->target_as = translated_as(s, sid);
         }
         *err_count += (entry->perm & wanted) != wanted;
 

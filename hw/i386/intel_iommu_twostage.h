@@ -129,6 +129,7 @@ typedef struct VTDRequest {
     enum {
         VTD_TS_UNTRANSLATED = 0,
         VTD_TS_TRANSLATION = 1,
+        VTD_TS_TRANSLATED = 2,
         VTD_TS_PAGE_REQUEST = 4,
     } kind;
 } VTDRequest;
@@ -235,6 +236,8 @@ int vtd_requester_find(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
  */
 int vtd_requester_may_page(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
                            bool *fpd);
+/* The same of requests with addresses that are translated already */
+int vtd_requester_may_bypass(IntelIOMMUState *s, uint16_t sid, bool *fpd);
 
 /*
  * Drop cached entries; with iommu_lock held.  @sid_mask selects bits.  Unless
@@ -275,9 +278,9 @@ void vtd_cache_make_room(IntelIOMMUState *s, GHashTable *cache);
 void vtd_atc_invalidate(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
                         uint64_t first, uint64_t last);
 
-/* Who waits for page responses with @pasid; NULL: nobody */
-IOMMUPRINotifier *vtd_atc_pri(IntelIOMMUState *s, uint16_t sid,
-                              uint32_t pasid);
+/* A page response, with @pasid or without, for whoever waits for it */
+void vtd_pri_respond(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
+                     IOMMUPRIResponse *response);
 
 /* Once, at realize: the invalidation queue, in turns with the main loop */
 void vtd_twostage_turn_init(IntelIOMMUState *s);

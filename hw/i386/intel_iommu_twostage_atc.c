@@ -92,7 +92,8 @@ void vtd_atc_invalidate(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
     }
 }
 
-IOMMUPRINotifier *vtd_atc_pri(IntelIOMMUState *s, uint16_t sid, uint32_t pasid)
+static IOMMUPRINotifier *atc_pri(IntelIOMMUState *s, uint16_t sid,
+                                 uint32_t pasid)
 {
     VTDAtc *atc;
 
@@ -102,6 +103,23 @@ IOMMUPRINotifier *vtd_atc_pri(IntelIOMMUState *s, uint16_t sid, uint32_t pasid)
         }
     }
     return NULL;
+}
+
+void vtd_pri_respond(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
+                     IOMMUPRIResponse *response)
+{
+    IOMMUPRINotifier *notifier;
+    VTDAddressSpace *as;
+
+    if (pasid == PCI_NO_PASID) {
+        as = vtd_get_as_by_sid_and_pasid(s, sid, pasid);
+        notifier = as ? as->pri_notifier : NULL;
+    } else {
+        notifier = atc_pri(s, sid, pasid);
+    }
+    if (notifier) {
+        notifier->notify(notifier, response);
+    }
 }
 
 /* ----------------------------------------------------------- PCIIOMMUOps */

@@ -134,6 +134,22 @@ static void set_page_request_status(IntelIOMMUState *s, uint32_t flag)
     vtd_generate_page_request_event(s, old);
 }
 
+/*
+ * The request is dropped, and if it is the last of its group the endpoint is
+ * told to try again (7.4.1, 7.10: auto-response).
+ */
+static void drop_page_request(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
+                              bool last, uint16_t prgi)
+{
+    IOMMUPRIResponse response = {
+        .prgi = prgi, .response_code = IOMMU_PRI_RESP_SUCCESS,
+    };
+
+    if (last) {
+        vtd_pri_respond(s, sid, pasid, &response);
+    }
+}
+
 static int queue_page_request(IntelIOMMUState *s, const VTDPRDesc *desc)
 {
     uint64_t pqa = reg_quad(s, DMAR_PQA_REG);
@@ -222,5 +238,9 @@ int vtd_twostage_page_request(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
     ret = queue_page_request(s, &desc);
     trace_vtd_twostage_page_request(sid, pasid, addr, prgi, last, is_write,
                                     ret);
+    if (ret == -ENOSPC) {
+        drop_page_request(s, sid, pasid, last, prgi);
+        return 0;
+    }
     return ret;
 }

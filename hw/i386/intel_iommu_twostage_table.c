@@ -282,6 +282,17 @@ int vtd_requester_find(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
     return ret;
 }
 
+int vtd_requester_may_bypass(IntelIOMMUState *s, uint16_t sid, bool *fpd)
+{
+    ContextEntry ctx = {};
+    int ret;
+
+    QEMU_LOCK_GUARD(&s->iommu_lock);
+    ret = find_context(s, sid, &ctx);
+    *fpd = ctx.val[0] & CTX_FPD;
+    return ret ?: (ctx.val[0] & CTX_DTE ? 0 : VTD_TS_CTX_DTE);
+}
+
 int vtd_requester_may_page(IntelIOMMUState *s, uint16_t sid, uint32_t pasid,
                            bool *fpd)
 {

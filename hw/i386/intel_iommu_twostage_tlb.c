@@ -447,8 +447,6 @@ static VTDDescVerdict response_descriptor(IntelIOMMUState *s,
 {
     uint16_t sid = VTD_INV_DESC_PGRESP_RID(desc->lo);
     uint32_t pasid = PCI_NO_PASID;
-    IOMMUPRINotifier *notifier;
-    VTDAddressSpace *as;
     IOMMUPRIResponse response = {
         .prgi = VTD_INV_DESC_PGRESP_PRGI(desc->hi),
     };
@@ -474,15 +472,7 @@ static VTDDescVerdict response_descriptor(IntelIOMMUState *s,
     trace_vtd_twostage_response(sid, pasid, response.prgi,
                                 response.response_code);
 
-    if (pasid == PCI_NO_PASID) {
-        as = vtd_get_as_by_sid_and_pasid(s, sid, pasid);
-        notifier = as ? as->pri_notifier : NULL;
-    } else {
-        notifier = vtd_atc_pri(s, sid, pasid);
-    }
-    if (notifier) {
-        notifier->notify(notifier, &response);
-    }
+    vtd_pri_respond(s, sid, pasid, &response);
     return VTD_TS_DESC_DONE;
 }
 

@@ -296,6 +296,10 @@ int sva_pri_fault(SvaChannel *c, uint64_t va, uint64_t ahead, bool write)
         if (++c->retries > SVA_RETRIES_MAX) {
             return SVA_CODE_RETRIES;
         }
+        /* An IOMMU whose queue is full says "success", too: give it time */
+        if (c->retries > 1) {
+            return sva_pri_back_off(c);
+        }
         break;
     case SVA_ANSWER_FAILURE:
         return SVA_CODE_FAILURE;

@@ -52,6 +52,9 @@ typedef struct VTDTwoStage {
     /* Users of PASIDs; with the BQL held */
     QLIST_HEAD(, VTDAtc) atcs;
 
+    /* What endpoints reach with translated addresses, by source id: BQL's */
+    GHashTable *translated;
+
     /* The invalidation queue takes turns with the main loop */
     QEMUBH *bh;
     bool put_off;               /* @bh goes on with it */

@@ -21,17 +21,30 @@
 #define SVA_CONTEXT     (VTD_CTX_PASIDE | VTD_CTX_DTE | VTD_CTX_PRE)
 #define CTX_RID_PRIV    (1ULL << 20)
 
+#define FAULT_CTX_P         0x41
 #define FAULT_CTX_RSVD      0x42
+#define FAULT_DTE           0x44
 #define FAULT_PASID_RANGE   0x46
 #define FAULT_PE_RSVD       0x5a
 #define FAULT_SRE           0x5d
+#define FAULT_NO_PAGE       0x71
 #define FAULT_S1_RSVD       0x72
 #define FAULT_S2_RSVD       0x7a
 #define FAULT_PRIVILEGE     0x81
 #define FAULT_WRITE         0x85
 
+#define REG_FRCD        0x220
+#define FRCD_F          (1u << 31)
+#define FSTS_PFO        1
 #define REG_PQH         0xc0
 #define REG_PQT         0xc8
+#define REG_PRS         0xdc
+#define PRS_PRO         2
+
+#define ECAM            0xb0000000ULL
+/* Another endpoint, of which the IOMMU has no context entry */
+#define STRANGER_RID    0x30
+#define STRANGER_BAR    0xe1000000ULL
 
 static Setup nested(void)
 {
@@ -251,6 +264,60 @@ static void test_pasid_size(void)
     host_free(h);
 }
 
+/* ---------------------------------------------------------- fault records */
+
+static void stranger_dma(Host *h)
+{
+    qtest_writeq(h->qts, STRANGER_BAR + SVA_SIMPLE_ADDRESS, DATA_IOVA);
+    qtest_writel(h->qts, STRANGER_BAR + SVA_SIMPLE_COMMAND, SVA_COMMAND_RUN);
+    qtest_clock_step(h->qts, 1000000);
+}
+
+static void check_record(Host *h, uint16_t rid, unsigned reason)
+{
+    uint64_t hi = h->regs.read64(h, REG_FRCD + 8);
+
+    g_assert_cmphex(hi & 0xffff, ==, rid);
+    g_assert_cmphex(hi >> 32 & 0xff, ==, reason);
+    g_assert_cmphex(hi >> 63, ==, 1);
+}
+
+/*
+ * 7.2.1, 7.3: there is one record (CAP.NFR). Another fault of the same source
+ * may go with it; one of another source is lost, and so is what comes until
+ * software has cleared the overflow flag.
+ */
+static void test_record_overflow(void)
+{
+    Setup s = nested();
+    Host *h = host_new("", " -device sva-engine,addr=6");
+    uint64_t config = ECAM + STRANGER_RID * 4096;
+
+    qtest_writel(h->qts, config + PCI_BASE_ADDRESS_0, STRANGER_BAR);
+    qtest_writew(h->qts, config + PCI_COMMAND,
+                 PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    host_start(h, SVA_CONTEXT);
+    s.s1_flags = 0;
+    host_setup(h, 0, &s);
+
+    g_assert_cmphex(host_dma(h, DATA_IOVA, true), !=, SVA_CODE_OK);
+    g_assert_cmphex(host_dma(h, DATA_IOVA, false), !=, SVA_CODE_OK);
+    check_record(h, HOST_RID, FAULT_NO_PAGE);
+    g_assert_cmphex(h->regs.read32(h, VTD_REG_FSTS) & FSTS_PFO, ==, 0);
+
+    stranger_dma(h);
+    check_record(h, HOST_RID, FAULT_NO_PAGE);
+    g_assert_cmphex(h->regs.read32(h, VTD_REG_FSTS) & FSTS_PFO, ==, FSTS_PFO);
+
+    h->regs.write32(h, REG_FRCD + 12, FRCD_F);
+    stranger_dma(h);
+    g_assert_cmphex(h->regs.read64(h, REG_FRCD + 8) >> 63, ==, 0);
+    h->regs.write32(h, VTD_REG_FSTS, FSTS_PFO);
+    stranger_dma(h);
+    check_record(h, STRANGER_RID, FAULT_CTX_P);
+    host_free(h);
+}
+
 /* ---------------------------------------------------------- invalidations */
 
 /*
@@ -302,11 +369,86 @@ static void test_disabled(void)
     host_free(h);
 }
 
-/* --------------------------------------------------------- page responses */
+/*
+ * 3.10: what the device TLB has kept is worth nothing once the context entry
+ * does not allow one, or is gone
+ */
+static void test_translated(void)
+{
+    Setup s = nested();
+    Host *h = start_sva("", &s, PASID);
+    uint64_t entry = vtd_context_entry(&h->tables, HOST_RID);
+    uint64_t old = host_read64(h, entry), lo, hi;
+    const uint64_t changed[] = { old & ~(uint64_t)VTD_CTX_DTE,
+                                 old & ~(uint64_t)VTD_CTX_P };
+    const unsigned reason[] = { FAULT_DTE, FAULT_CTX_P };
+    unsigned i;
+
+    for (i = 0; i < ARRAY_SIZE(changed); i++) {
+        engine_start(h, PASID, RING_VA);
+        submit(h, DATA_IOVA, 1);
+        g_assert_cmphex(engine_wait(h, DONE_HPA), ==, SVA_CODE_OK);
+        host_write64(h, entry, changed[i]);
+        submit(h, DATA_IOVA, 2);
+        g_assert_cmphex(engine_wait(h, DONE_HPA), ==, SVA_CODE_OK);
+        host_invalidate(h, vtd_inv_context(VTD_INV_NARROW, 0, HOST_RID));
+        submit(h, DATA_IOVA, 3);
+        qtest_clock_step(h->qts, 1000000);
+        g_assert_cmphex(host_read64(h, DATA_HPA), ==, 2);
+        g_assert_cmphex(host_take_fault(h, &lo, &hi), ==, reason[i]);
+        g_assert_cmphex(hi >> 60 & 3, ==, 2);   /* translated request */
+        g_assert_cmphex(hi >> 62 & 1, ==, 1);   /* of the descriptor: a read */
+        g_assert_cmphex(lo, ==, RING_HPA);
+        host_write64(h, entry, old);
+        host_invalidate_all(h);
+    }
+    host_free(h);
+}
+
+/* ------------------------------------------- page requests and responses */
+
+/*
+ * 7.4.1: what finds the queue full is dropped. The endpoint is told to try
+ * again, as it is until software has cleared the overflow flag.
+ */
+static void test_request_overflow(void)
+{
+    Setup s = nested();
+    Host *h = start_sva("", &s, PASID);
+    uint64_t va = DATA_IOVA + 0x3000, answers;
+    unsigned i;
+
+    h->regs.write64(h, REG_PQH, 32);
+    submit(h, va, 9);
+    qtest_clock_step(h->qts, 200000);
+    g_assert_cmphex(h->regs.read32(h, REG_PRS) & PRS_PRO, ==, PRS_PRO);
+    g_assert_cmphex(h->regs.read64(h, REG_PQT), ==, 0);
+    answers = engine_counter(h, SVA_CNT_RESP_SUCCESS);
+    g_assert_cmpuint(answers, >, 0);
+
+    /* Room alone does not do */
+    h->regs.write64(h, REG_PQH, 0);
+    qtest_clock_step(h->qts, 1000000);
+    g_assert_cmphex(h->regs.read64(h, REG_PQT), ==, 0);
+    g_assert_cmpuint(engine_counter(h, SVA_CNT_RESP_SUCCESS), >, answers);
+
+    h->regs.write32(h, REG_PRS, PRS_PRO);
+    for (i = 0; i < 1000 && !h->regs.read64(h, REG_PQT); i++) {
+        qtest_clock_step(h->qts, 1000000);
+    }
+    vtd_s1_map(&h->s1_mem, s.s1_root, 4, va, DATA_GPA, 4096, 12,
+               VTD_S1_USER_RW);
+    host_invalidate(h, vtd_page_response(HOST_RID, true, PASID,
+                                         host_read64(h, PRQ_BASE + 8) >> 3 &
+                                         0x1ff, VTD_PRG_SUCCESS));
+    g_assert_cmphex(engine_wait(h, DONE_HPA), ==, SVA_CODE_OK);
+    host_free(h);
+}
+
 
 static unsigned pri_status(Host *h)
 {
-    uint64_t base = 0xb0000000ULL + (uint64_t)HOST_RID * 4096;
+    uint64_t base = ECAM + (uint64_t)HOST_RID * 4096;
     unsigned pos = 0x100;
     uint32_t header;
 
@@ -377,6 +519,11 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-twostage/rules/first-stage-pages",
                    test_first_stage_pages);
     qtest_add_func("/vtd-twostage/rules/disabled", test_disabled);
+    qtest_add_func("/vtd-twostage/rules/translated", test_translated);
+    qtest_add_func("/vtd-twostage/rules/record-overflow",
+                   test_record_overflow);
+    qtest_add_func("/vtd-twostage/rules/request-overflow",
+                   test_request_overflow);
     qtest_add_func("/vtd-twostage/rules/response-for-nobody",
                    test_response_for_nobody);
     return g_test_run();
