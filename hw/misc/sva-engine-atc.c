@@ -16,13 +16,19 @@ static const uint8_t sva_atc_shifts[] = { 12, 21, 30 };
 
 /* ---------------------------------------------------------- device TLB */
 
+void sva_atc_init(SvaEngineState *s)
+{
+    s->atc_ways = s->keep ? SVA_ATC_WAYS_KEEP : SVA_ATC_WAYS;
+    s->atc = g_new0(SvaAtcEntry, SVA_ATC_SETS * s->atc_ways);
+}
+
 static SvaAtcEntry *sva_atc_set(SvaEngineState *s, uint32_t pasid,
                                 uint64_t va, uint8_t shift)
 {
     uint64_t hash = ((va >> shift) ^ ((uint64_t)pasid << 40) ^ shift) *
                     0x9e3779b97f4a7c15ULL;
 
-    return s->atc[hash >> 56];
+    return &s->atc[(hash >> 56) * s->atc_ways];
 }
 QEMU_BUILD_BUG_ON(SVA_ATC_SETS != 1 << 8);
 
@@ -32,7 +38,7 @@ static SvaAtcEntry *sva_atc_find(SvaEngineState *s, uint32_t pasid,
 {
     SvaAtcEntry *set = sva_atc_set(s, pasid, va, shift);
 
-    for (unsigned way = 0; way < SVA_ATC_WAYS; way++) {
+    for (unsigned way = 0; way < s->atc_ways; way++) {
         SvaAtcEntry *e = &set[way];
 
         if (e->valid && e->pasid == pasid && e->shift == shift &&
@@ -65,13 +71,13 @@ static void sva_atc_insert(SvaEngineState *s, uint32_t pasid, uint64_t va,
     SvaAtcEntry *set = sva_atc_set(s, pasid, va, shift);
     SvaAtcEntry *e = sva_atc_find(s, pasid, va, shift);
 
-    for (unsigned way = 0; !e && way < SVA_ATC_WAYS; way++) {
+    for (unsigned way = 0; !e && way < s->atc_ways; way++) {
         if (!set[way].valid) {
             e = &set[way];
         }
     }
     if (!e) {
-        e = &set[s->atc_victim++ % SVA_ATC_WAYS];
+        e = &set[s->atc_victim++ % s->atc_ways];
     }
     *e = (SvaAtcEntry) {
         .valid = true,
@@ -90,15 +96,13 @@ static unsigned sva_atc_drop(SvaEngineState *s, uint32_t pasid,
 {
     unsigned dropped = 0;
 
-    for (unsigned set = 0; set < SVA_ATC_SETS; set++) {
-        for (unsigned way = 0; way < SVA_ATC_WAYS; way++) {
-            SvaAtcEntry *e = &s->atc[set][way];
+    for (unsigned i = 0; i < SVA_ATC_SETS * s->atc_ways; i++) {
+        SvaAtcEntry *e = &s->atc[i];
 
-            if (e->valid && e->pasid == pasid && e->va <= last &&
-                e->va + MAKE_64BIT_MASK(0, e->shift) >= first) {
-                e->valid = false;
-                dropped++;
-            }
+        if (e->valid && e->pasid == pasid && e->va <= last &&
+            e->va + MAKE_64BIT_MASK(0, e->shift) >= first) {
+            e->valid = false;
+            dropped++;
         }
     }
     return dropped;
@@ -106,7 +110,7 @@ static unsigned sva_atc_drop(SvaEngineState *s, uint32_t pasid,
 
 void sva_atc_flush(SvaEngineState *s)
 {
-    memset(s->atc, 0, sizeof(s->atc));
+    memset(s->atc, 0, SVA_ATC_SETS * s->atc_ways * sizeof(*s->atc));
 }
 
 static void sva_atc_notify(IOMMUNotifier *n, IOMMUTLBEntry *entry)
@@ -259,6 +263,36 @@ static uint8_t sva_atc_shift(hwaddr addr_mask)
     return shift;
 }
 
+/*
+ * With keep-translations: what is around a page that has been translated, for
+ * reading. Nobody asks for it, so it is not counted.
+ */
+static void sva_atc_ahead(SvaContext *ctx, uint64_t va)
+{
+    SvaEngineState *s = ctx->engine;
+    uint64_t first = va & ~(uint64_t)(SVA_AHEAD_PAGES * SVA_PAGE_SIZE - 1);
+    uint64_t epoch = s->epoch;
+    IOMMUTLBEntry entry[SVA_AHEAD_PAGES];
+    uint32_t pasid = ctx->pasid, errors;
+    SvaTarget target;
+    ssize_t n;
+
+    n = pci_ats_request_translation(PCI_DEVICE(s), pasid, false, false, first,
+                                    SVA_AHEAD_PAGES * SVA_PAGE_SIZE, true,
+                                    entry, SVA_AHEAD_PAGES, &errors);
+    for (ssize_t i = 0; s->epoch == epoch && i < n; i++) {
+        uint8_t shift = entry[i].perm & IOMMU_RO ?
+                        sva_atc_shift(entry[i].addr_mask) : 0;
+
+        if (shift && !sva_atc_find(s, pasid, entry[i].iova, shift)) {
+            target = (SvaTarget) {
+                entry[i].target_as, entry[i].translated_addr,
+            };
+            sva_atc_insert(s, pasid, entry[i].iova, false, shift, &target);
+        }
+    }
+}
+
 int sva_translate(SvaContext *ctx, uint64_t va, bool write, SvaTarget *target)
 {
     SvaEngineState *s = ctx->engine;
@@ -300,5 +334,9 @@ int sva_translate(SvaContext *ctx, uint64_t va, bool write, SvaTarget *target)
     target->addr = (entry.translated_addr & ~entry.addr_mask) |
                    (va & entry.addr_mask);
     sva_atc_insert(s, pasid, va, write, shift, target);
+    if (s->keep) {
+        sva_atc_ahead(ctx, va);
+        return s->epoch == epoch ? SVA_DONE : SVA_GONE;
+    }
     return SVA_DONE;
 }

@@ -155,6 +155,7 @@ static void sva_realize(PCIDevice *pdev, Error **errp)
     }
     sva_init_capabilities(s);
 
+    sva_atc_init(s);
     QLIST_INIT(&s->contexts);
     for (unsigned i = 0; i <= s->queues; i++) {
         s->channel[i].engine = s;
@@ -175,6 +176,7 @@ static void sva_exit(PCIDevice *pdev)
     sva_context_disconnect_all(s);
     sva_context_put(s->rid);
     s->rid = NULL;
+    g_clear_pointer(&s->atc, g_free);
     timer_free(s->timer);
     s->timer = NULL;
     qemu_bh_delete(s->bh);

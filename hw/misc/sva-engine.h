@@ -35,6 +35,8 @@ OBJECT_DECLARE_SIMPLE_TYPE(SvaEngineState, SVA_ENGINE)
 
 #define SVA_ATC_SETS            256
 #define SVA_ATC_WAYS            4
+#define SVA_ATC_WAYS_KEEP       16      /* with keep-translations */
+#define SVA_AHEAD_PAGES         8       /* as well; aligned */
 #define SVA_PRG_MAX             512     /* a PRG index has 9 bits */
 #define SVA_CONTEXTS_IDLE       64      /* with keep-translations */
 #define SVA_RETRIES_MAX         16
@@ -210,7 +212,8 @@ struct SvaEngineState {
 
     QLIST_HEAD(, SvaContext) contexts;
     SvaContext *rid;            /* requests without PASID; always there */
-    SvaAtcEntry atc[SVA_ATC_SETS][SVA_ATC_WAYS];
+    SvaAtcEntry *atc;           /* SVA_ATC_SETS sets of so many ways: */
+    unsigned atc_ways;
     unsigned atc_victim;
 
     SvaGroup group[SVA_PRG_MAX];
@@ -265,6 +268,7 @@ int sva_write(SvaChannel *c, uint64_t va, const void *buf, size_t len,
 int sva_execute(SvaChannel *c);
 
 /* sva-engine-atc.c */
+void sva_atc_init(SvaEngineState *s);
 
 /* Each get is undone by one put; a context nobody needs is freed */
 SvaContext *sva_context_get(SvaEngineState *s, uint32_t pasid);

@@ -364,6 +364,47 @@ static void test_device_tlb(void)
     host_free(h);
 }
 
+/* And it asks for neighbours of what it needs, to read from them */
+static void test_device_tlb_ahead(void)
+{
+    Setup s = nested();
+    Host *h = start(&s);
+    const uint64_t copy[8] = {
+        [SVA_DESC_OP / 8] = SVA_OP_COPY, [SVA_DESC_SRC / 8] = NEXT_IOVA,
+        [SVA_DESC_DST / 8] = DATA_IOVA, [SVA_DESC_LEN / 8] = 8,
+        [SVA_DESC_COMPLETION / 8] = DONE_VA,
+    };
+    uint64_t third = DATA_GPA + 0x2000, at = DATA_HPA + 0x2000;
+    unsigned i;
+
+    map_s1(h, &s, RING_VA, RING_VA, VTD_S1_USER_RW);
+    map_s2(h, &s, RING_VA, RING_HPA);
+    map_s2(h, &s, OTHER_GPA, OTHER_HPA);
+    map_s2(h, &s, third, at);
+    map_s1(h, &s, NEXT_IOVA, OTHER_GPA, VTD_S1_USER_RW);
+    host_write64(h, OTHER_HPA, 0x11);
+    host_write64(h, at, 0x22);
+    host_set_pasid(h, PASID, &s);
+    host_invalidate_all(h);
+    host_enable_sva(h);
+    engine_start(h, PASID, RING_VA);
+    submit(h, 1);
+    g_assert_cmphex(engine_wait(h, DONE_HPA), ==, SVA_CODE_OK);
+
+    map_s1(h, &s, NEXT_IOVA, third, VTD_S1_USER_RW);
+    host_invalidate(h, vtd_inv_piotlb_all(HOST_DID, PASID));
+    host_invalidate(h, vtd_inv_pasid_dev_tlb(HOST_RID, PASID, DATA_IOVA, 0));
+    for (i = 0; i < 2; i++) {
+        host_write64(h, DONE_HPA, 0);
+        engine_submit(h, RING_HPA, copy);
+        g_assert_cmphex(engine_wait(h, DONE_HPA), ==, SVA_CODE_OK);
+        g_assert_cmphex(host_read64(h, DATA_HPA), ==, i ? 0x22 : 0x11);
+        host_invalidate(h, vtd_inv_pasid_dev_tlb(HOST_RID, PASID, NEXT_IOVA,
+                                                 0));
+    }
+    host_free(h);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -376,5 +417,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-twostage/keep/entries", test_entries);
     qtest_add_func("/vtd-twostage/keep/context", test_context);
     qtest_add_func("/vtd-twostage/keep/device-tlb", test_device_tlb);
+    qtest_add_func("/vtd-twostage/keep/device-tlb-ahead",
+                   test_device_tlb_ahead);
     return g_test_run();
 }
