@@ -226,6 +226,10 @@ int smmuv3_walk_start(SMMUState *bs, const SMMUTransCfg *cfg, bool s2,
 void smmuv3_walk_table(SMMUState *bs, const SMMUTransCfg *cfg, bool s2,
                        uint64_t addr, unsigned granule, int level,
                        uint64_t base, bool no_write, bool no_el0);
+/* smmu_ptw() by stage 2 of a nested stream, which the TLB may know */
+int smmuv3_walk_ipa(SMMUState *bs, SMMUTransCfg *cfg, dma_addr_t ipa,
+                    IOMMUAccessFlags perm, SMMUTLBEntry *tlbe,
+                    SMMUPTWEventInfo *info);
 /* TLBI commands; others do nothing */
 void smmuv3_walks_command(SMMUv3State *s, const Cmd *cmd);
 

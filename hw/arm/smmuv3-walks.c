@@ -115,6 +115,29 @@ void smmuv3_walk_table(SMMUState *bs, const SMMUTransCfg *cfg, bool s2,
     }
 }
 
+int smmuv3_walk_ipa(SMMUState *bs, SMMUTransCfg *cfg, dma_addr_t ipa,
+                    IOMMUAccessFlags perm, SMMUTLBEntry *tlbe,
+                    SMMUPTWEventInfo *info)
+{
+    const SMMUTLBEntry *cached = NULL;
+    int ret, asid = cfg->asid;
+
+    cfg->stage = SMMU_STAGE_2;
+    cfg->asid = -1;
+    if (ARM_SMMUV3(bs)->host.keep) {
+        cached = smmu_translate(bs, cfg, ipa, perm, info);
+        ret = cached ? 0 : -EINVAL;
+    } else {
+        ret = smmu_ptw(bs, cfg, ipa, perm, tlbe, info);
+    }
+    if (cached) {
+        *tlbe = *cached;
+    }
+    cfg->asid = asid;
+    cfg->stage = SMMU_NESTED;
+    return ret;
+}
+
 /* What a TLBI command is about; -1 stands for any */
 typedef struct TableDrop {
     int asid, vmid;
