@@ -5,8 +5,8 @@
 #
 # The kernel of L1 and L2, and the kernel's own iommufd selftests, from Debian's
 # linux-source package, or where there is none from a release:
-# BUILD/lab/ARCH/linux/{IMAGE,config,version,selftests/}.  ARCH is x86_64 or
-# arm64, IMAGE bzImage or Image.
+# BUILD/lab/ARCH/linux/{IMAGE,config,version,selftests/}.  ARCH is x86_64, arm64
+# or arm64-64k, IMAGE bzImage or Image.
 #
 # In the cache directory: the source (linux-source-VERSION.tar.xz), and what was
 # built of it with one list of options.  Of another source, LAB_LINUX_SRC names a
@@ -40,7 +40,7 @@ x86_64)
     image=arch/x86/boot/bzImage
     cross=
     ;;
-arm64)
+arm64 | arm64-64k)
     image=arch/arm64/boot/Image
     cross=$CROSS
     ;;
@@ -172,7 +172,7 @@ unpack() {
 }
 
 kmake() {
-    steps "$log" make -C "$tmp/linux" O="$tmp/obj" ARCH="$arch" \
+    steps "$log" make -C "$tmp/linux" O="$tmp/obj" ARCH="${arch%%-*}" \
         CROSS_COMPILE="$cross" -j "$jobs" "$@" 9>&- || {
         tail -n 20 "$log" >&2
         die "the kernel does not build (make $*); all messages: $log"
@@ -221,8 +221,10 @@ build_kernel() {
     kmake headers
     mkdir -p "$tmp/out/selftests"
     tests=$tmp/linux/tools/testing/selftests
-    selftest iommufd
-    selftest iommufd_fail_nth
+    if grep -qx CONFIG_IOMMUFD_TEST=y "$options"; then
+        selftest iommufd
+        selftest iommufd_fail_nth
+    fi
     cp "$tmp/obj/$image" "$tmp/out/"
     cp "$tmp/obj/.config" "$tmp/out/config"
     cp "$tmp/obj/include/config/kernel.release" "$tmp/out/version"

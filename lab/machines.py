@@ -14,6 +14,8 @@ class X86:
     # What is built before anything is packed
     builders = ('kernel.sh',)
     static = False
+    # Whether its scenarios are run only when asked for: a kernel of its own
+    costly = False
     qemu = 'qemu-system-x86_64'
     firmware = ('bios-256k.bin', 'kvmvapic.bin', 'linuxboot_dma.bin')
     # On a busy machine, clocks of an emulated one do not pass the kernel's
@@ -99,4 +101,13 @@ class Arm(X86):
                 '-global', 'arm-smmuv3.host-keep=on']
 
 
-MACHINES = {machine.name: machine for machine in (X86, Arm)}
+class Arm64k(Arm):
+    """SMMUv3, and pages of 64 KiB in L1 and L2"""
+    name = 'arm64-64k'
+    costly = True
+
+    def guest_qemu(self):
+        return os.path.join(self.build, 'lab', Arm.name, 'obj', self.qemu)
+
+
+MACHINES = {machine.name: machine for machine in (X86, Arm, Arm64k)}
