@@ -208,6 +208,12 @@ bool vtd_twostage_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
 void vtd_report_frcd_fault(IntelIOMMUState *s, uint64_t source_id,
                            uint64_t hi, uint64_t lo);
 
+/*
+ * Tables are in memory, those of legacy mode as well: nothing else is read for
+ * them. See vtd_read_table().
+ */
+#define VTD_TABLE_ATTRS ((MemTxAttrs) { .memory = 1 })
+
 /* ------------------------------------------- provided by intel_iommu.c */
 
 /* With the BQL held */

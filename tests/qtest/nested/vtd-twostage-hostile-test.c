@@ -128,6 +128,37 @@ static void test_entries_in_registers(void)
     host_free(h);
 }
 
+/* Root, context entry and page table of legacy mode, each in its turn */
+static void test_legacy_in_registers(void)
+{
+    /* Not accessible: root table, context table, what a context entry names */
+    static const unsigned reason[] = { 0x8, 0x9, 0x3 };
+    Host *h = host_new("", "");
+    uint64_t context, root;
+    unsigned i;
+
+    host_start(h, 0);
+    for (i = 0; i < ARRAY_SIZE(reason); i++) {
+        vtd_tables_init(&h->tables, &h->mem, false);
+        root = h->tables.root;
+        vtd_context_legacy(&h->tables, HOST_RID, 0,
+                           i == 2 ? IOMMU_BASE : vtd_s2_new(&h->mem), 4,
+                           HOST_DID);
+        context = host_read64(h, root);
+        if (i == 0) {
+            root = IOMMU_BASE;
+        } else if (i == 1) {
+            host_write64(h, root, IOMMU_BASE | (context & 0xfff));
+        }
+        host_write64(h, IOMMU_BASE + REG_RTADDR, root);
+        h->regs.write32(h->regs.opaque, VTD_REG_GCMD, VTD_GCMD_TE |
+                        VTD_GCMD_QIE | VTD_GCMD_SRTP);
+        host_invalidate_all(h);
+        host_check_fault(h, DATA_IOVA, true, reason[i]);
+    }
+    host_free(h);
+}
+
 /* ------------------------------------- the IOMMU writes to its registers */
 
 /* The status of a wait descriptor goes to the tail of the queue it is in */
@@ -553,6 +584,8 @@ int main(int argc, char **argv)
                    test_table_in_registers);
     qtest_add_func("/vtd-twostage/hostile/entries-in-registers",
                    test_entries_in_registers);
+    qtest_add_func("/vtd-twostage/hostile/legacy-in-registers",
+                   test_legacy_in_registers);
     qtest_add_func("/vtd-twostage/hostile/wait-to-registers",
                    test_wait_to_registers);
     qtest_add_func("/vtd-twostage/hostile/long-queue", test_long_queue);
