@@ -97,9 +97,10 @@ typedef struct IOMMUFDHwptKey {
     uint32_t domain;
     uint32_t data_type;
     uint32_t data_len;
-    uint32_t page_requests;
-    uint32_t pasid_flag;
-    uint8_t data[IOMMUFD_NESTED_DATA_MAX];
+    uint16_t page_requests;
+    uint16_t pasid_flag;
+    /* Front ends get it back as what it is to them */
+    uint8_t QEMU_ALIGNED(8) data[IOMMUFD_NESTED_DATA_MAX];
 } IOMMUFDHwptKey;
 
 /* A range of a shadow that may not be what the guest's table says */

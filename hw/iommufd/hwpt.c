@@ -43,7 +43,7 @@ static void hwpt_key(IOMMUFDHwptKey *key, const IOMMUFDNestedTranslation *t,
     assert(t->data_len && t->data_len <= IOMMUFD_NESTED_DATA_MAX);
     /* Compared as bytes: no padding, and zero beyond data_len */
     QEMU_BUILD_BUG_ON(sizeof(*key) !=
-                      5 * sizeof(uint32_t) + IOMMUFD_NESTED_DATA_MAX);
+                      4 * sizeof(uint32_t) + IOMMUFD_NESTED_DATA_MAX);
     memset(key, 0, sizeof(*key));
     key->domain = t->domain;
     key->data_type = t->data_type;
