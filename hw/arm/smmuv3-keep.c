@@ -122,7 +122,7 @@ MemTxResult smmuv3_keep_l1std(SMMUv3State *s, uint32_t sid, hwaddr addr,
 {
     MemTxResult ret;
 
-    sid &= ~MAKE_64BIT_MASK(0, s->sid_split);
+    sid &= ~((1ULL << s->sid_split) - 1);
     if (smmuv3_keep_find(s, SMMUV3_KEPT_L1STD, sid, s->sid_split, desc,
                          sizeof(*desc))) {
         return MEMTX_OK;
