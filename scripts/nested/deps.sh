@@ -23,6 +23,7 @@ gcc                     gcc                         gcc
 libc6-dev               glibc-devel,glibc-static    glibc
 make                    make                        make
 git                     git                         git
+curl                    curl                        curl
 quilt                   quilt                       quilt
 dpkg-dev                -                           -
 xz-utils                xz                          xz
