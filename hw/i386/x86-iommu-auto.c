@@ -167,68 +167,55 @@ const PropertyInfo x86_iommu_prop_bool_auto = {
     .set_default_value = x86_iommu_default_bool_auto,
 };
 
-static void x86_iommu_get_uint8_given(Object *obj, Visitor *v,
-                                      const char *name, void *opaque,
-                                      Error **errp)
+/* Of a kind that its own visit makes out */
+static bool x86_iommu_visit_given(Object *obj, Visitor *v, const char *name,
+                                  const Property *prop, Error **errp)
 {
-    visit_type_uint8(v, name, object_field_prop_ptr(obj, opaque), errp);
+    void *field = object_field_prop_ptr(obj, prop);
+
+    return prop->info == &x86_iommu_prop_uint8_given ?
+           visit_type_uint8(v, name, field, errp) :
+           visit_type_OnOffAuto(v, name, field, errp);
 }
 
-static void x86_iommu_set_uint8_given(Object *obj, Visitor *v,
-                                      const char *name, void *opaque,
-                                      Error **errp)
+static void x86_iommu_get_given(Object *obj, Visitor *v, const char *name,
+                                void *opaque, Error **errp)
+{
+    x86_iommu_visit_given(obj, v, name, opaque, errp);
+}
+
+static void x86_iommu_set_given(Object *obj, Visitor *v, const char *name,
+                                void *opaque, Error **errp)
 {
     const Property *prop = opaque;
 
-    if (visit_type_uint8(v, name, object_field_prop_ptr(obj, prop), errp)) {
+    if (x86_iommu_visit_given(obj, v, name, prop, errp)) {
         X86_IOMMU_DEVICE(obj)->given |= BIT(prop->bitnr);
     }
 }
 
-static void x86_iommu_default_uint8_given(ObjectProperty *op,
-                                          const Property *prop)
+static void x86_iommu_default_given(ObjectProperty *op, const Property *prop)
 {
-    object_property_set_default_uint(op, prop->defval.u);
+    if (prop->info == &x86_iommu_prop_uint8_given) {
+        object_property_set_default_uint(op, prop->defval.u);
+    } else {
+        object_property_set_default_str(op, OnOffAuto_str(prop->defval.i));
+    }
 }
 
 const PropertyInfo x86_iommu_prop_uint8_given = {
     .type  = "uint8",
-    .get   = x86_iommu_get_uint8_given,
-    .set   = x86_iommu_set_uint8_given,
-    .set_default_value = x86_iommu_default_uint8_given,
+    .get   = x86_iommu_get_given,
+    .set   = x86_iommu_set_given,
+    .set_default_value = x86_iommu_default_given,
 };
-
-static void x86_iommu_get_on_off_auto(Object *obj, Visitor *v,
-                                      const char *name, void *opaque,
-                                      Error **errp)
-{
-    visit_type_OnOffAuto(v, name, object_field_prop_ptr(obj, opaque), errp);
-}
-
-static void x86_iommu_set_on_off_auto(Object *obj, Visitor *v,
-                                      const char *name, void *opaque,
-                                      Error **errp)
-{
-    const Property *prop = opaque;
-
-    if (visit_type_OnOffAuto(v, name, object_field_prop_ptr(obj, prop),
-                             errp)) {
-        X86_IOMMU_DEVICE(obj)->given |= BIT(prop->bitnr);
-    }
-}
-
-static void x86_iommu_default_on_off_auto(ObjectProperty *op,
-                                          const Property *prop)
-{
-    object_property_set_default_str(op, OnOffAuto_str(prop->defval.i));
-}
 
 const PropertyInfo x86_iommu_prop_on_off_auto_given = {
     .type  = "OnOffAuto",
     .description = "on/off/auto",
-    .get   = x86_iommu_get_on_off_auto,
-    .set   = x86_iommu_set_on_off_auto,
-    .set_default_value = x86_iommu_default_on_off_auto,
+    .get   = x86_iommu_get_given,
+    .set   = x86_iommu_set_given,
+    .set_default_value = x86_iommu_default_given,
 };
 
 /* With the name that was used, which is the one that visitors look for */

@@ -10,57 +10,24 @@
  */
 
 #include "qemu/osdep.h"
-#include "qemu/cutils.h"
 #include "qemu/error-report.h"
 #include "qemu/range.h"
 #include "qapi/error.h"
-#include "qapi/qapi-visit-common.h"
-#include "qapi/visitor.h"
 #include "hw/iommufd-host.h"
 #include "hw/pci/nested.h"
 #include "hw/iommufd/vfio.h"
 #include "pci-nested.h"
 
-static void get_on_off_auto(Object *obj, Visitor *v, const char *name,
-                            void *opaque, Error **errp)
+void vfio_pci_nested_class_init(ObjectClass *klass)
 {
-    visit_type_OnOffAuto(v, name, object_field_prop_ptr(obj, opaque), errp);
+    object_class_property_set_description(klass, "ats",
+        "Whether the guest sees the ATS capability. on: it has to be there "
+        "and used by the host. auto: unless a vIOMMU nests the device, and "
+        "the host does not use it");
+    object_class_property_set_description(klass, "x-vpasid-cap-offset",
+        "Where in configuration space the guest sees the PASID capability, "
+        "behind a nested vIOMMU. 0: where there is room");
 }
-
-static void get_uint16(Object *obj, Visitor *v, const char *name,
-                       void *opaque, Error **errp)
-{
-    visit_type_uint16(v, name, object_field_prop_ptr(obj, opaque), errp);
-}
-
-static void default_on_off_auto(ObjectProperty *op, const Property *prop)
-{
-    object_property_set_default_str(op, OnOffAuto_str(prop->defval.i));
-}
-
-static void default_uint16(ObjectProperty *op, const Property *prop)
-{
-    object_property_set_default_uint(op, prop->defval.u);
-}
-
-const PropertyInfo vfio_pci_nested_prop_ats = {
-    .type = "OnOffAuto",
-    .description = "on/off/auto. Whether the guest sees the ATS capability. "
-                   "on: it has to be there and used by the host. auto: unless "
-                   "a vIOMMU nests the device, and the host does not use it",
-    .get = get_on_off_auto,
-    .set = get_on_off_auto,
-    .set_default_value = default_on_off_auto,
-};
-
-const PropertyInfo vfio_pci_nested_prop_pasid_cap = {
-    .type = "uint16",
-    .description = "Where in configuration space the guest sees the PASID "
-                   "capability, behind a nested vIOMMU. 0: where there is room",
-    .get = get_uint16,
-    .set = get_uint16,
-    .set_default_value = default_uint16,
-};
 
 #define PASID_CAP_END (PCIE_CONFIG_SPACE_SIZE - PCI_EXT_CAP_PASID_SIZEOF)
 
@@ -117,7 +84,7 @@ static bool pasid_place_is_free(VFIOPCIDevice *vdev, uint16_t pos)
 static uint16_t pasid_place(VFIOPCIDevice *vdev, Error **errp)
 {
     PCIDevice *pdev = PCI_DEVICE(vdev);
-    uint16_t given = vdev->vpasid_cap_offset;
+    uint16_t given = vdev->vpasid_offset;
 
     if (!pci_get_long(pdev->config + PCI_CONFIG_SPACE_SIZE)) {
         /* The chain is empty: it can start nowhere else */

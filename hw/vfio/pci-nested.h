@@ -7,19 +7,10 @@
 #ifndef HW_VFIO_PCI_NESTED_H
 #define HW_VFIO_PCI_NESTED_H
 
-#include "hw/qdev-properties.h"
 #include "pci.h"
 
-extern const PropertyInfo vfio_pci_nested_prop_ats;
-extern const PropertyInfo vfio_pci_nested_prop_pasid_cap;
-
-#define DEFINE_PROP_VFIO_PCI_ATS(_state, _field)                    \
-    DEFINE_PROP_SIGNED("ats", _state, _field, ON_OFF_AUTO_AUTO,     \
-                       vfio_pci_nested_prop_ats, OnOffAuto)
-
-#define DEFINE_PROP_VFIO_PCI_PASID_CAP(_state, _field)              \
-    DEFINE_PROP_UNSIGNED("x-vpasid-cap-offset", _state, _field, 0,  \
-                         vfio_pci_nested_prop_pasid_cap, uint16_t)
+/* What help says of ats and x-vpasid-cap-offset */
+void vfio_pci_nested_class_init(ObjectClass *klass);
 
 /*
  * After the extended capabilities of the host device have been added: make
