@@ -67,7 +67,7 @@ static int region(const CtBound *b, uint32_t index,
     return ct_ioctl(b->fd, VFIO_DEVICE_GET_REGION_INFO, info);
 }
 
-static bool bar_open(Bar *bar, unsigned needs)
+static bool bar_open(Bar *bar, uint64_t needs)
 {
     if (!ct_bound_new(&bar->b, needs | CT_BAR) ||
         !RET(0, region(&bar->b, bar->b.dev->bar, &bar->info,

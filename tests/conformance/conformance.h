@@ -61,12 +61,13 @@ enum {
     CT_MSI      = 1 << 29,      /* a device with MSI */
     CT_ROM      = 1 << 30,      /* a device with a ROM */
     CT_DMABUF   = 1u << 31,     /* a device whose BARs can be dma-bufs */
+    CT_CONTAINER = 1ull << 32,  /* /dev/vfio/vfio, an iommufd, and its group */
 };
 
 typedef struct CtScenario {
     const char *name;
     void (*run)(void);
-    unsigned needs;
+    uint64_t needs;
 } CtScenario;
 
 typedef struct CtGroup {
@@ -84,8 +85,9 @@ extern const CtGroup ct_group_abi, ct_group_ioas, ct_group_copy,
     ct_group_nest_vtd, ct_group_nest_smmu, ct_group_inval_vtd,
     ct_group_inval_smmu, ct_group_dirty, ct_group_fault, ct_group_pageresp,
     ct_group_viommu, ct_group_veventq, ct_group_vfio, ct_group_irq,
-    ct_group_bar, ct_group_dmabuf, ct_group_pin, ct_group_reset,
-    ct_group_migration, ct_group_lifetime, ct_group_dma, ct_group_dma_reset;
+    ct_group_bar, ct_group_dmabuf, ct_group_pin, ct_group_container,
+    ct_group_reset, ct_group_migration, ct_group_lifetime, ct_group_dma,
+    ct_group_dma_reset;
 
 /* What is known about a device before any scenario runs */
 typedef struct CtDevice {
@@ -110,7 +112,7 @@ typedef struct CtDevice {
 typedef struct CtConfig {
     CtDevice dev[CT_MAX_DEVICES];
     unsigned nr_dev;
-    unsigned have;              /* CT_* the machine offers */
+    uint64_t have;              /* CT_* the machine offers */
     bool model;
 } CtConfig;
 
@@ -222,7 +224,7 @@ bool ct_scalable_mode(void);
 unsigned ct_domain_ids(const CtDevice *dev);
 
 /* First device that offers all of @needs (CT_PASID, CT_PRI, ...) */
-const CtDevice *ct_device(unsigned needs);
+const CtDevice *ct_device(uint64_t needs);
 /* Another than @dev: same group, other group, other IOMMU (CT_MATE, ...) */
 const CtDevice *ct_device_other(const CtDevice *dev, unsigned how);
 int ct_open_cdev(const CtDevice *dev);
@@ -230,9 +232,9 @@ int ct_bind(int fd, int iommufd, uint32_t *id);
 /* Opens and binds; checked */
 bool ct_bound(CtBound *b, int iommufd, const CtDevice *dev);
 /* The same with a fresh iommufd */
-bool ct_bound_new(CtBound *b, unsigned needs);
+bool ct_bound_new(CtBound *b, uint64_t needs);
 /* A fresh iommufd, a bound device, an IOAS and a nesting parent over it */
-bool ct_bound_parent(CtBound *b, unsigned needs, uint32_t *ioas,
+bool ct_bound_parent(CtBound *b, uint64_t needs, uint32_t *ioas,
                      uint32_t *parent);
 int ct_attach(const CtBound *b, uint32_t pt);
 int ct_attach_out(const CtBound *b, uint32_t *pt);

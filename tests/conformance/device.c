@@ -52,14 +52,14 @@ bool ct_bound(CtBound *b, int iommufd, const CtDevice *dev)
     return OK(b->fd >= 0) && RET(0, ct_bind(b->fd, iommufd, &b->id));
 }
 
-bool ct_bound_new(CtBound *b, unsigned needs)
+bool ct_bound_new(CtBound *b, uint64_t needs)
 {
     int iommufd = ct_open_iommufd();
 
     return iommufd >= 0 && ct_bound(b, iommufd, ct_device(needs));
 }
 
-bool ct_bound_parent(CtBound *b, unsigned needs, uint32_t *ioas,
+bool ct_bound_parent(CtBound *b, uint64_t needs, uint32_t *ioas,
                      uint32_t *parent)
 {
     if (!ct_bound_new(b, needs)) {
@@ -192,7 +192,27 @@ static bool can_stall(const CtDevice *d)
            !(d->info.smmu.idr[0] >> 24 & 3);
 }
 
-static bool device_has(const CtDevice *d, unsigned needs)
+/* A container of VFIO's own says something else before it has a group */
+static bool has_container(const CtDevice *d)
+{
+    char path[64];
+    bool ok;
+    int fd;
+
+    snprintf(path, sizeof(path), "/dev/vfio/%s", d->group);
+    if (!*d->group || access(path, F_OK)) {
+        return false;
+    }
+    fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+    ok = fd >= 0 && ct_ioctl(fd, VFIO_SET_IOMMU,
+                             (void *)VFIO_TYPE1v2_IOMMU) == -ENODEV;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return ok;
+}
+
+static bool device_has(const CtDevice *d, uint64_t needs)
 {
     return (!(needs & CT_NEST) || d->nest) &&
            (!(needs & CT_NO_NEST) || !d->nest) &&
@@ -216,6 +236,7 @@ static bool device_has(const CtDevice *d, unsigned needs)
            (!(needs & CT_BAR) || d->bar >= 0) &&
            (!(needs & CT_PM) || (d->pm && d->bar >= 0)) &&
            (!(needs & CT_DMABUF) || d->dmabuf) &&
+           (!(needs & CT_CONTAINER) || has_container(d)) &&
            (!(needs & CT_MIG) || d->mig);
 }
 
@@ -224,7 +245,7 @@ bool ct_scalable_mode(void)
     return ct.have & (CT_NEST | CT_PASID | CT_DIRTY);
 }
 
-const CtDevice *ct_device(unsigned needs)
+const CtDevice *ct_device(uint64_t needs)
 {
     for (unsigned i = 0; i < ct.nr_dev; i++) {
         const CtDevice *d = &ct.dev[i];
@@ -494,7 +515,7 @@ static void find_combinations(void)
             }
         }
     }
-    for (unsigned need = CT_NEST; need && need <= CT_DMABUF; need <<= 1) {
+    for (uint64_t need = CT_NEST; need <= CT_CONTAINER; need <<= 1) {
         if (need & (CT_MODEL | CT_RAWIO | CT_MEMLOCK | CT_RESOURCE)) {
             continue;
         }

@@ -75,7 +75,7 @@ void fs_map(FirstStage *f, unsigned n, uint64_t gpa)
     fs_entry(f, 0x3000, (FS_IOVA >> 12) + n, gpa ? gpa | FS_PRESENT : 0);
 }
 
-bool fs_open(FirstStage *f, unsigned needs)
+bool fs_open(FirstStage *f, uint64_t needs)
 {
     if (!ct_bound_parent(&f->b, CT_NEST | needs, &f->ioas, &f->parent)) {
         return false;
@@ -93,7 +93,7 @@ bool fs_open(FirstStage *f, unsigned needs)
            RET(0, ct_attach(&f->b, f->nested));
 }
 
-bool fs_open_pasid(FirstStage *f, unsigned needs, uint32_t *hwpt)
+bool fs_open_pasid(FirstStage *f, uint64_t needs, uint32_t *hwpt)
 {
     if (!fs_open(f, CT_PASID | needs) ||
         !RET(0, ct_vtd_s1(f->b.iommufd, f->b.id, f->parent,
@@ -123,7 +123,7 @@ void s1_map(Stage1 *s, unsigned n, uint64_t gpa)
     s1_word(s, 0x4000 + ((FS_IOVA >> 12) + n) * 8, gpa | PTE_PAGE);
 }
 
-bool s1_open(Stage1 *s, unsigned needs)
+bool s1_open(Stage1 *s, uint64_t needs)
 {
     if (!smmu_vm_vdevice(&s->vm, CT_NEST | needs)) {
         return false;

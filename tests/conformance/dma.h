@@ -38,9 +38,9 @@ typedef struct FirstStage {
 void fs_entry(FirstStage *f, uint64_t table, unsigned index, uint64_t val);
 /* @gpa: 0 unmaps */
 void fs_map(FirstStage *f, unsigned n, uint64_t gpa);
-bool fs_open(FirstStage *f, unsigned needs);
+bool fs_open(FirstStage *f, uint64_t needs);
 /* A PASID 1 as well, attached to the same table as @hwpt */
-bool fs_open_pasid(FirstStage *f, unsigned needs, uint32_t *hwpt);
+bool fs_open_pasid(FirstStage *f, uint64_t needs, uint32_t *hwpt);
 int fs_invalidate(FirstStage *f, const void *e, uint32_t *nr);
 
 /*
@@ -59,7 +59,7 @@ typedef struct Stage1 {
 
 void s1_word(Stage1 *s, uint64_t at, uint64_t val);
 void s1_map(Stage1 *s, unsigned n, uint64_t gpa);
-bool s1_open(Stage1 *s, unsigned needs);
+bool s1_open(Stage1 *s, uint64_t needs);
 int s1_invalidate(Stage1 *s, const uint64_t (*cmd)[2], uint32_t *nr);
 
 #endif

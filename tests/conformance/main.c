@@ -21,12 +21,12 @@ static const CtGroup *const groups[] = {
     &ct_group_nest_smmu, &ct_group_inval_vtd, &ct_group_inval_smmu,
     &ct_group_dirty, &ct_group_fault, &ct_group_pageresp, &ct_group_viommu,
     &ct_group_veventq, &ct_group_vfio, &ct_group_irq, &ct_group_bar,
-    &ct_group_dmabuf, &ct_group_pin, &ct_group_reset, &ct_group_migration,
-    &ct_group_lifetime, &ct_group_dma, &ct_group_dma_reset,
+    &ct_group_dmabuf, &ct_group_pin, &ct_group_container, &ct_group_reset,
+    &ct_group_migration, &ct_group_lifetime, &ct_group_dma, &ct_group_dma_reset,
 };
 
 static const struct {
-    unsigned bit;
+    uint64_t bit;
     const char *name;
     const char *reason;
 } needs[] = {
@@ -58,13 +58,14 @@ static const struct {
     { CT_MSI, "msi", "no device with MSI" },
     { CT_ROM, "rom", "no device with a ROM" },
     { CT_RESOURCE, "resource", "needs CAP_SYS_RESOURCE" },
+    { CT_CONTAINER, "container", "no iommufd at /dev/vfio/vfio, or no group" },
     { CT_ATS, "ats", "no device with ATS" },
     { CT_NO_ATS, "no-ats", "every device has ATS" },
     { CT_STALLS, "stalls", "the host SMMUv3 cannot stall" },
     { CT_FEW_IDS, "few-ids", "the host IOMMU has more ids than a test uses" },
 };
 
-static const char *missing(unsigned want)
+static const char *missing(uint64_t want)
 {
     for (unsigned i = 0; i < ARRAY_LEN(needs); i++) {
         if (want & needs[i].bit && !(ct.have & needs[i].bit)) {
@@ -80,7 +81,7 @@ static const char *missing(unsigned want)
     return NULL;
 }
 
-static unsigned need_bit(const char *name)
+static uint64_t need_bit(const char *name)
 {
     for (unsigned i = 0; i < ARRAY_LEN(needs); i++) {
         if (!strcmp(needs[i].name, name)) {
@@ -91,9 +92,9 @@ static unsigned need_bit(const char *name)
     exit(2);
 }
 
-static unsigned parse_require(char *list)
+static uint64_t parse_require(char *list)
 {
-    unsigned bits = 0;
+    uint64_t bits = 0;
 
     for (char *w = strtok(list, ","); w; w = strtok(NULL, ",")) {
         bits |= need_bit(w);
@@ -249,7 +250,8 @@ int main(int argc, char **argv)
         { NULL, 0, NULL, 0 },
     };
     const char *names[CT_MAX_DEVICES], *flavour = "auto";
-    unsigned nr_names = 0, required = 0;
+    unsigned nr_names = 0;
+    uint64_t required = 0;
     bool *only = NULL;
     int opt;
 

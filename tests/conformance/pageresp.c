@@ -23,7 +23,7 @@ typedef struct Prq {
     int qfd;
 } Prq;
 
-static bool prq_open(Prq *p, unsigned needs)
+static bool prq_open(Prq *p, uint64_t needs)
 {
     uint32_t flags = IOMMU_HWPT_FAULT_ID_VALID;
 

@@ -10,7 +10,7 @@
 
 #define PASID IOMMU_HWPT_ALLOC_PASID
 
-static bool open_pasid(CtBound *b, unsigned needs, uint32_t *ioas,
+static bool open_pasid(CtBound *b, uint64_t needs, uint32_t *ioas,
                        uint32_t *hwpt)
 {
     if (!ct_bound_new(b, needs)) {

@@ -50,7 +50,7 @@ typedef struct SmmuVm {
 
 #define SMMU_VSID 0x123
 
-static inline bool smmu_vm(SmmuVm *vm, unsigned needs)
+static inline bool smmu_vm(SmmuVm *vm, uint64_t needs)
 {
     vm->vdevice = 0;
     return ct_bound_parent(&vm->b, needs | CT_VIOMMU, &vm->ioas,
@@ -59,7 +59,7 @@ static inline bool smmu_vm(SmmuVm *vm, unsigned needs)
                                 IOMMU_VIOMMU_TYPE_ARM_SMMUV3, &vm->viommu));
 }
 
-static inline bool smmu_vm_vdevice(SmmuVm *vm, unsigned needs)
+static inline bool smmu_vm_vdevice(SmmuVm *vm, uint64_t needs)
 {
     return smmu_vm(vm, needs) &&
            RET(0, ct_vdevice(vm->b.iommufd, vm->viommu, vm->b.id, SMMU_VSID,

@@ -127,6 +127,9 @@ static void release(MdlFile *file)
     case MDL_FILE_DMABUF:
         mdl_dmabuf_put(file->dmabuf);
         break;
+    case MDL_FILE_GROUP:
+        mdl_group_release(file);
+        break;
     }
     free(file);
 }
@@ -250,6 +253,13 @@ int mdl_open_iommu(int flags)
 int mdl_open_device(MdlDevice *dev, int flags)
 {
     return open_marked(MDL_FILE_DEVICE, dev, flags);
+}
+
+int mdl_open_group(MdlDevice *dev, int flags)
+{
+    int ret = mdl_group_open(dev);
+
+    return ret ? ret : open_marked(MDL_FILE_GROUP, dev, flags);
 }
 
 /* A known descriptor of the same open file as @fd, or -1 */

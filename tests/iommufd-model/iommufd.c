@@ -417,26 +417,6 @@ const char *mdl_iommufd_name(unsigned long req)
     return op ? op->name : "unknown";
 }
 
-/* The two container calls that need no container */
-static int compat_ioctl(MdlCmd *cmd, unsigned long req)
-{
-    switch (req) {
-    case VFIO_GET_API_VERSION:
-        return VFIO_API_VERSION;
-    case VFIO_CHECK_EXTENSION:
-        switch ((uintptr_t)cmd->uptr) {
-        case VFIO_TYPE1_IOMMU:
-        case VFIO_TYPE1v2_IOMMU:
-        case VFIO_UNMAP_ALL:
-            return 1;
-        default:
-            return 0;
-        }
-    default:
-        return -ENOTTY;
-    }
-}
-
 int mdl_iommufd_ioctl(MdlCmd *cmd, unsigned long req)
 {
     ArgBuffer buf;
@@ -444,11 +424,11 @@ int mdl_iommufd_ioctl(MdlCmd *cmd, unsigned long req)
     int ret;
 
     if (_IOC_NR(req) < IOMMUFD_CMD_BASE) {
-        return compat_ioctl(cmd, req);
+        return mdl_container_ioctl(cmd, req);
     }
     op = find_op(req);
     if (!op) {
-        return compat_ioctl(cmd, req);
+        return mdl_container_ioctl(cmd, req);
     }
     if (mdl_copy_from(&cmd->user_size, cmd->uptr, sizeof(cmd->user_size))) {
         return -EFAULT;
@@ -489,6 +469,9 @@ static int execute(MdlFile *file, MdlCmd *cmd, unsigned long req)
     case MDL_FILE_DEVICE:
         cmd->ctx = file->ctx;
         return mdl_vfio_ioctl(file, cmd, req);
+    case MDL_FILE_GROUP:
+        cmd->ctx = file->ctx;
+        return mdl_group_ioctl(file, cmd, req);
     default:
         return -ENOTTY;
     }
@@ -497,6 +480,7 @@ static int execute(MdlFile *file, MdlCmd *cmd, unsigned long req)
 static const char *call_name(const MdlFile *file, unsigned long req)
 {
     return file->kind == MDL_FILE_CTX ? mdl_iommufd_name(req) :
+           file->kind == MDL_FILE_GROUP ? mdl_group_name(req) :
            file->kind == MDL_FILE_DEVICE ? mdl_vfio_name(req) : "unknown";
 }
 
@@ -584,6 +568,7 @@ ssize_t mdl_rw(int fd, void *buf, size_t len, int64_t offset, bool positioned,
         [MDL_FILE_CTX] = "iommufd", [MDL_FILE_DEVICE] = "region",
         [MDL_FILE_FAULT] = "queue", [MDL_FILE_VEVENTQ] = "queue",
         [MDL_FILE_MIGRATION] = "migration", [MDL_FILE_DMABUF] = "dma-buf",
+        [MDL_FILE_GROUP] = "group",
     };
     const char *call = write ? "write" : "read";
     MdlFaultPlan plan, kind_plan;

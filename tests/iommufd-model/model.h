@@ -219,6 +219,7 @@ struct MdlDevice {
     bool pasid_exec, pasid_priv;        /* of its PASID capability */
     bool intx;                          /* has pin A */
     bool viable;                        /* no host driver in its group */
+    bool group_open;                    /* /dev/vfio/GROUP */
     bool vfio_driver;                   /* it is bound to vfio-pci */
     unsigned streams;                   /* SMMUv3: StreamIDs it has */
     bool af, pm, no_soft_reset;

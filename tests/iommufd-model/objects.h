@@ -91,6 +91,7 @@ typedef enum MdlFileKind {
     MDL_FILE_VEVENTQ,
     MDL_FILE_MIGRATION,
     MDL_FILE_DMABUF,
+    MDL_FILE_GROUP,
 } MdlFileKind;
 
 typedef struct MdlDmabuf MdlDmabuf;
@@ -104,7 +105,7 @@ typedef struct MdlFile {
     int64_t pos;                        /* device: for read() and write() */
     bool rid, pasid0;                   /* device: vfio attached these */
     MdlCtx *ctx;                        /* device: while bound */
-    MdlDevice *dev;
+    MdlDevice *dev;                     /* group: its first one */
     MdlFaultQueue *fault;
     MdlVeventq *veventq;
     MdlMigStream *migration;
@@ -134,6 +135,7 @@ void mdl_fd_close_private(int fd);
 /* New descriptors; -errno on failure.  @flags: O_CLOEXEC, O_NONBLOCK */
 int mdl_open_iommu(int flags);
 int mdl_open_device(MdlDevice *dev, int flags);
+int mdl_open_group(MdlDevice *dev, int flags);
 
 /* Mark at a fixed offset of a file that stands for an iommufd or device */
 int mdl_mark_file(int fd, MdlDevice *dev);
@@ -142,6 +144,8 @@ int mdl_mark_file(int fd, MdlDevice *dev);
 
 /* Major number of vfio-dev; the minor is MdlDevice.vfio_index */
 #define MDL_VFIO_MAJOR 511
+/* Of groups; the minor is the group */
+#define MDL_GROUP_MAJOR 510
 #define MDL_IOMMU_MAJOR 10
 #define MDL_IOMMU_MINOR 124
 
@@ -151,7 +155,8 @@ int mdl_mark_file(int fd, MdlDevice *dev);
  * for @opening that is all there is to know.
  */
 typedef struct MdlNode {
-    enum { MDL_NODE_NONE, MDL_NODE_IOMMU, MDL_NODE_DEVICE } kind;
+    enum { MDL_NODE_NONE, MDL_NODE_IOMMU, MDL_NODE_DEVICE,
+           MDL_NODE_GROUP } kind;
     MdlDevice *dev;
 } MdlNode;
 
@@ -229,6 +234,12 @@ ssize_t mdl_vfio_rw(MdlFile *file, void *buf, size_t len, int64_t offset,
 int mdl_vfio_mmap(MdlFile *file, size_t len, bool shared, int *fd,
                   int64_t *offset);
 void mdl_vfio_release(MdlFile *file);
+int mdl_group_ioctl(MdlFile *file, MdlCmd *cmd, unsigned long req);
+const char *mdl_group_name(unsigned long req);
+int mdl_group_open(MdlDevice *first);
+void mdl_group_release(MdlFile *file);
+/* What an iommufd is asked as a container of VFIO */
+int mdl_container_ioctl(MdlCmd *cmd, unsigned long req);
 
 /*
  * Features of a device that can be migrated; @uptr is behind the header. Return

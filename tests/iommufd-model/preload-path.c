@@ -61,6 +61,7 @@ static bool open_node(const Mapped *m, int flags, int *ret)
     mdl_enter();
     mdl_take_over();
     *ret = m->node.kind == MDL_NODE_IOMMU ? mdl_open_iommu(flags) :
+           m->node.kind == MDL_NODE_GROUP ? mdl_open_group(m->node.dev, flags) :
            mdl_open_device(m->node.dev, flags);
     mdl_leave();
     if (*ret < 0) {

@@ -392,6 +392,8 @@ dev_t mdl_node_rdev(const MdlNode *node)
 {
     return node->kind == MDL_NODE_DEVICE ?
            makedev(MDL_VFIO_MAJOR, node->dev->vfio_index) :
+           node->kind == MDL_NODE_GROUP ?
+           makedev(MDL_GROUP_MAJOR, node->dev->group) :
            makedev(MDL_IOMMU_MAJOR, MDL_IOMMU_MINOR);
 }
 
@@ -410,6 +412,9 @@ bool mdl_fd_node(int fd, MdlNode *node)
         node->kind = MDL_NODE_IOMMU;
     } else if (file && file->kind == MDL_FILE_DEVICE) {
         node->kind = MDL_NODE_DEVICE;
+        node->dev = file->dev;
+    } else if (file && file->kind == MDL_FILE_GROUP) {
+        node->kind = MDL_NODE_GROUP;
         node->dev = file->dev;
     }
     mdl_leave();

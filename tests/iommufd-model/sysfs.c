@@ -265,6 +265,9 @@ static void make_cdev(MdlDevice *dev, const char *dir)
     make_link(text, "/sys/class/vfio-dev/vfio%u", n);
     make_link(text, "/sys/dev/char/%u:%u", MDL_VFIO_MAJOR, n);
     make_node(dev, "/dev/vfio/devices/vfio%u", n);
+    if (mdl_host.container) {
+        make_node(dev, "/dev/vfio/%u", dev->group);
+    }
 }
 
 static void make_device(MdlDevice *dev)
@@ -435,8 +438,7 @@ static void make_tree(void)
     }
     make_node(NULL, "/dev/iommu");
     if (mdl_host.container) {
-        /* To be seen: nobody has a group for it */
-        make_file("", "/dev/vfio/vfio");
+        make_node(NULL, "/dev/vfio/vfio");
     }
     for (i = 0; i < MDL_MAX_IOMMUS; i++) {
         if (mdl_host.iommu[i].present) {
@@ -535,16 +537,40 @@ static MdlDevice *device_by_index(const char *text)
     return !*end && n < mdl_host.nr_devices ? mdl_host.device[n] : NULL;
 }
 
+/* The first device that vfio drives of a group */
+static MdlDevice *device_of_group(const char *text)
+{
+    const char *end;
+    uint64_t n;
+
+    if (!mdl_host.container || !mdl_parse_u64(text, &end, &n) || *end) {
+        return NULL;
+    }
+    for (unsigned i = 0; i < mdl_host.nr_devices; i++) {
+        MdlDevice *dev = mdl_host.device[i];
+
+        if (dev->group == n && dev->vfio_driver) {
+            return dev;
+        }
+    }
+    return NULL;
+}
+
 static void find_node(const char *path, MdlNode *node)
 {
     static const char vfio[] = "/dev/vfio/devices/vfio";
+    static const char group[] = "/dev/vfio/";
 
-    if (!strcmp(path, "/dev/iommu")) {
+    if (!strcmp(path, "/dev/iommu") ||
+        (mdl_host.container && !strcmp(path, "/dev/vfio/vfio"))) {
         node->kind = MDL_NODE_IOMMU;
     } else if (!strncmp(path, vfio, sizeof(vfio) - 1)) {
         node->dev = device_by_index(path + sizeof(vfio) - 1);
         node->kind = node->dev && node->dev->vfio_driver ? MDL_NODE_DEVICE :
                      MDL_NODE_NONE;
+    } else if (!strncmp(path, group, sizeof(group) - 1)) {
+        node->dev = device_of_group(path + sizeof(group) - 1);
+        node->kind = node->dev ? MDL_NODE_GROUP : MDL_NODE_NONE;
     }
 }
 

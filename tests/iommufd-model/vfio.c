@@ -58,6 +58,9 @@ static int device_bind(MdlFile *file, MdlCmd *cmd)
         file->ctx) {
         return -EINVAL;
     }
+    if (dev->group_open) {
+        return -EBUSY;
+    }
     if (arg.flags & VFIO_DEVICE_BIND_FLAG_TOKEN) {
         uint8_t uuid[16];
 
