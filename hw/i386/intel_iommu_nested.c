@@ -469,6 +469,11 @@ bool vtd_nested_set_iommu_device(IntelIOMMUState *s, PCIBus *bus, int devfn,
     }
     why = n->active || n->by_fsts ?
           pci_nested_unfit(bus, devfn, hiod, NULL) : NULL;
+    /* One without iommufd= comes here first: what it follows is announced */
+    if (why && n->by_fsts && s->ssts &&
+        !vtd_nested_caps_by_fsts(n, hiod->name, errp)) {
+        return false;
+    }
     if (why && vtd_nested_follows(n)) {
         vtd_nested_warn_follower(hiod->name, why);
         return vtd_nested_check_follower(s, hiod, errp);

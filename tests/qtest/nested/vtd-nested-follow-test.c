@@ -11,6 +11,8 @@
 
 #include "qemu/osdep.h"
 #include "standard-headers/linux/pci_regs.h"
+#include "qobject/qdict.h"
+#include "qobject/qjson.h"
 #include "vtd-shadow-rig.h"
 
 #define MDEV(bdf)   "-device vfio-pci,sysfsdev=/sys/bus/pci/devices/" bdf
@@ -25,6 +27,7 @@ typedef struct Case {
     const char *why;
     bool bridge;
     uint16_t rid;
+    bool container;         /* of VFIO, in place of iommufd= */
 } Case;
 
 static const Case mdev = {
@@ -37,6 +40,19 @@ static const Case bridge = {
     "", BRIDGE BELOW, "conventional PCI", true, BEHIND(1)
 };
 
+static const Case container = {
+    "", "-device vfio-pci,host=" HOST_DEV0 ",bus=pcie.0,addr=4 ",
+    "it has no iommufd= property", false, RID0, true
+};
+
+static char *host_of(const Case *c)
+{
+    g_autofree char *host = vtd_rig_host(1, "", c->host);
+
+    return g_strconcat(c->container ? "[host]\ncontainer=on\n" : "", host,
+                       NULL);
+}
+
 typedef struct Follow {
     VtdRig r;
     char *said;
@@ -44,7 +60,7 @@ typedef struct Follow {
 
 static void start_with(Follow *f, const Case *c, const char *iommu)
 {
-    g_autofree char *host = vtd_rig_host(1, "", c->host);
+    g_autofree char *host = host_of(c);
     g_autofree char *extra = NULL;
 
     f->said = nested_rig_scratch("stderr");
@@ -209,6 +225,10 @@ static void test_plugged(gconstpointer opaque)
 {
     const Case *c = opaque;
     Case without = *c;
+    QDict *device = qdict_from_jsonf_nofail(
+        "{ 'driver': 'vfio-pci', 'bus': %s, 'addr': %s,"
+        "  'sysfsdev': '/sys/bus/pci/devices/" HOST_DEV0 "' }",
+        c->bridge ? "br" : "rp0", c->bridge ? "1" : "0");
     uint64_t ss;
     VtdRig *r;
     Follow f;
@@ -222,11 +242,11 @@ static void test_plugged(gconstpointer opaque)
     vtd_rig_enable(r);
     vtd_rig_first_stage(r, BEHIND(c->bridge ? 1 : 2), DID,
                         vtd_rig_s1(r, IOVA, 4));
+    if (!c->container) {
+        qdict_put_str(device, "iommufd", "iommufd0");
+    }
     qtest_qmp_assert_success(r->qts, "{ 'execute': 'device_add',"
-        "'arguments': { 'driver': 'vfio-pci', 'bus': %s, 'addr': %s,"
-        "'sysfsdev': '/sys/bus/pci/devices/" HOST_DEV0 "',"
-        "'iommufd': 'iommufd0' } }", c->bridge ? "br" : "rp0",
-        c->bridge ? "1" : "0");
+                             "'arguments': %p }", device);
     shadow_expect_none(r, HOST_DEV0, IOVA);
     g_assert_cmpuint(nested_rig_said(f.said, c->why), ==, 1);
     g_assert_cmpuint(nested_rig_said(f.said, "first-stage tables: its DMA is "
@@ -264,11 +284,47 @@ static void test_by_fsts(void)
     stop(&f);
 }
 
+/*
+ * The same without an iommufd: what the base would make of such a device needs
+ * tables that a guest with fsts=on has not, unless it has them besides
+ */
+static void test_container_by_fsts(void)
+{
+    static const char *const lines[] = {
+        "scalable-mode=on,fsts=on,ssts=on",
+        "scalable-mode=on,fsts=on,ssts=on,caching-mode=on",
+    };
+    g_autofree char *host = host_of(&container);
+    g_autofree char *args = vtd_rig_args("scalable-mode=on,fsts=on", 0,
+                                         container.devices);
+
+    nested_rig_expect_refusal(host, args, "fsts=on", HOST_DEV0, container.why,
+                              "fsts=off", NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+        VtdRig *r;
+        uint64_t ss;
+        Follow f;
+
+        start_with(&f, &container, lines[i]);
+        r = &f.r;
+        g_assert_cmpuint(nested_rig_said(f.said, container.why), ==, 1);
+        vtd_rig_enable(r);
+        vtd_rig_first_stage(r, RID0, DID, vtd_rig_s1(r, IOVA, 4));
+        vtd_rig_inv_pasid(r, DID, 0);
+        shadow_expect_none(r, HOST_DEV0, IOVA);
+        ss = vtd_s2_new(&r->mem);
+        shadow_map(r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
+        shadow_pasid(r, RID0, 0, DID, ss);
+        shadow_expect(r, HOST_DEV0, IOVA, 1);
+        stop(&f);
+    }
+}
+
 /* A guest that has first-stage tables only: refused, with the reason */
 static void test_refused(gconstpointer opaque)
 {
     const Case *c = opaque;
-    g_autofree char *host = vtd_rig_host(1, "", c->host);
+    g_autofree char *host = host_of(c);
     g_autofree char *args = vtd_rig_args("nested=on,ssts=off", 0, c->devices);
 
     nested_rig_expect_refusal(host, args, HOST_DEV0, c->why, "nested=on", NULL);
@@ -292,6 +348,16 @@ int main(int argc, char **argv)
                         test_plugged);
     qtest_add_data_func("/vtd-nested/follow/bridge/plugged", &bridge,
                         test_plugged);
+    qtest_add_data_func("/vtd-nested/follow/container/legacy", &container,
+                        test_legacy);
+    qtest_add_data_func("/vtd-nested/follow/container/scalable", &container,
+                        test_scalable);
+    qtest_add_data_func("/vtd-nested/follow/container/refused", &container,
+                        test_refused);
+    qtest_add_data_func("/vtd-nested/follow/container/plugged", &container,
+                        test_plugged);
+    qtest_add_func("/vtd-nested/follow/container/by-fsts",
+                   test_container_by_fsts);
     qtest_add_func("/vtd-nested/follow/beside", test_beside);
     qtest_add_func("/vtd-nested/follow/by-fsts", test_by_fsts);
     return g_test_run();
