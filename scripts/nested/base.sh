@@ -160,37 +160,52 @@ apt_reason() {
     echo "${reason:-$1}"
 }
 
-# backports_get DIR PACKAGE...: what the release's backports have of these,
-# unpacked in DIR.  Nothing is installed.  On failure $backports_why says why.
-backports_get() {
-    backports_dir=$1
-    shift
-    # shellcheck disable=SC1091
-    release=$(. /etc/os-release 2>/dev/null; echo "${VERSION_CODENAME:-}")
-    release=${release:-sid}-backports
+# suite_get SUITE DIR PACKAGE...: what a suite of Debian has of these, unpacked in
+# DIR.  Nothing is installed.  On failure $suite_why says why.
+suite_get() {
+    suite=$1
+    suite_dir=$2
+    shift 2
     have apt-get && have dpkg-deb || {
-        backports_why="no apt-get and dpkg-deb on this machine"
+        suite_why="no apt-get and dpkg-deb on this machine"
         return 1
     }
-    private_apt_setup "$tmp/apt-backports" "deb $release main" || {
-        backports_why="apt has no Debian archive among its sources"
+    private_apt_setup "$tmp/apt-$suite" "deb $suite main" || {
+        suite_why="apt has no Debian archive among its sources"
         return 1
     }
-    say "getting $* of $release"
-    mkdir -p "$tmp/backports" "$backports_dir"
+    say "getting $* of $suite"
+    rm -rf "$tmp/suite"
+    mkdir -p "$tmp/suite" "$suite_dir"
     for package; do
         shift
-        set -- "$@" "$package/$release"
+        set -- "$@" "$package/$suite"
     done
+    : >"$apt_dir/log"
     private_apt apt-get --error-on=any update &&
-        (cd "$tmp/backports" && private_apt apt-get download "$@") || {
-        backports_why=$(apt_reason "apt-get failed")
+        (cd "$tmp/suite" && private_apt apt-get download "$@") || {
+        suite_why=$(apt_reason "apt-get failed")
         return 1
     }
-    for deb in "$tmp"/backports/*.deb; do
-        dpkg-deb -x "$deb" "$backports_dir"
-        rm "$deb"
+    for deb in "$tmp"/suite/*.deb; do
+        dpkg-deb -x "$deb" "$suite_dir"
     done
+}
+
+# The release of this machine; testing and sid have names, too
+debian_release() {
+    # shellcheck disable=SC1091
+    (. /etc/os-release 2>/dev/null; echo "${VERSION_CODENAME:-sid}")
+}
+
+# backports_get DIR PACKAGE...: of the release's backports
+backports_get() {
+    suite_get "$(debian_release)-backports" "$@"
+}
+
+# release_get DIR PACKAGE...: of the release itself
+release_get() {
+    suite_get "$(debian_release)" "$@"
 }
 
 base_from_debian() {

@@ -25,12 +25,12 @@ seabios_is_old() {
 seabios_get() {
     seabios=$cache/seabios-$SEABIOS_MIN
     [ ! -d "$seabios" ] && [ "$offline" = no ] && seabios_is_old || return 0
-    backports_why="cannot write to the cache directory '$cache'"
+    suite_why="cannot write to the cache directory '$cache'"
     if cache_tmp && backports_get "$tmp/firmware" seabios; then
         mv "$tmp/firmware/usr/share/seabios" "$seabios"
     else
         say "note: seabios is older than $SEABIOS_MIN, machines with disks on" \
-            "AHCI start slowly; no newer one: $backports_why"
+            "AHCI start slowly; no newer one: $suite_why"
     fi
 }
 

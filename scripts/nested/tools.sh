@@ -3,7 +3,8 @@
 #
 # Sourced by configure: a Python that has what QEMU's build system wants,
 # meson >= 1.5 and pycotap.  Where the system's are missing or too old, those
-# of the release's backports are used from BUILD/tools; nothing is installed.
+# of the release's backports, or of a release that has no need of these, are used
+# from BUILD/tools; nothing is installed.
 
 MESON_MIN='(1, 5)'
 
@@ -44,8 +45,10 @@ python_modules_fetch() {
     what="meson >= 1.5 and pycotap are missing"
     [ "$offline" = no ] || die "$what, and --offline was given"
     cache_writable
-    backports_get "$tmp/x" meson python3-pycotap ||
-        die "$what, and could not be fetched: $backports_why"
+    backports_get "$tmp/x" meson python3-pycotap || {
+        why=$suite_why
+        release_get "$tmp/x" meson python3-pycotap
+    } || die "$what, and could not be fetched: $why; $suite_why"
     rm -rf "$modules"
     mv "$tmp/x/usr/lib/python3/dist-packages" "$modules"
 }
