@@ -91,8 +91,8 @@ static int check_ranges(MdlDmabuf *d, uint64_t bar_size)
     for (i = 0; i < d->nr_ranges; i++) {
         const struct mdl_region_dma_range *r = &d->range[i];
 
-        if (!r->length || r->offset % MDL_PAGE_SIZE ||
-            r->length % MDL_PAGE_SIZE ||
+        if (!r->length || r->offset % mdl_host.page_size ||
+            r->length % mdl_host.page_size ||
             __builtin_add_overflow(d->size, r->length, &d->size)) {
             return -EINVAL;
         }
