@@ -283,16 +283,43 @@ int ct_fault_queue(int fd, uint32_t *id, int *qfd)
 int ct_viommu_new(int fd, uint32_t dev, uint32_t parent, uint32_t type,
                   uint32_t *id)
 {
+    return ct_viommu_data(fd, dev, parent, type, NULL, 0, id);
+}
+
+int ct_viommu_data(int fd, uint32_t dev, uint32_t parent, uint32_t type,
+                   void *data, uint32_t len, uint32_t *id)
+{
     struct iommu_viommu_alloc cmd = {
         .size = sizeof(cmd),
         .type = type,
         .dev_id = dev,
         .hwpt_id = parent,
+        .data_len = len,
+        .data_uptr = (uintptr_t)data,
     };
     int ret = ct_ioctl(fd, IOMMU_VIOMMU_ALLOC, &cmd);
 
     if (id) {
         *id = ret ? 0 : cmd.out_viommu_id;
+    }
+    return ret;
+}
+
+int ct_hw_queue(int fd, uint32_t viommu, uint32_t type, uint32_t index,
+                uint64_t iova, uint64_t len, uint32_t *id)
+{
+    struct iommu_hw_queue_alloc cmd = {
+        .size = sizeof(cmd),
+        .viommu_id = viommu,
+        .type = type,
+        .index = index,
+        .nesting_parent_iova = iova,
+        .length = len,
+    };
+    int ret = ct_ioctl(fd, IOMMU_HW_QUEUE_ALLOC, &cmd);
+
+    if (id) {
+        *id = ret ? 0 : cmd.out_hw_queue_id;
     }
     return ret;
 }

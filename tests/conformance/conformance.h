@@ -62,6 +62,7 @@ enum {
     CT_ROM      = 1 << 30,      /* a device with a ROM */
     CT_DMABUF   = 1u << 31,     /* a device whose BARs can be dma-bufs */
     CT_CONTAINER = 1ull << 32,  /* /dev/vfio/vfio, an iommufd, and its group */
+    CT_CMDQV    = 1ull << 33,   /* an SMMUv3 with a Tegra241 CMDQV */
 };
 
 typedef struct CtScenario {
@@ -87,7 +88,7 @@ extern const CtGroup ct_group_abi, ct_group_ioas, ct_group_copy,
     ct_group_viommu, ct_group_veventq, ct_group_vfio, ct_group_irq,
     ct_group_bar, ct_group_dmabuf, ct_group_pin, ct_group_container,
     ct_group_reset, ct_group_migration, ct_group_lifetime, ct_group_dma,
-    ct_group_dma_reset;
+    ct_group_dma_reset, ct_group_cmdqv;
 
 /* What is known about a device before any scenario runs */
 typedef struct CtDevice {
@@ -105,7 +106,8 @@ typedef struct CtDevice {
     } info;
     bool pasid_table;           /* tables for PASIDs can be allocated */
     bool nest, viommu, ats, pri, pf_pri, reset, msix, intx, mig, pm;
-    bool msi, rom, dmabuf;
+    bool msi, rom, dmabuf, cmdqv;
+    unsigned log2vcmdqs, log2vsids;     /* of a VINTF */
     int bar;                    /* the first that can be mapped, or -1 */
 } CtDevice;
 
@@ -196,6 +198,10 @@ int ct_dirty_get(int fd, uint32_t hwpt, uint32_t flags, uint64_t iova,
 int ct_fault_queue(int fd, uint32_t *id, int *qfd);
 int ct_viommu_new(int fd, uint32_t dev, uint32_t parent, uint32_t type,
                   uint32_t *id);
+int ct_viommu_data(int fd, uint32_t dev, uint32_t parent, uint32_t type,
+                   void *data, uint32_t len, uint32_t *id);
+int ct_hw_queue(int fd, uint32_t viommu, uint32_t type, uint32_t index,
+                uint64_t iova, uint64_t len, uint32_t *id);
 int ct_vdevice(int fd, uint32_t viommu, uint32_t dev, uint64_t virt_id,
                uint32_t *id);
 int ct_veventq_new(int fd, uint32_t viommu, uint32_t type, uint32_t depth,
@@ -226,7 +232,7 @@ unsigned ct_domain_ids(const CtDevice *dev);
 /* First device that offers all of @needs (CT_PASID, CT_PRI, ...) */
 const CtDevice *ct_device(uint64_t needs);
 /* Another than @dev: same group, other group, other IOMMU (CT_MATE, ...) */
-const CtDevice *ct_device_other(const CtDevice *dev, unsigned how);
+const CtDevice *ct_device_other(const CtDevice *dev, uint64_t how);
 int ct_open_cdev(const CtDevice *dev);
 int ct_bind(int fd, int iommufd, uint32_t *id);
 /* Opens and binds; checked */

@@ -230,6 +230,7 @@ static bool device_has(const CtDevice *d, uint64_t needs)
            (!(needs & CT_INTX) || (d->intx && d->msix)) &&
            (!(needs & CT_ATS) || d->ats) &&
            (!(needs & CT_STALLS) || can_stall(d)) &&
+           (!(needs & CT_CMDQV) || d->cmdqv) &&
            (!(needs & CT_NO_ATS) || !d->ats) &&
            (!(needs & CT_MSI) || d->msi) &&
            (!(needs & CT_ROM) || d->rom) &&
@@ -259,7 +260,7 @@ const CtDevice *ct_device(uint64_t needs)
     return NULL;
 }
 
-const CtDevice *ct_device_other(const CtDevice *dev, unsigned how)
+const CtDevice *ct_device_other(const CtDevice *dev, uint64_t how)
 {
     for (unsigned i = 0; i < ct.nr_dev; i++) {
         const CtDevice *d = &ct.dev[i];
@@ -412,6 +413,23 @@ static bool probe_migration(const CtBound *b)
     return !ct_ioctl(b->fd, VFIO_DEVICE_FEATURE, &get.f);
 }
 
+static void probe_cmdqv(CtDevice *d, const CtBound *b)
+{
+    struct iommu_hw_info_tegra241_cmdqv data;
+    struct iommu_hw_info info = {
+        .flags = IOMMU_HW_INFO_FLAG_INPUT_TYPE,
+        .in_data_type = IOMMU_HW_INFO_TYPE_TEGRA241_CMDQV,
+        .data_len = sizeof(data),
+        .data_uptr = (uintptr_t)&data,
+    };
+
+    d->cmdqv = !ct_hw_info(b->iommufd, b->id, &info);
+    if (d->cmdqv) {
+        d->log2vcmdqs = data.log2vcmdqs;
+        d->log2vsids = data.log2vsids;
+    }
+}
+
 static void probe(CtDevice *d)
 {
     struct iommu_hw_info info = {
@@ -462,6 +480,7 @@ static void probe(CtDevice *d)
                 !ct_viommu_new(b.iommufd, b.id, parent,
                                IOMMU_VIOMMU_TYPE_ARM_SMMUV3, NULL);
     probe_faults(d, &b, ioas);
+    probe_cmdqv(d, &b);
 }
 
 static void add_device(const char *name)
@@ -515,7 +534,7 @@ static void find_combinations(void)
             }
         }
     }
-    for (uint64_t need = CT_NEST; need <= CT_CONTAINER; need <<= 1) {
+    for (uint64_t need = CT_NEST; need <= CT_CMDQV; need <<= 1) {
         if (need & (CT_MODEL | CT_RAWIO | CT_MEMLOCK | CT_RESOURCE)) {
             continue;
         }
@@ -543,12 +562,13 @@ bool ct_discover(const char *const *names, unsigned nr)
             return false;
         }
         ct_note("device %s %s group '%s' iommu '%s' pasid-bits %u"
-                "%s%s%s%s%s%s%s",
+                "%s%s%s%s%s%s%s%s",
                 d->bdf, d->cdev, d->group, d->iommu, d->pasid_bits,
                 d->nest ? " nest" : "", d->viommu ? " viommu" : "",
                 d->ats ? " ats" : "",
                 d->pri ? " pri" : "", d->reset ? " reset" : "",
-                d->mig ? " migration" : "", d->virtfn ? " vf" : "");
+                d->mig ? " migration" : "", d->virtfn ? " vf" : "",
+                d->cmdqv ? " cmdqv" : "");
     }
     if (ct.nr_dev) {
         ct.have |= CT_DEV;

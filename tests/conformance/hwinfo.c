@@ -111,8 +111,11 @@ static void input_type(void)
     for (unsigned i = 0; i < ARRAY_LEN(types); i++) {
         info.data_len = 0;
         info.in_data_type = types[i];
-        RET(types[i] == b.dev->info_type ? 0 : -EOPNOTSUPP,
-            ct_hw_info(b.iommufd, b.id, &info));
+        bool has = types[i] == b.dev->info_type ||
+                   (types[i] == IOMMU_HW_INFO_TYPE_TEGRA241_CMDQV &&
+                    b.dev->cmdqv);
+
+        RET(has ? 0 : -EOPNOTSUPP, ct_hw_info(b.iommufd, b.id, &info));
     }
 }
 

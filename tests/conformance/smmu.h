@@ -46,16 +46,31 @@
 typedef struct SmmuVm {
     CtBound b;
     uint32_t ioas, parent, viommu, vdevice;
+    uint64_t page0, page0_len;          /* CT_CMDQV: what to map */
 } SmmuVm;
 
 #define SMMU_VSID 0x123
 
+static inline int smmu_cmdqv(SmmuVm *vm, uint32_t *id)
+{
+    struct iommu_viommu_tegra241_cmdqv data = { 0 };
+    int ret = ct_viommu_data(vm->b.iommufd, vm->b.id, vm->parent,
+                             IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV, &data,
+                             sizeof(data), id);
+
+    vm->page0 = data.out_vintf_mmap_offset;
+    vm->page0_len = data.out_vintf_mmap_length;
+    return ret;
+}
+
+/* With CT_CMDQV among @needs: a vIOMMU that has queues of its own */
 static inline bool smmu_vm(SmmuVm *vm, uint64_t needs)
 {
     vm->vdevice = 0;
     return ct_bound_parent(&vm->b, needs | CT_VIOMMU, &vm->ioas,
                            &vm->parent) &&
-           RET(0, ct_viommu_new(vm->b.iommufd, vm->b.id, vm->parent,
+           RET(0, needs & CT_CMDQV ? smmu_cmdqv(vm, &vm->viommu) :
+                  ct_viommu_new(vm->b.iommufd, vm->b.id, vm->parent,
                                 IOMMU_VIOMMU_TYPE_ARM_SMMUV3, &vm->viommu));
 }
 

@@ -33,8 +33,9 @@ static void arguments(void)
     RET(-ENOENT, ct_viommu_new(fd, CT_NO_ID, parent, SMMU, NULL));
     RET(-ENOENT, ct_viommu_new(fd, ioas, parent, SMMU, NULL));
     /* A type this IOMMU has not, before the parent is looked up */
-    RET(-EOPNOTSUPP, ct_viommu_new(fd, b.id, CT_NO_ID,
-                                   IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV, NULL));
+    RET(b.dev->cmdqv ? -ENOENT : -EOPNOTSUPP,
+        ct_viommu_new(fd, b.id, CT_NO_ID, IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV,
+                      NULL));
     RET(-EOPNOTSUPP, ct_viommu_new(fd, b.id, CT_NO_ID, 77, NULL));
     RET(-ENOENT, ct_viommu_new(fd, b.id, CT_NO_ID, SMMU, NULL));
     RET(-ENOENT, ct_viommu_new(fd, b.id, ioas, SMMU, NULL));

@@ -278,6 +278,35 @@ static bool key_iommu_vtd(Parser *p, const char *key, const char *value)
     return true;
 }
 
+static unsigned power_of_two(Parser *p, const char *key, const char *value,
+                             unsigned min, unsigned max)
+{
+    unsigned n = number(p, key, value, min, max);
+
+    if (n & (n - 1)) {
+        bad(p, key, value, "is not a power of two");
+    }
+    return n;
+}
+
+static bool key_iommu_cmdqv(Parser *p, const char *key, const char *value)
+{
+    MdlIommu *iommu = p->iommu;
+
+    if (!strcmp(key, "cmdqv")) {
+        iommu->cmdqv.on = on_off(p, key, value);
+    } else if (!strcmp(key, "cmdqv-vintfs")) {
+        iommu->cmdqv.vintfs = power_of_two(p, key, value, 1, 64);
+    } else if (!strcmp(key, "cmdqv-queues")) {
+        iommu->cmdqv.queues = power_of_two(p, key, value, 1, MDL_CMDQV_QUEUES);
+    } else if (!strcmp(key, "cmdqv-sids")) {
+        iommu->cmdqv.sids = power_of_two(p, key, value, 1, 16);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static bool key_iommu_smmu(Parser *p, const char *key, const char *value)
 {
     MdlIommu *iommu = p->iommu;
@@ -298,7 +327,7 @@ static bool key_iommu_smmu(Parser *p, const char *key, const char *value)
         }
     } else if (!strcmp(key, "fwb")) {
         iommu->fwb = on_off(p, key, value);
-    } else {
+    } else if (!key_iommu_cmdqv(p, key, value)) {
         return false;
     }
     need_arch(p, MDL_ARCH_SMMUV3, key, value);
@@ -486,6 +515,9 @@ static MdlIommu *use_iommu(unsigned n)
         iommu->index = n;
         iommu->fwb = true;
         iommu->dirty_tracking = true;
+        iommu->cmdqv.vintfs = 4;
+        iommu->cmdqv.queues = 2;
+        iommu->cmdqv.sids = 16;
         /* Linux 7.3 reports 772415 on every VT-d host */
         iommu->errata = mdl_host.arch == MDL_ARCH_VTD;
     }

@@ -488,6 +488,7 @@ typedef union HwInfo {
     struct iommu_hw_info_vtd vtd;
     struct iommu_hw_info_arm_smmuv3 smmu;
     struct mdl_hw_info_amd amd;
+    struct iommu_hw_info_tegra241_cmdqv cmdqv;
 } HwInfo;
 
 static int hw_info_data(const MdlIommu *iommu, uint32_t *type, HwInfo *info,
@@ -506,6 +507,10 @@ static int hw_info_data(const MdlIommu *iommu, uint32_t *type, HwInfo *info,
         info->vtd.ecap_reg = iommu->ecap;
         break;
     case MDL_ARCH_SMMUV3:
+        if (want == IOMMU_HW_INFO_TYPE_TEGRA241_CMDQV) {
+            *len = sizeof(info->cmdqv);
+            return cmdqv_info(iommu, &info->cmdqv);
+        }
         *type = IOMMU_HW_INFO_TYPE_ARM_SMMUV3;
         *len = sizeof(info->smmu);
         info->smmu.flags = iommu->errata ? MDL_HW_INFO_ARM_SMMUV3_REPEAT : 0;

@@ -226,6 +226,7 @@ int hw_command(const char *cmd, const MdlJson *req, char *reply,
         { "viable", viable_command, true },
         { "isolated-msi", isolated_msi_command, false },
         { "caches", caches_command, true },
+        { "cmdqv-kick", cmdqv_command_kick, false },
     };
     size_t i;
 

@@ -223,6 +223,9 @@ int smmu_command_event(const MdlJson *req, char *reply, size_t reply_len);
 int smmu_command_event_lost(const MdlJson *req, char *reply,
                             size_t reply_len);
 
+/* cmdqv.c */
+int cmdqv_command_kick(const MdlJson *req, char *reply, size_t reply_len);
+
 /* dma.c */
 struct DmaOp {
     MdlDevice *dev;

@@ -78,6 +78,17 @@ void hw_vdevice_changed(MdlVdevice *vdev, bool added);
 int hw_invalidate_vtd(MdlHwpt *hwpt, const void *entry);
 int hw_invalidate_smmuv3(MdlViommu *viommu, const void *entry);
 
+/**
+ * hw_vcmdq_command: a command of a queue that a guest has to itself.
+ * @cmd: host endian
+ * @atc_late: an ATC_INV was not answered, which the next CMD_SYNC tells
+ *
+ * Returns: HW_CERROR_*, 0 for none
+ */
+enum { HW_CERROR_ILL = 1, HW_CERROR_ABT, HW_CERROR_ATC_INV_SYNC };
+unsigned hw_vcmdq_command(MdlViommu *viommu, const uint64_t *cmd,
+                          bool *atc_late);
+
 /* Whether it waits for a device that does not answer */
 bool hw_hangs_smmuv3(MdlViommu *viommu, const void *entry);
 

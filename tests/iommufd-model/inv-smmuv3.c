@@ -23,11 +23,14 @@ enum {
     OP_TLBI_NH_VAA      = 0x13,
     OP_TLBI_NSNH_ALL    = 0x30,
     OP_ATC_INV          = 0x40,
+    OP_SYNC             = 0x46,
 };
 
 /* Fields, as masks of command word 0 or 1 */
 #define CMD0_OP         0x00000000000000ffULL
 #define CMD0_GLOBAL     0x0000000000000200ULL
+#define CMD0_SSEC       0x0000000000000400ULL
+#define CMD0_SYNC_CS    0x0000000000003000ULL
 #define CMD0_SSV        0x0000000000000800ULL
 #define CMD0_NUM        0x000000000001f000ULL
 #define CMD0_SSID       0x00000000fffff000ULL
@@ -316,19 +319,14 @@ bool hw_hangs_smmuv3(MdlViommu *viommu, const void *entry)
            (cmd[0] & CMD0_OP) == OP_ATC_INV && dev->atc_hang;
 }
 
-int hw_invalidate_smmuv3(MdlViommu *viommu, const void *entry)
+/* @dev: whom a command that names a stream is about */
+static void smmu_execute(MdlViommu *viommu, uint64_t *cmd, MdlDevice *dev)
 {
     MdlHw *hw = viommu->iommu->hw;
+    unsigned op = cmd[0] & CMD0_OP;
     size_t dropped = 0;
-    MdlDevice *dev;
-    uint64_t cmd[2];
-    unsigned op;
     bool effect;
 
-    if (smmu_decode(viommu, entry, cmd, &dev)) {
-        return -EIO;
-    }
-    op = cmd[0] & CMD0_OP;
     if (dev) {
         cmd[0] = (cmd[0] & ~CMD0_SID) | (uint64_t)dev->host_sid << 32;
     } else {
@@ -347,7 +345,58 @@ int hw_invalidate_smmuv3(MdlViommu *viommu, const void *entry)
     mdl_journal("inv-effect", "\"viommu\":%u,\"op\":\"0x%02x\","
                 "\"effect\":%s,\"dropped\":%zu", viommu->obj.id, op,
                 effect ? "true" : "false", dropped);
+}
+
+int hw_invalidate_smmuv3(MdlViommu *viommu, const void *entry)
+{
+    MdlDevice *dev;
+    uint64_t cmd[2];
+
+    if (smmu_decode(viommu, entry, cmd, &dev)) {
+        return -EIO;
+    }
+    smmu_execute(viommu, cmd, dev);
     return 0;
+}
+
+/* Hardware ignores what is reserved, and knows no other commands here */
+unsigned hw_vcmdq_command(MdlViommu *viommu, const uint64_t *given,
+                          bool *atc_late)
+{
+    uint64_t cmd[2] = { given[0], given[1] };
+    MdlDevice *dev;
+
+    switch (cmd[0] & CMD0_OP) {
+    case OP_TLBI_NH_ASID:
+    case OP_TLBI_NH_VA:
+        smmu_execute(viommu, cmd, NULL);
+        return 0;
+    case OP_ATC_INV:
+        dev = smmu_device(viommu, cmd[0] >> 32);
+        if (!dev || cmd[0] & CMD0_SSEC ||
+            !(viommu->iommu->idr[0] & SMMU_IDR0_ATS) ||
+            (cmd[1] & CMD1_ATC_SIZE) > ATC_SIZE_ALL) {
+            return HW_CERROR_ILL;
+        }
+        if (dev->atc_hang) {
+            *atc_late = true;
+        } else {
+            smmu_execute(viommu, cmd, dev);
+        }
+        return 0;
+    case OP_SYNC:
+        if (cmd[0] & CMD0_SYNC_CS) {
+            return HW_CERROR_ILL;
+        }
+        hw_invalidate_synced(viommu);
+        if (*atc_late) {
+            *atc_late = false;
+            return HW_CERROR_ATC_INV_SYNC;
+        }
+        return 0;
+    default:
+        return HW_CERROR_ILL;
+    }
 }
 
 void smmu_drop_stream(MdlIommu *iommu, uint32_t sid)

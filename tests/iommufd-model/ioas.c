@@ -459,6 +459,9 @@ static int unmap_range(MdlIoas *ioas, uint64_t first, uint64_t last,
         start = map->areas[i].iova;
         length = map->areas[i].length;
         end = start + (length - 1);
+        if (map->areas[i].locks) {
+            return -EBUSY;
+        }
         if (start < first || end > last) {
             return -ENOENT;
         }

@@ -170,6 +170,9 @@ void mdl_obj_destroy(MdlObj *obj)
     case MDL_OBJ_VEVENTQ:
         mdl_veventq_destroy((MdlVeventq *)obj);
         break;
+    case MDL_OBJ_HW_QUEUE:
+        mdl_hw_queue_destroy((MdlHwQueue *)obj);
+        break;
     default:
         return;
     }
@@ -609,30 +612,43 @@ ssize_t mdl_rw(int fd, void *buf, size_t len, int64_t offset, bool positioned,
     return ret;
 }
 
-/* iommufd_fops_mmap(): there is never a region to map */
-static int iommufd_mmap(int prot, int flags)
+/* iommufd_fops_mmap() */
+static int iommufd_mmap(MdlCtx *ctx, size_t len, int prot, int flags, int *fd,
+                        int64_t *offset, MdlViommu **page0)
 {
     if ((flags & MAP_TYPE) == MAP_PRIVATE) {
         return -EINVAL;
     }
-    return prot & PROT_EXEC ? -EPERM : -ENXIO;
+    if (prot & PROT_EXEC) {
+        return -EPERM;
+    }
+    return mdl_cmdqv_mmap(ctx, (len + mdl_host.page_size - 1) &
+                               ~(mdl_host.page_size - 1), fd, offset, page0);
 }
 
-int mdl_mmap_check(int *fd, size_t len, int prot, int flags, int64_t *offset)
+static int file_mmap(MdlFile *file, size_t len, int prot, int flags, int *fd,
+                     int64_t *offset, MdlViommu **page0)
+{
+    switch (file->kind) {
+    case MDL_FILE_DEVICE:
+        return mdl_vfio_mmap(file, len, (flags & MAP_TYPE) != MAP_PRIVATE, fd,
+                             offset);
+    case MDL_FILE_CTX:
+        return iommufd_mmap(file->ctx, len, prot, flags, fd, offset, page0);
+    default:
+        return -ENODEV;
+    }
+}
+
+int mdl_mmap_check(int *fd, size_t len, int prot, int flags, int64_t *offset,
+                   MdlViommu **page0)
 {
     MdlFile *file;
-    int ret = 0;
+    int ret;
 
     mdl_enter();
     file = mdl_fd_file(*fd);
-    if (file && file->kind == MDL_FILE_DEVICE) {
-        ret = mdl_vfio_mmap(file, len, (flags & MAP_TYPE) != MAP_PRIVATE, fd,
-                            offset);
-    } else if (file && file->kind == MDL_FILE_CTX) {
-        ret = iommufd_mmap(prot, flags);
-    } else if (file) {
-        ret = -ENODEV;
-    }
+    ret = file ? file_mmap(file, len, prot, flags, fd, offset, page0) : 0;
     mdl_leave();
     return ret;
 }

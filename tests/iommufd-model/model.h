@@ -20,6 +20,7 @@
 #define MDL_MAX_DEVICES     128
 #define MDL_NO_PASID        UINT32_MAX
 #define MDL_PAGE_SIZE       4096        /* the smallest of an IOMMU */
+#define MDL_CMDQV_QUEUES    128         /* LVCMDQs of a VINTF, at most */
 
 typedef struct MdlCtx MdlCtx;           /* one open of /dev/iommu */
 typedef struct MdlIommu MdlIommu;       /* one physical IOMMU */
@@ -28,6 +29,8 @@ typedef struct MdlHw MdlHw;             /* hw.c: caches of one MdlIommu */
 typedef struct MdlDmaLog MdlDmaLog;
 typedef struct MdlMigStream MdlMigStream;
 typedef struct MdlEndpoint MdlEndpoint; /* endpoint.c: registers, ATC, IRQs */
+typedef struct MdlVintf MdlVintf;       /* cmdqv.c: what a guest has of it */
+typedef struct MdlHwQueue MdlHwQueue;   /* cmdqv.c */
 typedef struct MdlJson MdlJson;         /* json.c */
 
 typedef enum MdlArch {
@@ -58,6 +61,11 @@ struct MdlIommu {
     uint64_t efr, efr2;                 /* AMD */
     bool fwb;                           /* SMMUv3: IDR3.FWB of the hardware */
     bool errata;                        /* 772415 (VT-d), repeat (SMMUv3) */
+    struct {                            /* SMMUv3: Tegra241 CMDQV */
+        bool on;
+        unsigned vintfs, queues, sids;  /* queues, StreamIDs of a VINTF */
+        uint64_t used;                  /* VINTFs, but for the host's own */
+    } cmdqv;
     bool dirty_tracking;
     unsigned aw;                        /* bits of IOVA of a stage-2 domain */
     MdlHw *hw;
@@ -117,6 +125,7 @@ typedef struct MdlArea {                /* one mapping of an IOAS */
     uint64_t iova, length;
     uint64_t va;                        /* in this process */
     bool readable, writeable;
+    unsigned locks;                     /* hardware queues in it */
     struct MdlPages *pages;             /* private to iova.c */
 } MdlArea;
 
@@ -161,6 +170,7 @@ typedef struct MdlViommu {
     MdlHwpt *parent;
     uint32_t type;                      /* IOMMU_VIOMMU_TYPE_* */
     uint32_t vmid;                      /* SMMUv3: tag of its TLB entries */
+    MdlVintf *vintf;                    /* NULL: no CMDQV */
     struct MdlVdevice *vdevices;        /* list by next */
     struct MdlVeventq *veventqs;        /* list by next */
 } MdlViommu;

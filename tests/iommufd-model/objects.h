@@ -219,8 +219,12 @@ void mdl_cmd_note(MdlCmd *cmd, const char *fmt, ...)
 int mdl_ioctl(int fd, unsigned long req, void *arg);
 ssize_t mdl_rw(int fd, void *buf, size_t len, int64_t offset, bool positioned,
                bool write);
-/* mmap(2): 0 when the kernel may do it, of @fd and @offset as they are then */
-int mdl_mmap_check(int *fd, size_t len, int prot, int flags, int64_t *offset);
+/*
+ * mmap(2): 0 when the kernel may do it, of @fd and @offset as they are then.
+ * @page0: set to whose page 0 it is; mdl_cmdqv_mapped() has to follow
+ */
+int mdl_mmap_check(int *fd, size_t len, int prot, int flags, int64_t *offset,
+                   MdlViommu **page0);
 
 int mdl_iommufd_ioctl(MdlCmd *cmd, unsigned long req);
 const char *mdl_iommufd_name(unsigned long req);
@@ -352,6 +356,7 @@ bool mdl_group_in_ctx(unsigned group, MdlCtx *ctx);
 int mdl_cmd_viommu_alloc(MdlCmd *cmd);
 int mdl_cmd_vdevice_alloc(MdlCmd *cmd);
 int mdl_cmd_hw_queue_alloc(MdlCmd *cmd);
+void mdl_hw_queue_destroy(MdlHwQueue *q);
 void mdl_viommu_destroy(MdlViommu *viommu);
 void mdl_vdevice_destroy(MdlVdevice *vdev, bool tombstone);
 
@@ -370,6 +375,29 @@ void mdl_fault_freed(MdlDevice *dev);
 void mdl_queue_exit(void);
 void mdl_queue_drop(unsigned n);
 void mdl_queue_dup(unsigned n);
+
+/* ------------------------------------------------ Tegra241 CMDQV (cmdqv.c) */
+
+struct iommu_hw_info_tegra241_cmdqv;
+int cmdqv_info(const MdlIommu *iommu,
+               struct iommu_hw_info_tegra241_cmdqv *info);
+/* Of a vIOMMU of its type: the VINTF; with the type's data in @cmd */
+int mdl_cmdqv_viommu(MdlCmd *cmd, MdlViommu *viommu);
+void mdl_cmdqv_fini(MdlViommu *viommu);
+/* A StreamID for a vDEVICE, and back */
+int mdl_cmdqv_vdevice(MdlViommu *viommu, const MdlDevice *dev,
+                      uint64_t virt_id);
+void mdl_cmdqv_vdevice_gone(MdlViommu *viommu);
+
+/* Which vIOMMU's page 0 a mapping of an iommufd is about: a reference to it */
+int mdl_cmdqv_mmap(MdlCtx *ctx, size_t len, int *fd, int64_t *offset,
+                   MdlViommu **page0);
+/*
+ * It was mapped at @addr, or MAP_FAILED, which is returned; and something is
+ * about to be unmapped, whatever is there. These take the lock themselves.
+ */
+void *mdl_cmdqv_mapped(MdlViommu *page0, void *addr);
+void mdl_cmdqv_unmap(const void *addr, size_t len);
 
 /* ---------------------------------------- faults on order, journal, socket */
 

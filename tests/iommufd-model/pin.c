@@ -615,8 +615,11 @@ static void dropped(const void *addr, size_t len, bool unmapped)
 
 void mdl_pin_mapping_over(const void *addr, size_t len, int flags)
 {
-    if ((flags & MAP_FIXED) && ours(addr, len)) {
-        dropped(addr, len, true);
+    if (flags & MAP_FIXED) {
+        if (ours(addr, len)) {
+            dropped(addr, len, true);
+        }
+        mdl_cmdqv_unmap(addr, len);
     }
 }
 
@@ -625,6 +628,7 @@ MDL_EXPORT int munmap(void *addr, size_t len)
     if (ours(addr, len)) {
         dropped(addr, len, true);
     }
+    mdl_cmdqv_unmap(addr, len);
     return REAL(munmap)(addr, len);
 }
 

@@ -345,12 +345,14 @@ FCNTL(fcntl64)
 
 /* -------------------------------------------------------------------- mmap */
 
-static bool may_map(int *fd, size_t len, int prot, int flags, int64_t *offset)
+static bool may_map(int *fd, size_t len, int prot, int flags, int64_t *offset,
+                    MdlViommu **page0)
 {
     int ret = 0;
 
+    *page0 = NULL;
     if (*fd >= 0 && !(flags & MAP_ANONYMOUS) && verified(*fd)) {
-        ret = mdl_mmap_check(fd, len, prot, flags, offset);
+        ret = mdl_mmap_check(fd, len, prot, flags, offset, page0);
     }
     errno = ret ? -ret : errno;
     return !ret;
@@ -360,30 +362,34 @@ MDL_EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd,
                       off_t offset)
 {
     int64_t at = offset;
+    MdlViommu *page0;
 
-    if (!may_map(&fd, len, prot, flags, &at)) {
+    if (!may_map(&fd, len, prot, flags, &at, &page0)) {
         return MAP_FAILED;
     }
     mdl_pin_mapping_over(addr, len, flags);
     if (!inside) {
         addr = mdl_page_place(addr, len, &flags);
     }
-    return REAL(mmap)(addr, len, prot, flags, fd, at);
+    addr = REAL(mmap)(addr, len, prot, flags, fd, at);
+    return page0 ? mdl_cmdqv_mapped(page0, addr) : addr;
 }
 
 MDL_EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd,
                         off64_t offset)
 {
     int64_t at = offset;
+    MdlViommu *page0;
 
-    if (!may_map(&fd, len, prot, flags, &at)) {
+    if (!may_map(&fd, len, prot, flags, &at, &page0)) {
         return MAP_FAILED;
     }
     mdl_pin_mapping_over(addr, len, flags);
     if (!inside) {
         addr = mdl_page_place(addr, len, &flags);
     }
-    return REAL(mmap64)(addr, len, prot, flags, fd, at);
+    addr = REAL(mmap64)(addr, len, prot, flags, fd, at);
+    return page0 ? mdl_cmdqv_mapped(page0, addr) : addr;
 }
 
 /* ------------------------------------------------------------------- fstat */

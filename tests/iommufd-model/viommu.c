@@ -1,5 +1,5 @@
 /*
- * Model of /dev/iommu: vIOMMUs, vDEVICEs and hardware queues
+ * Model of /dev/iommu: vIOMMUs and vDEVICEs
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -19,7 +19,9 @@ static bool type_supported(const MdlIommu *iommu, uint32_t type)
 {
     switch (mdl_host.arch) {
     case MDL_ARCH_SMMUV3:
-        return type == IOMMU_VIOMMU_TYPE_ARM_SMMUV3 &&
+        return (type == IOMMU_VIOMMU_TYPE_ARM_SMMUV3 ||
+                (type == IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV &&
+                 iommu->cmdqv.on)) &&
                mdl_host_nested(iommu) && iommu->fwb;
     case MDL_ARCH_AMD:
         /* It looks at the type no further */
@@ -64,6 +66,14 @@ int mdl_cmd_viommu_alloc(MdlCmd *cmd)
     viommu->type = arg->type;
     viommu->iommu = dev->iommu;
     viommu->parent = hwpt;
+    if (arg->type == IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV &&
+        mdl_host.arch == MDL_ARCH_SMMUV3) {
+        ret = mdl_cmdqv_viommu(cmd, viommu);
+        if (ret) {
+            free(viommu);
+            return ret;
+        }
+    }
     hwpt->obj.refs++;
     mdl_obj_add(cmd->ctx, &viommu->obj, MDL_OBJ_VIOMMU);
     hw_viommu_init(viommu);
@@ -79,6 +89,7 @@ int mdl_cmd_viommu_alloc(MdlCmd *cmd)
 void mdl_viommu_destroy(MdlViommu *viommu)
 {
     hw_viommu_fini(viommu);
+    mdl_cmdqv_fini(viommu);
     viommu->parent->obj.refs--;
 }
 
@@ -119,8 +130,13 @@ int mdl_cmd_vdevice_alloc(MdlCmd *cmd)
     if (dev->vdevice || virt_id_taken(viommu, arg->virt_id)) {
         return -EEXIST;
     }
-    /* arm_vsmmu_vdevice_init() */
-    if (mdl_host.arch == MDL_ARCH_SMMUV3 && dev->streams != 1) {
+    if (viommu->vintf) {
+        ret = mdl_cmdqv_vdevice(viommu, dev, arg->virt_id);
+        if (ret) {
+            return ret;
+        }
+    } else if (mdl_host.arch == MDL_ARCH_SMMUV3 && dev->streams != 1) {
+        /* arm_vsmmu_vdevice_init() */
         return -EOPNOTSUPP;
     }
     vdev = calloc(1, sizeof(*vdev));
@@ -155,33 +171,11 @@ void mdl_vdevice_destroy(MdlVdevice *vdev, bool tombstone)
     }
     *p = vdev->next;
     vdev->dev->vdevice = NULL;
+    if (vdev->viommu->vintf) {
+        mdl_cmdqv_vdevice_gone(vdev->viommu);
+    }
     hw_vdevice_changed(vdev, false);
     vdev->viommu->obj.refs--;
     mdl_obj_remove(&vdev->obj, tombstone);
     free(vdev);
-}
-
-/*
- * None of the modelled IOMMUs has a queue that a guest can own, so every
- * request that passes the generic checks ends as it does on those hosts.
- */
-int mdl_cmd_hw_queue_alloc(MdlCmd *cmd)
-{
-    struct iommu_hw_queue_alloc *arg = cmd->arg;
-    uint64_t last;
-
-    mdl_cmd_note(cmd, "\"viommu\":%u,\"type\":%u", arg->viommu_id,
-                 arg->type);
-    if (arg->flags || arg->type == IOMMU_HW_QUEUE_TYPE_DEFAULT) {
-        return -EOPNOTSUPP;
-    }
-    if (!arg->length) {
-        return -EINVAL;
-    }
-    if (__builtin_add_overflow(arg->nesting_parent_iova, arg->length - 1,
-                               &last)) {
-        return -EOVERFLOW;
-    }
-    return mdl_obj_get(cmd->ctx, arg->viommu_id, MDL_OBJ_VIOMMU) ?
-           -EOPNOTSUPP : -ENOENT;
 }
