@@ -171,24 +171,54 @@ static bool smmuv3_nested_parse_oas(SMMUv3Nested *n, Error **errp)
     return false;
 }
 
+static bool smmuv3_nested_refuse(const char *name, const char *value,
+                                 Error **errp)
+{
+    error_setg(errp, "%s=%s needs nested=on or nested=auto", name, value);
+    return false;
+}
+
+/* Text, of which the emulation has @emulated only */
+static bool smmuv3_nested_is_plain(const char *value, const char *emulated)
+{
+    return smmuv3_nested_is_auto(value) || !g_strcmp0(value, emulated);
+}
+
+/*
+ * Without nesting nothing can be chosen, but QEMU 11.1 takes what the emulation
+ * has; one of an emulated host has other things than that.
+ */
 static bool smmuv3_nested_refuse_props(SMMUv3State *s, Error **errp)
 {
-    bool given = !smmuv3_nested_is_auto(s->nested_props.ssidsize) ||
-                 !smmuv3_nested_is_auto(s->nested_props.oas) ||
-                 !smmuv3_nested_is_auto(s->nested_props.bbml) ||
-                 !smmuv3_nested_is_auto(s->nested_props.msi_window) ||
-                 s->nested_props.stall != ON_OFF_AUTO_AUTO;
+    const SMMUv3NestedProps *props = &s->nested_props;
+    bool plain = !s->host.ats && !s->host.ssidsize;
+    g_autofree char *oas = g_strdup_printf("%u",
+                                           smmuv3_nested_oas[SMMU_IDR5_OAS]);
+    const struct {
+        const char *name, *value, *emulated;
+    } text[] = {
+        { "ssidsize", props->ssidsize, plain ? "0" : NULL },
+        { "oas", props->oas, plain ? oas : NULL },
+        { "bbml", props->bbml },
+        { "msi-window", props->msi_window },
+        { "stall", OnOffAuto_str(props->stall) },
+    };
 
+    for (size_t i = 0; i < ARRAY_SIZE(text); i++) {
+        if (!smmuv3_nested_is_plain(text[i].value, text[i].emulated)) {
+            return smmuv3_nested_refuse(text[i].name, text[i].value, errp);
+        }
+    }
     for (size_t i = 0; i < ARRAY_SIZE(smmuv3_nested_features); i++) {
-        given |= smmuv3_nested_switch(s, &smmuv3_nested_features[i]) !=
-                 ON_OFF_AUTO_AUTO;
+        const SMMUv3NestedFeature *f = &smmuv3_nested_features[i];
+        OnOffAuto value = smmuv3_nested_switch(s, f);
+        OnOffAuto emulated = f->alone ? ON_OFF_AUTO_ON : ON_OFF_AUTO_OFF;
+
+        if (value != ON_OFF_AUTO_AUTO && !(plain && value == emulated)) {
+            return smmuv3_nested_refuse(f->name, OnOffAuto_str(value), errp);
+        }
     }
-    if (given) {
-        error_setg(errp, "ats, ril, asid16, cd2l, gran4k, gran16k, gran64k, "
-                   "ssidsize, oas, bbml, stall and msi-window need nested=on "
-                   "or nested=auto");
-    }
-    return !given;
+    return true;
 }
 
 /* Two names for one thing, and what cannot be together */

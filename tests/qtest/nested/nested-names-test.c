@@ -234,6 +234,16 @@ static void test_refusals(void)
           "caching-mode=on,nested=off -object iommufd,id=iommufd0 "
           "-device vfio-pci,host=" HOST_DEV0 ",iommufd=iommufd0",
           { "fsts=on", HOST_DEV0, "nested=off" } },
+        { "aarch64", "-device arm-smmuv3,primary-bus=pcie.0,ats=on",
+          { "ats=on", "nested=on" } },
+        { "aarch64", "-device arm-smmuv3,primary-bus=pcie.0,ril=off",
+          { "ril=off", "nested=on" } },
+        { "aarch64", "-device arm-smmuv3,primary-bus=pcie.0,ssidsize=8",
+          { "ssidsize=8", "nested=on" } },
+        { "aarch64", "-device arm-smmuv3,primary-bus=pcie.0,oas=48",
+          { "oas=48", "nested=on" } },
+        { "aarch64", "-device arm-smmuv3,primary-bus=pcie.0,host-ats=on,"
+          "ats=off", { "ats=off", "nested=on" } },
         { "aarch64", "-device arm-smmuv3,primary-bus=pcie.0,cmdqv=on",
           { "cmdqv=on", "cmdqv=auto or off" } },
         { "aarch64", "-device arm-smmuv3,primary-bus=pcie.0,identifier=1",
@@ -274,6 +284,9 @@ static void test_accepted(void)
           "cmdqv=off,ats=auto,ril=auto,ssidsize=auto,oas=auto,identifier=0,"
           "msi-gpa=0" },
         { "aarch64", "-device arm-smmuv3,primary-bus=pcie.0,cmdqv=auto" },
+        /* What the emulation has, QEMU 11.1 takes without nesting as well */
+        { "aarch64", "-device arm-smmuv3,primary-bus=pcie.0,accel=off,"
+          "ats=off,ril=on,ssidsize=0,oas=44" },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {

@@ -378,7 +378,7 @@ static void test_realize(void)
     smmu_rig_expect_refusal(host, "nested=on,ssidsize=21", 1, "ssidsize=21");
     smmu_rig_expect_refusal(host, "nested=on,oas=45", 1, "oas=45");
     smmu_rig_expect_refusal(host, "nested=on,stage=2", 1, "stage=2");
-    smmu_rig_expect_refusal(host, "ats=on", 1, "need nested=on");
+    smmu_rig_expect_refusal(host, "ats=on", 1, "needs nested=on");
     smmu_rig_expect_refusal("[host]\narch=smmuv3\n[iommu 0]\nfwb=off\n"
                             "[device " HOST_DEV0 "]\n", "nested=on", 1,
                             "no vIOMMU");

@@ -104,7 +104,7 @@ static void test_refused(void)
 
         refuse("", props, 0, text);
     }
-    refuse("", "nested=off,msi-window=off", 0, "need nested=on");
+    refuse("", "nested=off,msi-window=off", 0, "needs nested=on");
     refuse("", "nested=on,msi-window=0x40000000-0x400fffff", 0,
            "the guest has memory there");
     /* Ends in memory */
@@ -208,7 +208,7 @@ static void test_stall(void)
     g_assert_cmpuint(smmu_rig_read(&r, SMMU_REG_IDR0) >> 24 & 3, ==, 1);
     smmu_rig_stop(&r);
     refuse("", "nested=on,stall=on", 1, "stall=on is not possible");
-    refuse("", "nested=off,stall=off", 0, "need nested=on");
+    refuse("", "nested=off,stall=off", 0, "needs nested=on");
 }
 
 /* GICv2m: a doorbell at its frame, an interrupt of the distributor */
