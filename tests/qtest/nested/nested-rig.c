@@ -345,3 +345,18 @@ uint64_t nested_rig_counter(QTestState *qts, const char *kind,
     }
     g_error("no '%s' among the %s", name, kind);
 }
+
+bool nested_rig_migrated(QTestState *qts)
+{
+    for (;;) {
+        QDict *info = qtest_qmp_assert_success_ref(qts,
+            "{ 'execute': 'query-migrate' }");
+        g_autofree char *status = g_strdup(qdict_get_try_str(info, "status"));
+
+        qobject_unref(info);
+        if (!g_strcmp0(status, "completed") || !g_strcmp0(status, "failed")) {
+            return !g_strcmp0(status, "completed");
+        }
+        g_usleep(10000);
+    }
+}

@@ -98,4 +98,7 @@ void nested_rig_wait_pass(QTestState *qts);
 void nested_rig_snapshots(QTestState *qts);
 void nested_rig_snapshot(QTestState *qts, const char *what);
 
+/* Waits for the end of an outgoing migration. Returns: is it complete? */
+bool nested_rig_migrated(QTestState *qts);
+
 #endif

@@ -9,25 +9,11 @@
 #include <libfdt.h>
 #include "qemu/bswap.h"
 #include "qobject/qdict.h"
+#include "nested-rig.h"
 #include "smmu-fw.h"
 #include "smmu-host-cmdqv.h"
 
 /* --------------------------------------------------------------- migration */
-
-static bool migrated(QTestState *qts)
-{
-    for (;;) {
-        QDict *info = qtest_qmp_assert_success_ref(qts,
-            "{ 'execute': 'query-migrate' }");
-        g_autofree char *status = g_strdup(qdict_get_try_str(info, "status"));
-
-        qobject_unref(info);
-        if (!g_strcmp0(status, "completed") || !g_strcmp0(status, "failed")) {
-            return !g_strcmp0(status, "completed");
-        }
-        g_usleep(10000);
-    }
-}
 
 #define MACHINE     "-M virt,iommu=smmuv3 -cpu max -m 256M -nodefaults "
 #define CMDQV_ON    "-global arm-smmuv3.host-cmdqv=on"
@@ -37,7 +23,7 @@ static void migrate(QTestState *qts, const char *uri)
 {
     qtest_qmp_assert_success(qts, "{ 'execute': 'migrate', 'arguments': "
                              "{ 'uri': %s } }", uri);
-    g_assert_true(migrated(qts));
+    g_assert_true(nested_rig_migrated(qts));
     qtest_quit(qts);
 }
 
@@ -46,7 +32,7 @@ static bool incoming(QTestState *qts, const char *uri)
     qtest_qmp_assert_success(qts, "{ 'execute': 'migrate-incoming', "
                              "'arguments': { 'uri': %s, "
                              "'exit-on-error': false } }", uri);
-    return migrated(qts);
+    return nested_rig_migrated(qts);
 }
 
 /* A queue with an error, and one that had one */

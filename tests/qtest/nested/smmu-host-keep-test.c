@@ -29,23 +29,6 @@ static const HostSetup two_level = {
     .s1dss = SMMU_S1DSS_SSID0,
 };
 
-/* Which data page a fill of @va ends up in */
-static unsigned filled_page(Host *h, uint32_t pasid, uint64_t va)
-{
-    static uint64_t pattern = 0x1234567800000000;
-    unsigned i;
-
-    pattern++;
-    g_assert_cmphex(host_fill(h, pasid, va, pattern), ==, SVA_CODE_OK);
-    host_no_event(h);
-    for (i = 0; i < 4; i++) {
-        if (qtest_readq(h->rig.qts, HOST_PA(i)) == pattern) {
-            return i;
-        }
-    }
-    g_assert_not_reached();
-}
-
 static void check_fault(Host *h, uint32_t pasid, unsigned type)
 {
     g_assert_cmphex(host_fill(h, pasid, HOST_VA, 1), ==, SVA_CODE_BUS);
@@ -76,13 +59,13 @@ static void test_ste(void)
     uint64_t old = iommu_mem_read64(&h->mem, ste);
 
     host_space(h, 5, 1);
-    g_assert_cmpuint(filled_page(h, 5, HOST_VA), ==, 1);
+    g_assert_cmpuint(host_filled_page(h, 5, HOST_VA), ==, 1);
     iommu_mem_write64(&h->mem, ste, old & ~STE_VALID);
     host_command(h, smmu_cfgi_cd_all(HOST_SID));
     host_command(h, smmu_tlbi_all(SMMU_OP_TLBI_NSNH_ALL));
-    g_assert_cmpuint(filled_page(h, 5, HOST_VA), ==, 1);
+    g_assert_cmpuint(host_filled_page(h, 5, HOST_VA), ==, 1);
     host_command(h, smmu_cfgi_ste(HOST_SID + 1, true));
-    g_assert_cmpuint(filled_page(h, 5, HOST_VA), ==, 1);
+    g_assert_cmpuint(host_filled_page(h, 5, HOST_VA), ==, 1);
     host_command(h, smmu_cfgi_ste(HOST_SID, true));
     check_fault(h, 5, EVT_C_BAD_STE);
 
@@ -92,7 +75,7 @@ static void test_ste(void)
     host_command(h, smmu_cfgi_cd(HOST_SID, 5, false));
     check_fault(h, 5, EVT_C_BAD_STE);
     host_command(h, smmu_cfgi_ste_all());
-    g_assert_cmpuint(filled_page(h, 5, HOST_VA), ==, 1);
+    g_assert_cmpuint(host_filled_page(h, 5, HOST_VA), ==, 1);
     host_stop(h);
 }
 
@@ -110,15 +93,15 @@ static void test_cd(void)
     host_space(h, 5, 0);
     host_space(h, 6, 3);
     for (i = 0; i < ARRAY_SIZE(mend); i++) {
-        g_assert_cmpuint(filled_page(h, 5, HOST_VA), ==, i % 2);
+        g_assert_cmpuint(host_filled_page(h, 5, HOST_VA), ==, i % 2);
         quiet_space(h, 5, !(i % 2));
         host_command(h, smmu_cfgi_cd(HOST_SID, 6, false));
         host_command(h, smmu_cfgi_cd(HOST_SID + 1, 5, false));
         host_command(h, smmu_tlbi_all(SMMU_OP_TLBI_NSNH_ALL));
-        g_assert_cmpuint(filled_page(h, 5, HOST_VA), ==, i % 2);
+        g_assert_cmpuint(host_filled_page(h, 5, HOST_VA), ==, i % 2);
         host_command(h, mend[i]);
-        g_assert_cmpuint(filled_page(h, 5, HOST_VA), ==, !(i % 2));
-        g_assert_cmpuint(filled_page(h, 6, HOST_VA), ==, 3);
+        g_assert_cmpuint(host_filled_page(h, 5, HOST_VA), ==, !(i % 2));
+        g_assert_cmpuint(host_filled_page(h, 6, HOST_VA), ==, 3);
     }
 
     /* One that is not valid */
@@ -127,7 +110,7 @@ static void test_cd(void)
     host_command(h, smmu_cfgi_cd(HOST_SID, 5, false));
     check_fault(h, 7, EVT_C_BAD_CD);
     host_command(h, smmu_cfgi_cd(HOST_SID, 7, true));
-    g_assert_cmpuint(filled_page(h, 7, HOST_VA), ==, 2);
+    g_assert_cmpuint(host_filled_page(h, 7, HOST_VA), ==, 2);
     host_stop(h);
 }
 
@@ -137,12 +120,12 @@ static void test_first_cd(void)
     Host *h = start(&two_level);
 
     host_space(h, 0, 0);
-    g_assert_cmpuint(filled_page(h, HOST_RID, HOST_VA), ==, 0);
+    g_assert_cmpuint(host_filled_page(h, HOST_RID, HOST_VA), ==, 0);
     quiet_space(h, 0, 1);
     host_command(h, smmu_cfgi_cd(HOST_SID, 1, false));
-    g_assert_cmpuint(filled_page(h, HOST_RID, HOST_VA), ==, 0);
+    g_assert_cmpuint(host_filled_page(h, HOST_RID, HOST_VA), ==, 0);
     host_command(h, smmu_cfgi_cd(HOST_SID, 0, true));
-    g_assert_cmpuint(filled_page(h, HOST_RID, HOST_VA), ==, 1);
+    g_assert_cmpuint(host_filled_page(h, HOST_RID, HOST_VA), ==, 1);
     host_stop(h);
 }
 
@@ -163,7 +146,7 @@ static void check_l1cd(SmmuS1Fmt fmt, unsigned split)
     check_fault(h, ssid, EVT_C_BAD_SUBSTREAMID);
     /* Any of the same table will do */
     host_command(h, smmu_cfgi_cd(HOST_SID, ssid + 1, false));
-    g_assert_cmpuint(filled_page(h, ssid, HOST_VA), ==, 2);
+    g_assert_cmpuint(host_filled_page(h, ssid, HOST_VA), ==, 2);
     host_stop(h);
 }
 
@@ -185,12 +168,12 @@ static void test_ats(void)
     host_endpoint(h, true);
     host_setup(h, &setup);
     host_space(h, 5, 1);
-    g_assert_cmpuint(filled_page(h, 5, HOST_VA), ==, 1);
+    g_assert_cmpuint(host_filled_page(h, 5, HOST_VA), ==, 1);
     old = iommu_mem_read64(&h->mem, ste);
     iommu_mem_write64(&h->mem, ste, old & ~STE_EATS);
     for (i = 0; i < 2; i++) {
         host_command(h, smmu_atc_inv(HOST_SID, 5, 0, 52));
-        g_assert_cmpuint(filled_page(h, 5, HOST_VA), ==, 1);
+        g_assert_cmpuint(host_filled_page(h, 5, HOST_VA), ==, 1);
         host_command(h, smmu_cfgi_cd(HOST_SID, 5, false));
     }
     host_command(h, smmu_cfgi_ste(HOST_SID, true));
@@ -213,36 +196,36 @@ static void test_tlb(void)
                 SMMU_PTE_USER_RW);
     smmu_s1_map(&s1, far, host_ipa(h, HOST_PA(1)), 4096, 12,
                 SMMU_PTE_USER_RW);
-    g_assert_cmpuint(filled_page(h, 5, HOST_VA), ==, 0);
+    g_assert_cmpuint(host_filled_page(h, 5, HOST_VA), ==, 0);
     smmu_s1_map(&s1, next, host_ipa(h, HOST_PA(2)), 4096, 12,
                 SMMU_PTE_USER_RW);
     smmu_s1_map(&s1, far, host_ipa(h, HOST_PA(2)), 4096, 12,
                 SMMU_PTE_USER_RW);
-    g_assert_cmpuint(filled_page(h, 5, next), ==, 1);
-    g_assert_cmpuint(filled_page(h, 5, far), ==, 2);
+    g_assert_cmpuint(host_filled_page(h, 5, next), ==, 1);
+    g_assert_cmpuint(host_filled_page(h, 5, far), ==, 2);
 
     for (i = 16; i < pages + 16; i++) {
         smmu_s1_map(&s1, HOST_VA + i * 4096, host_ipa(h, HOST_PA(3)), 4096,
                     12, SMMU_PTE_USER_RW);
     }
     for (i = 16; i < pages + 16; i++) {
-        g_assert_cmpuint(filled_page(h, 5, HOST_VA + i * 4096), ==, 3);
+        g_assert_cmpuint(host_filled_page(h, 5, HOST_VA + i * 4096), ==, 3);
     }
-    g_assert_cmpuint(filled_page(h, 5, next), ==, 1);
+    g_assert_cmpuint(host_filled_page(h, 5, next), ==, 1);
     host_command(h, smmu_tlbi_vaa(far, true));
-    g_assert_cmpuint(filled_page(h, 5, next), ==, 1);
+    g_assert_cmpuint(host_filled_page(h, 5, next), ==, 1);
     host_command(h, (SmmuCmd) { {
         SMMU_OP_TLBI_NH_VA | (uint64_t)HOST_VMID << 32 |
         (uint64_t)h->asid << 48, next | 1,
     } });
-    g_assert_cmpuint(filled_page(h, 5, next), ==, 2);
+    g_assert_cmpuint(host_filled_page(h, 5, next), ==, 2);
 
     /* What is not there is not cached */
     g_assert_cmphex(host_fill(h, 5, HOST_VA + 0x2000, 1), ==, SVA_CODE_BUS);
     g_assert_cmphex(host_event(h).type, ==, EVT_F_TRANSLATION);
     smmu_s1_map(&s1, HOST_VA + 0x2000, host_ipa(h, HOST_PA(2)), 4096, 12,
                 SMMU_PTE_USER_RW);
-    g_assert_cmpuint(filled_page(h, 5, HOST_VA + 0x2000), ==, 2);
+    g_assert_cmpuint(host_filled_page(h, 5, HOST_VA + 0x2000), ==, 2);
     host_stop(h);
 }
 

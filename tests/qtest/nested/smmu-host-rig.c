@@ -343,3 +343,19 @@ void host_no_event(Host *h)
 
     g_assert_false(smmu_evtq_read(&h->evtq, &h->regs, dw));
 }
+
+unsigned host_filled_page(Host *h, uint32_t pasid, uint64_t va)
+{
+    static uint64_t pattern = 0x1234567800000000;
+    unsigned i;
+
+    pattern++;
+    g_assert_cmphex(host_fill(h, pasid, va, pattern), ==, SVA_CODE_OK);
+    host_no_event(h);
+    for (i = 0; i < 4; i++) {
+        if (qtest_readq(h->rig.qts, HOST_PA(i)) == pattern) {
+            return i;
+        }
+    }
+    g_assert_not_reached();
+}

@@ -142,6 +142,9 @@ unsigned host_fill(Host *h, uint32_t pasid, uint64_t va, uint64_t pattern);
 void host_check_fill(Host *h, uint32_t pasid, unsigned page,
                      uint64_t pattern);
 
+/* Which data page a fill of @va ends up in; it works */
+unsigned host_filled_page(Host *h, uint32_t pasid, uint64_t va);
+
 /* Events: one that has to be there, or none */
 HostEvent host_event(Host *h);
 void host_no_event(Host *h);

@@ -35,23 +35,6 @@ static Host *start(const char *props, const HostSetup *setup)
     return h;
 }
 
-/* Which data page a fill of @va ends up in */
-static unsigned filled_page(Host *h, uint32_t pasid, uint64_t va)
-{
-    static uint64_t pattern = 0x2345678900000000;
-    unsigned i;
-
-    pattern++;
-    g_assert_cmphex(host_fill(h, pasid, va, pattern), ==, SVA_CODE_OK);
-    host_no_event(h);
-    for (i = 0; i < 4; i++) {
-        if (qtest_readq(h->rig.qts, HOST_PA(i)) == pattern) {
-            return i;
-        }
-    }
-    g_assert_not_reached();
-}
-
 static SmmuCmd tlbi(unsigned op, uint16_t asid, uint64_t addr, bool leaf)
 {
     return (SmmuCmd) { {
@@ -96,7 +79,7 @@ static void check_table(bool second, const Step *steps, unsigned n)
         h = start(PROPS KEEP, &two_level);
         s1 = host_space(h, 5, 0);
         g_assert_cmphex(h->asid, ==, 1);
-        g_assert_cmpuint(filled_page(h, 5, HOST_VA), ==, 0);
+        g_assert_cmpuint(host_filled_page(h, 5, HOST_VA), ==, 0);
         if (second) {
             move_table(h, &h->s2, host_ipa(h, HOST_PA(0)), 2);
             host_map_s2(h, host_ipa(h, HOST_PA(0)), HOST_PA(1), HOST_S2_RW);
@@ -105,16 +88,16 @@ static void check_table(bool second, const Step *steps, unsigned n)
             smmu_s1_map(&s1, HOST_VA, host_ipa(h, HOST_PA(1)), 4096, 12,
                         SMMU_PTE_USER_RW);
         }
-        g_assert_cmpuint(filled_page(h, 5, HOST_VA), ==, 0);
+        g_assert_cmpuint(host_filled_page(h, 5, HOST_VA), ==, 0);
         host_push(h, tlbi(OP_S2_IPA, 0, host_ipa(h, HOST_PA(0)), true));
         host_push(h, tlbi(SMMU_OP_TLBI_NH_VA, 1, HOST_VA, true));
         host_sync(h);
-        g_assert_cmpuint(filled_page(h, 5, HOST_VA), ==, 0);
+        g_assert_cmpuint(host_filled_page(h, 5, HOST_VA), ==, 0);
         host_push(h, steps[i].cmd);
         host_push(h, tlbi(OP_S2_IPA, 0, host_ipa(h, HOST_PA(0)), true));
         host_push(h, tlbi(SMMU_OP_TLBI_NH_VA, 1, HOST_VA, true));
         host_sync(h);
-        g_assert_cmpuint(filled_page(h, 5, HOST_VA), ==, steps[i].drops);
+        g_assert_cmpuint(host_filled_page(h, 5, HOST_VA), ==, steps[i].drops);
         host_stop(h);
     }
 }
@@ -139,7 +122,7 @@ static void test_cd_bits(void)
     unsigned i;
 
     host_space(h, 5, 0);
-    g_assert_cmpuint(filled_page(h, 5, HOST_VA), ==, 0);
+    g_assert_cmpuint(host_filled_page(h, 5, HOST_VA), ==, 0);
     slot = smmu_cd_entry(&h->cds, 5);
     old = iommu_mem_read64(&h->s1_mem, slot);
     for (i = 0; i < ARRAY_SIZE(bits); i++) {
@@ -240,7 +223,7 @@ static void test_tables_permission(void)
     g_assert_cmphex(host_fill(h, 5, va, 1), ==, SVA_CODE_BUS);
     g_assert_cmphex(host_event(h).type, ==, EVT_F_TRANSLATION);
     smmu_s1_map(&s1, va, host_ipa(h, HOST_PA(1)), 8192, 12, SMMU_PTE_USER_RW);
-    g_assert_cmpuint(filled_page(h, 5, va), ==, 1);
+    g_assert_cmpuint(host_filled_page(h, 5, va), ==, 1);
 
     slot = smmu_s1_entry(&s1, HOST_VA, 2, &level);
     iommu_mem_write64(&h->s1_mem, slot, iommu_mem_read64(&h->s1_mem, slot) |
@@ -275,13 +258,13 @@ static void test_l1std(void)
 
     host_space(h, 5, 0);
     for (i = 0; i < ARRAY_SIZE(steps); i++) {
-        g_assert_cmpuint(filled_page(h, 5, HOST_VA), ==, 0);
+        g_assert_cmpuint(host_filled_page(h, 5, HOST_VA), ==, 0);
         iommu_mem_write64(&h->mem, slot, 0);
         host_push(h, smmu_cfgi_ste(HOST_SID, true));
         host_push(h, steps[i].cmd);
         host_sync(h);
         if (!steps[i].drops) {
-            g_assert_cmpuint(filled_page(h, 5, HOST_VA), ==, 0);
+            g_assert_cmpuint(host_filled_page(h, 5, HOST_VA), ==, 0);
             host_command(h, smmu_cfgi_ste_all());
         }
         g_assert_cmphex(host_fill(h, 5, HOST_VA, 1), ==, SVA_CODE_BUS);
@@ -310,7 +293,7 @@ static void test_cfgi_cd(void)
 
     host_space(h, 0, 0);
     host_space(h, 0xfff, 1);
-    g_assert_cmpuint(filled_page(h, HOST_RID, HOST_VA), ==, 0);
+    g_assert_cmpuint(host_filled_page(h, HOST_RID, HOST_VA), ==, 0);
     from = smmu_cd_entry(&h->cds, 0xfff);
     to = smmu_cd_entry(&h->cds, 0);
     for (i = 0; i < ARRAY_SIZE(cd); i++) {
@@ -319,9 +302,9 @@ static void test_cfgi_cd(void)
     iommu_mem_write_qwords(&h->s1_mem, to, cd, ARRAY_SIZE(cd));
     host_command(h, smmu_cfgi_cd(HOST_SID, 5, true));
     host_command(h, smmu_tlbi_all(SMMU_OP_TLBI_NSNH_ALL));
-    g_assert_cmpuint(filled_page(h, HOST_RID, HOST_VA), ==, 0);
+    g_assert_cmpuint(host_filled_page(h, HOST_RID, HOST_VA), ==, 0);
     host_command(h, smmu_cfgi_cd(HOST_SID, 0, true));
-    g_assert_cmpuint(filled_page(h, HOST_RID, HOST_VA), ==, 1);
+    g_assert_cmpuint(host_filled_page(h, HOST_RID, HOST_VA), ==, 1);
     host_stop(h);
 }
 

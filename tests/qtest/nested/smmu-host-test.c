@@ -10,6 +10,7 @@
 #include "qemu/osdep.h"
 #include <libfdt.h>
 #include "qobject/qdict.h"
+#include "nested-rig.h"
 #include "smmu-fw.h"
 #include "smmu-host-rig.h"
 
@@ -568,21 +569,6 @@ static void test_overflow(void)
 
 #define MACHINE "-M virt,iommu=smmuv3 -cpu max -m 128M -nodefaults "
 
-static bool migrated(QTestState *qts)
-{
-    for (;;) {
-        QDict *info = qtest_qmp_assert_success_ref(qts,
-            "{ 'execute': 'query-migrate' }");
-        g_autofree char *status = g_strdup(qdict_get_try_str(info, "status"));
-
-        qobject_unref(info);
-        if (!g_strcmp0(status, "completed") || !g_strcmp0(status, "failed")) {
-            return !g_strcmp0(status, "completed");
-        }
-        g_usleep(10000);
-    }
-}
-
 static void check_migration(const char *from, const char *to, bool section,
                             bool works)
 {
@@ -597,7 +583,7 @@ static void check_migration(const char *from, const char *to, bool section,
     qts = qtest_initf(MACHINE "%s", from);
     qtest_qmp_assert_success(qts, "{ 'execute': 'migrate', 'arguments': "
                              "{ 'uri': %s } }", uri);
-    g_assert_true(migrated(qts));
+    g_assert_true(nested_rig_migrated(qts));
     qtest_quit(qts);
     g_file_get_contents(file, &state, &len, &err);
     g_assert_no_error(err);
@@ -608,7 +594,7 @@ static void check_migration(const char *from, const char *to, bool section,
     qtest_qmp_assert_success(qts, "{ 'execute': 'migrate-incoming', "
                              "'arguments': { 'uri': %s, "
                              "'exit-on-error': false } }", uri);
-    g_assert_cmpint(migrated(qts), ==, works);
+    g_assert_cmpint(nested_rig_migrated(qts), ==, works);
     qtest_quit(qts);
     unlink(file);
 }
