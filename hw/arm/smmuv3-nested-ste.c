@@ -497,6 +497,7 @@ static bool smmuv3_nested_put(SMMUv3NestedDevice *ndev,
     const IOMMUFDNestedTranslation t = {
         .state = entry->state,
         .reason = entry->why,
+        .mistake = entry->present,
         .data_type = IOMMU_HWPT_DATA_ARM_SMMUV3,
         .data = &entry->s1,
         .data_len = sizeof(entry->s1),

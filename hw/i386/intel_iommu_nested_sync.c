@@ -123,6 +123,7 @@ static bool vtd_nested_apply(VTDNestedDevice *vdev, uint32_t pasid,
     case IOMMUFD_NESTED_BLOCKED:
         vtd_nested_tell_bad_entry(vdev, pasid, entry);
         t.reason = vtd_nested_reason(entry->fault);
+        t.mistake = entry->present;
         break;
     case IOMMUFD_NESTED_STAGE1:
         t.data_type = IOMMU_HWPT_DATA_VTD_S1;

@@ -16,7 +16,6 @@
 #define RETRY_MAX_MS 640
 #define GIVE_UP_MS 60000
 
-#define REASON_GUEST "blocked by the guest"
 #define REASON_RESET "the device is being reset"
 #define REASON_LABEL "the device is given a new label"
 #define REASON_ATTACH "the host refused to attach"
@@ -24,6 +23,9 @@
 #define REASON_STUCK "the host refused to detach"
 #define REASON_OWED "the host refused to forget what it has cached"
 #define REASON_GAVE_UP "the reset of the device does not end"
+
+/* Told from the others by its address */
+static const char reason_guest[] = "blocked by the guest";
 
 /* "name" or "name PASID 5" */
 static char *att_name(const IOMMUFDAtt *att)
@@ -40,7 +42,7 @@ void iommufd_att_init(IOMMUFDAtt *att, IOMMUFDNestedDevice *dev,
     att->dev = dev;
     att->pasid = pasid;
     att->state = IOMMUFD_NESTED_BLOCKED;
-    att->reason = REASON_GUEST;
+    att->reason = reason_guest;
     QTAILQ_INIT(&att->groups);
 }
 
@@ -131,6 +133,7 @@ static int att_attach(IOMMUFDAtt *att, IOMMUFDHwpt *hwpt)
                                 id, att->attached, ret);
     if (!ret) {
         dev->n->count.attaches++;
+        dev->attaches++;
         att_attached(att, attached, hwpt);
     }
     return ret;
@@ -158,6 +161,7 @@ static bool att_abort(IOMMUFDAtt *att)
         return false;
     }
     dev->n->count.attaches++;
+    dev->attaches++;
     att_attached(att, IOMMUFD_ATTACHED_ABORT, NULL);
     return true;
 }
@@ -193,11 +197,13 @@ static bool att_block_one(IOMMUFDAtt *att, const char *reason, Error **errp)
     att_forget_wish(att);
     att->state = IOMMUFD_NESTED_BLOCKED;
     att->reason = reason;
+    iommufd_notify_refused(att, reason != reason_guest);
     ret = att_abort(att) ? 0 : att_detach(att);
     if (ret) {
         g_autofree char *name = att_name(att);
 
         att->reason = REASON_STUCK;
+        iommufd_notify_refused(att, true);
         att->dev->n->count.errors[IOMMUFD_ERR_DETACH]++;
         error_setg_errno(errp, -ret, "%s: cannot be detached, although %s",
                          name, reason);
@@ -350,6 +356,7 @@ static void att_in_force(IOMMUFDAtt *att, IOMMUFDNestedState state)
     att_forget_wish(att);
     att->state = state;
     att->reason = NULL;
+    iommufd_notify_refused(att, false);
 }
 
 static void att_try_wish(IOMMUFDAtt *att);
@@ -419,7 +426,7 @@ static bool att_apply(IOMMUFDAtt *att, IOMMUFDNestedState state,
 
     /* One that could not be detached: attaching it again would do nothing */
     if (hwpt && att->hwpt == hwpt && att->state == IOMMUFD_NESTED_BLOCKED &&
-        !att_block(att, REASON_GUEST, errp)) {
+        !att_block(att, reason_guest, errp)) {
         return false;
     }
     if (iommufd_group_dissent(att, state, &hwpt)) {
@@ -454,7 +461,7 @@ static bool att_remove(IOMMUFDAtt *att, Error **errp)
 {
     IOMMUFDNestedDevice *dev = att->dev;
 
-    if (!att_block(att, REASON_GUEST, errp)) {
+    if (!att_block(att, reason_guest, errp)) {
         return false;
     }
     iommufd_index_clear(att);
@@ -474,7 +481,9 @@ static bool att_set(IOMMUFDAtt *att, const IOMMUFDNestedTranslation *t,
     bool ok;
 
     if (t->state == IOMMUFD_NESTED_BLOCKED) {
-        return att_block(att, t->reason ? t->reason : REASON_GUEST, errp);
+        ok = att_block(att, t->reason ? t->reason : reason_guest, errp);
+        iommufd_notify_refused(att, !ok || t->mistake);
+        return ok;
     }
     if (t->state == IOMMUFD_NESTED_SHADOW) {
         if (dev->n->unprepared) {
@@ -523,7 +532,7 @@ bool iommufd_nested_set(IOMMUFDNestedDevice *dev, uint32_t pasid,
         if (pasid != IOMMUFD_NESTED_RID) {
             return !att || att_remove(att, errp);
         }
-        if (!att_block(att, REASON_GUEST, errp)) {
+        if (!att_block(att, reason_guest, errp)) {
             return false;
         }
         iommufd_index_clear(att);
@@ -555,7 +564,7 @@ IOMMUFDNestedState iommufd_nested_get(const IOMMUFDNestedDevice *dev,
     IOMMUFDAtt *att = iommufd_att_find(dev, pasid);
 
     if (reason) {
-        *reason = att ? att->reason : REASON_GUEST;
+        *reason = att ? att->reason : reason_guest;
     }
     return att ? att->state : IOMMUFD_NESTED_BLOCKED;
 }
@@ -586,7 +595,7 @@ void iommufd_att_suspend(IOMMUFDAtt *att)
     }
     if (att->state == IOMMUFD_NESTED_BLOCKED) {
         /* Could not be detached: it has no translation to come back to */
-        att_block_after_error(att, REASON_GUEST);
+        att_block_after_error(att, reason_guest);
     } else if (!att_wait(att, att->state, att->hwpt, REASON_LABEL, &err)) {
         error_report_err(err);
     }
@@ -600,7 +609,7 @@ void iommufd_att_clear(IOMMUFDAtt *att)
         /* The kernel may name @dev in what others ask: not any more then */
         att_part_others(att);
     }
-    att_block_after_error(att, REASON_GUEST);
+    att_block_after_error(att, reason_guest);
     if (att->attached == IOMMUFD_ATTACHED_ABORT) {
         att_detach(att);
     }
@@ -608,6 +617,7 @@ void iommufd_att_clear(IOMMUFDAtt *att)
         att_attached(att, IOMMUFD_ATTACHED_NONE, NULL);
     }
     iommufd_index_clear(att);
+    iommufd_notify_refused(att, false);
 }
 
 /* The host is busy with a reset */

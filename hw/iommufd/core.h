@@ -17,6 +17,7 @@
 
 #include "hw/iommufd-shadow.h"
 #include "hw/iommufd-turn.h"
+#include "qemu/host-utils.h"
 #include "qemu/interval-tree.h"
 #include "qemu/main-loop.h"
 #include "qemu/queue.h"
@@ -42,6 +43,10 @@ typedef enum IOMMUFDErr {
     IOMMUFD_ERR_SHADOW,
     IOMMUFD_ERR__MAX,
 } IOMMUFDErr;
+
+/* Longest of the histograms; the last one also has what is more */
+#define IOMMUFD_BATCH_LOG2 17
+#define IOMMUFD_LATENCY_LOG2 27
 
 typedef struct IOMMUFDCounters {
     uint64_t inv_queued;        /* (target, entry) pairs */
@@ -70,6 +75,9 @@ typedef struct IOMMUFDCounters {
     uint64_t shadow_maps;       /* calls, done or refused */
     uint64_t shadow_unmaps;
     uint64_t errors[IOMMUFD_ERR__MAX];
+    /* [i]: how often it was at least 2^i, and less than twice that */
+    uint64_t batches[IOMMUFD_BATCH_LOG2];   /* entries of an ioctl */
+    uint64_t latency[IOMMUFD_LATENCY_LOG2]; /* us until a guest's answer */
 } IOMMUFDCounters;
 
 /* Something that takes invalidations: a HWPT or a host's vIOMMU */
@@ -192,6 +200,7 @@ typedef struct IOMMUFDGroup {
     uint32_t index;
     uint32_t cookie;
     int64_t deadline;           /* ms of guest time */
+    int64_t since;              /* ns of host time */
     QTAILQ_ENTRY(IOMMUFDGroup) att_next;
     QTAILQ_ENTRY(IOMMUFDGroup) next;    /* oldest first */
 } IOMMUFDGroup;
@@ -219,6 +228,7 @@ struct IOMMUFDAtt {
     bool page_requests;         /* are wanted; @hwpt may have the queue still */
     bool waiting;               /* wish comes into force later */
     bool parted;                /* not by itself: when its group agrees */
+    bool refused;               /* blocked, and not as the guest wants it */
     IOMMUFDNestedState wish;
     IOMMUFDHwpt *wish_hwpt;     /* holds a user; NULL: the parent */
     int64_t give_up;            /* ms of host time */
@@ -228,6 +238,7 @@ struct IOMMUFDAtt {
     QLIST_ENTRY(IOMMUFDAtt) hwpt_next;
     QTAILQ_ENTRY(IOMMUFDAtt) bucket_next;
     QTAILQ_ENTRY(IOMMUFDAtt) waiting_next;
+    QTAILQ_ENTRY(IOMMUFDAtt) refused_next;
 };
 
 struct IOMMUFDNestedDevice {
@@ -250,6 +261,13 @@ struct IOMMUFDNestedDevice {
     IOMMUFDAtt rid;
     GHashTable *pasids;         /* PASID -> IOMMUFDAtt */
     uint32_t num_asking;        /* of them and @rid: attached to fault queues */
+    QTAILQ_HEAD(, IOMMUFDAtt) refused;  /* of them and @rid: newest first */
+    uint32_t num_refused;
+    bool told_refused;          /* the last event was that it is blocked */
+    bool notify;                /* @notify_next is in use */
+    QTAILQ_ENTRY(IOMMUFDNestedDevice) notify_next;
+    uint64_t groups_in;         /* page request groups, since it came */
+    uint64_t attaches;          /* the same */
     QTAILQ_ENTRY(IOMMUFDNestedDevice) next;
 };
 
@@ -288,6 +306,9 @@ struct IOMMUFDNested {
     QTAILQ_HEAD(, IOMMUFDGroup) groups;
     uint32_t num_groups;
     QEMUTimer *group_timer;
+    QTAILQ_HEAD(, IOMMUFDNestedDevice) notify;  /* events are due for them */
+    QEMUTimer *notify_timer;
+    int64_t notify_next;        /* ms of host time: no event before */
     struct {
         bool on;                /* one is being taken */
         bool put_off;           /* the rest waits for the bottom half */
@@ -308,6 +329,13 @@ struct IOMMUFDNested {
 /* All emulated vIOMMUs, for queries and for vfio's resets */
 typedef QLIST_HEAD(IOMMUFDNestedList, IOMMUFDNested) IOMMUFDNestedList;
 extern IOMMUFDNestedList iommufd_nested_list;
+
+/* @value into a histogram of @num */
+static inline void iommufd_histogram_add(uint64_t *histogram, unsigned num,
+                                         uint64_t value)
+{
+    histogram[MIN(63 - clz64(value | 1), num - 1)]++;
+}
 
 /* NULL: not one of ours, and without a fault queue */
 static inline bool iommufd_hwpt_asks(const IOMMUFDHwpt *hwpt)
@@ -439,6 +467,15 @@ int iommufd_device_tlb_retry(IOMMUFDTarget *t, uint32_t first, uint32_t *done,
 void iommufd_device_tlb_block(IOMMUFDNestedDevice *dev);
 /* Nothing lets @dev through before that; it needs a vDEVICE for it */
 bool iommufd_device_tlb_settle(IOMMUFDNestedDevice *dev, Error **errp);
+
+/* notify.c */
+void iommufd_notify_init(IOMMUFDNested *n);
+void iommufd_notify_free(IOMMUFDNested *n);
+void iommufd_notify(void *opaque);
+/* @att is blocked, @refused: for another reason than the guest's wish */
+void iommufd_notify_refused(IOMMUFDAtt *att, bool refused);
+/* @dev goes: nothing of it is refused any more, and no event is due */
+void iommufd_notify_forget(IOMMUFDNestedDevice *dev);
 
 /* fault.c */
 bool iommufd_fault_queue_get(IOMMUFDHost *host, Error **errp);

@@ -57,6 +57,7 @@ iommufd_nested_device_add(IOMMUFDNested *n, HostIOMMUDeviceIOMMUFD *idev,
     dev->no_page_requests = iommufd_sys_lacks(idev) &
                             IOMMUFD_NESTED_LACKS_PAGE_REQUESTS;
     dev->pasids = g_hash_table_new(NULL, NULL);
+    QTAILQ_INIT(&dev->refused);
     iommufd_att_init(&dev->rid, dev, IOMMUFD_NESTED_RID);
     dev->rid.state = IOMMUFD_NESTED_STAGE2;
     dev->rid.reason = NULL;
@@ -67,6 +68,7 @@ iommufd_nested_device_add(IOMMUFDNested *n, HostIOMMUDeviceIOMMUFD *idev,
         dev->rid.attached = IOMMUFD_ATTACHED_NONE;
         dev->rid.state = IOMMUFD_NESTED_BLOCKED;
         dev->rid.reason = dev->group->reason;
+        iommufd_notify_refused(&dev->rid, true);
     }
     g_hash_table_insert(host->devices, GUINT_TO_POINTER(idev->devid), dev);
     QTAILQ_INSERT_TAIL(&n->devices, dev, next);
@@ -143,6 +145,7 @@ void iommufd_nested_device_remove(IOMMUFDNestedDevice *dev)
         /* Another one may have its label for itself now */
         n->labels_stale = true;
     }
+    iommufd_notify_forget(dev);
     QTAILQ_REMOVE(&n->devices, dev, next);
     g_hash_table_destroy(dev->pasids);
     g_hash_table_remove(host->devices, GUINT_TO_POINTER(dev->idev->devid));

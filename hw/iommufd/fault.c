@@ -121,6 +121,7 @@ static void group_add(IOMMUFDAtt *att, uint32_t index, uint32_t cookie)
     group->index = index;
     group->cookie = cookie;
     group->deadline = iommufd_sys_now(true) + n->config.group_ms;
+    group->since = iommufd_sys_ns();
     QTAILQ_INSERT_TAIL(&att->groups, group, att_next);
     QTAILQ_INSERT_TAIL(&n->groups, group, next);
     if (!n->num_groups++) {
@@ -232,6 +233,9 @@ static void group_deliver(IOMMUFDHost *host,
     trace_iommufd_nested_page_group(n->config.name, pf->dev_id, pasid,
                                     pf->grpid, count, pf->cookie, verdict);
     n->count.groups_in++;
+    if (dev) {
+        dev->groups_in++;
+    }
     switch (verdict) {
     case IOMMUFD_NESTED_PAGE_QUEUED:
         group_add(att, pf->grpid, pf->cookie);
@@ -379,6 +383,15 @@ void iommufd_fault_leave(IOMMUFDAtt *att, const IOMMUFDHwpt *hwpt)
     iommufd_fault_answer(att);
 }
 
+static void group_count_answer(const IOMMUFDGroup *group)
+{
+    IOMMUFDCounters *count = &group->att->dev->n->count;
+
+    count->groups_answered++;
+    iommufd_histogram_add(count->latency, IOMMUFD_LATENCY_LOG2,
+                          (iommufd_sys_ns() - group->since) / SCALE_US);
+}
+
 bool iommufd_nested_page_response(IOMMUFDNestedDevice *dev, uint32_t pasid,
                                   uint32_t index, bool success)
 {
@@ -388,7 +401,7 @@ bool iommufd_nested_page_response(IOMMUFDNestedDevice *dev, uint32_t pasid,
     if (att) {
         QTAILQ_FOREACH(group, &att->groups, att_next) {
             if (group->index == index) {
-                dev->n->count.groups_answered++;
+                group_count_answer(group);
                 fault_respond(dev->host, group->cookie,
                               success ? IOMMUFD_PAGE_RESP_SUCCESS
                                       : IOMMUFD_PAGE_RESP_INVALID);

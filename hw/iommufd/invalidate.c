@@ -184,6 +184,7 @@ static int target_send_once(IOMMUFDTarget *t, uint32_t first, uint32_t total,
                                         num, ret);
         n->count.inv_ioctls++;
         n->count.inv_largest = MAX(n->count.inv_largest, asked);
+        iommufd_histogram_add(n->count.batches, IOMMUFD_BATCH_LOG2, asked);
         if (num > asked) {
             return -EPROTO;
         }

@@ -9,7 +9,8 @@
 #include "monitor/hmp.h"
 #include "qapi/qapi-commands-nested-iommu.h"
 
-NestedIommuInfoList *qmp_x_query_nested_iommu(Error **errp)
+NestedIommuInfoList *qmp_x_query_nested_iommu(bool has_pasids, bool pasids,
+                                              Error **errp)
 {
     return NULL;
 }

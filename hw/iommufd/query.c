@@ -105,12 +105,34 @@ static gint compare_atts(gconstpointer a, gconstpointer b, gpointer unused)
     return (pa > pb) - (pa < pb);
 }
 
-static NestedIommuDevice *query_device(const IOMMUFDNestedDevice *dev)
+static NestedIommuTranslationList *query_pasids(const IOMMUFDNestedDevice *dev)
+{
+    NestedIommuTranslationList *pasids = NULL, **tail = &pasids;
+    g_autoptr(GList) atts = g_list_sort_with_data(
+        g_hash_table_get_values(dev->pasids), compare_atts, NULL);
+
+    for (GList *l = atts; l; l = l->next) {
+        QAPI_LIST_APPEND(tail, query_att(l->data));
+    }
+    return pasids;
+}
+
+static void query_refused(NestedIommuDevice *d, const IOMMUFDNestedDevice *dev)
+{
+    const IOMMUFDAtt *att = QTAILQ_FIRST(&dev->refused);
+
+    d->refused = dev->num_refused;
+    if (att) {
+        d->has_refused_pasid = att->pasid != IOMMUFD_NESTED_RID;
+        d->refused_pasid = att->pasid;
+        d->refused_reason = g_strdup(att->reason);
+    }
+}
+
+static NestedIommuDevice *query_device(const IOMMUFDNestedDevice *dev,
+                                       bool pasids)
 {
     NestedIommuDevice *d = g_new0(NestedIommuDevice, 1);
-    NestedIommuTranslationList **tail = &d->pasids;
-    GList *atts = g_list_sort_with_data(
-        g_hash_table_get_values(dev->pasids), compare_atts, NULL);
 
     d->name = g_strdup(iommufd_nested_device_name(dev));
     d->has_label = dev->label != IOMMUFD_NESTED_NO_LABEL;
@@ -125,11 +147,12 @@ static NestedIommuDevice *query_device(const IOMMUFDNestedDevice *dev)
     d->has_vdevice = iommufd_nested_has_vdevice(dev);
     d->vdevice = dev->vdevice_id;
     d->no_page_requests = dev->no_page_requests;
+    d->attaches = dev->attaches;
+    d->page_groups_in = dev->groups_in;
+    query_refused(d, dev);
     d->rid = query_att(&dev->rid);
-    for (GList *l = atts; l; l = l->next) {
-        QAPI_LIST_APPEND(tail, query_att(l->data));
-    }
-    g_list_free(atts);
+    d->has_pasids = pasids;
+    d->pasids = pasids ? query_pasids(dev) : NULL;
     return d;
 }
 
@@ -248,7 +271,21 @@ static void query_counters(NestedIommuInfo *info, const IOMMUFDNested *n)
     }
 }
 
-static NestedIommuInfo *query_nested(const IOMMUFDNested *n)
+/* Without what is 0 at its end */
+static uint64List *query_histogram(const uint64_t *histogram, unsigned num)
+{
+    uint64List *list = NULL;
+
+    while (num && !histogram[num - 1]) {
+        num--;
+    }
+    while (num) {
+        QAPI_LIST_PREPEND(list, histogram[--num]);
+    }
+    return list;
+}
+
+static NestedIommuInfo *query_nested(const IOMMUFDNested *n, bool pasids)
 {
     NestedIommuInfo *info = g_new0(NestedIommuInfo, 1);
     NestedIommuHostList **hosts = &info->hosts;
@@ -272,21 +309,24 @@ static NestedIommuInfo *query_nested(const IOMMUFDNested *n)
         QAPI_LIST_APPEND(hosts, query_host(host));
     }
     QTAILQ_FOREACH(dev, &n->devices, next) {
-        QAPI_LIST_APPEND(devices, query_device(dev));
+        QAPI_LIST_APPEND(devices, query_device(dev, pasids));
     }
     query_memory(info, n);
     query_counters(info, n);
+    info->batches = query_histogram(n->count.batches, IOMMUFD_BATCH_LOG2);
+    info->latency = query_histogram(n->count.latency, IOMMUFD_LATENCY_LOG2);
     return info;
 }
 
-NestedIommuInfoList *qmp_x_query_nested_iommu(Error **errp)
+NestedIommuInfoList *qmp_x_query_nested_iommu(bool has_pasids, bool pasids,
+                                              Error **errp)
 {
     NestedIommuInfoList *list = NULL;
     IOMMUFDNested *n;
 
     /* The newest is first in ours: so the oldest will be in theirs */
     QLIST_FOREACH(n, &iommufd_nested_list, next) {
-        QAPI_LIST_PREPEND(list, query_nested(n));
+        QAPI_LIST_PREPEND(list, query_nested(n, !has_pasids || pasids));
     }
     return list;
 }
@@ -335,6 +375,17 @@ static void hmp_device(Monitor *mon, const NestedIommuDevice *d)
     hmp_translation(mon, d->rid);
     for (NestedIommuTranslationList *l = d->pasids; l; l = l->next) {
         hmp_translation(mon, l->value);
+    }
+}
+
+static void hmp_histogram(Monitor *mon, const char *what, const char *unit,
+                          const uint64List *l)
+{
+    for (uint64_t from = 1; l; l = l->next, from *= 2) {
+        if (l->value) {
+            monitor_printf(mon, "  %s %" PRIu64 " %s and more: %" PRIu64
+                           "\n", what, from, unit, l->value);
+        }
     }
 }
 
@@ -392,7 +443,8 @@ static void hmp_counters(Monitor *mon, const char *what,
 
 void hmp_info_nested_iommu(Monitor *mon, const QDict *qdict)
 {
-    g_autoptr(NestedIommuInfoList) list = qmp_x_query_nested_iommu(NULL);
+    g_autoptr(NestedIommuInfoList) list =
+        qmp_x_query_nested_iommu(false, true, NULL);
 
     for (NestedIommuInfoList *l = list; l; l = l->next) {
         NestedIommuInfo *info = l->value;
@@ -421,5 +473,7 @@ void hmp_info_nested_iommu(Monitor *mon, const QDict *qdict)
         hmp_counters(mon, "command", info->commands);
         hmp_counters(mon, "count", info->counters);
         hmp_counters(mon, "error", info->errors);
+        hmp_histogram(mon, "batches of", "entries", info->batches);
+        hmp_histogram(mon, "answers after", "us", info->latency);
     }
 }

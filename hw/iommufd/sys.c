@@ -17,6 +17,7 @@
 #include <linux/vfio.h>
 #include "hw/vfio/vfio-device.h"
 #include "hw/vfio/vfio-iommufd.h"
+#include "qapi/qapi-events-nested-iommu.h"
 #include "qemu/cutils.h"
 #include "qemu/main-loop.h"
 #include "qemu/range.h"
@@ -455,6 +456,11 @@ int64_t iommufd_sys_now(bool guest)
     return qemu_clock_get_ms(sys_clock(guest));
 }
 
+int64_t iommufd_sys_ns(void)
+{
+    return get_clock();
+}
+
 QEMUTimer *iommufd_sys_timer_new(bool guest, QEMUTimerCB *cb, void *opaque)
 {
     return timer_new_ms(sys_clock(guest), cb, opaque);
@@ -489,6 +495,20 @@ void iommufd_sys_bh_schedule(QEMUBH *bh)
 void iommufd_sys_bh_free(QEMUBH *bh)
 {
     qemu_bh_delete(bh);
+}
+
+void iommufd_sys_tell_blocked(const char *iommu, const char *device,
+                              uint32_t num, uint32_t pasid, const char *reason)
+{
+    bool is_pasid = pasid != IOMMUFD_NESTED_RID;
+
+    qapi_event_send_nested_iommu_blocked(iommu, device, num, is_pasid, pasid,
+                                         reason);
+}
+
+void iommufd_sys_tell_unblocked(const char *iommu, const char *device)
+{
+    qapi_event_send_nested_iommu_unblocked(iommu, device);
 }
 
 static void (*at_exit)(void);

@@ -136,6 +136,8 @@ void iommufd_sys_watch(int fd, IOHandler *read, void *opaque);
 
 /* In ms: of the guest, which stands still while the VM does, or of the host */
 int64_t iommufd_sys_now(bool guest);
+/* The host's, finer */
+int64_t iommufd_sys_ns(void);
 QEMUTimer *iommufd_sys_timer_new(bool guest, QEMUTimerCB *cb, void *opaque);
 void iommufd_sys_timer_set(QEMUTimer *timer, int64_t ms);
 void iommufd_sys_timer_stop(QEMUTimer *timer);
@@ -146,6 +148,12 @@ QEMUBH *iommufd_sys_bh_new(QEMUBHFunc *cb, void *opaque,
                            MemReentrancyGuard *guard);
 void iommufd_sys_bh_schedule(QEMUBH *bh);
 void iommufd_sys_bh_free(QEMUBH *bh);
+
+/* Tell management; @pasid, or IOMMUFD_NESTED_RID, is one of @num */
+void iommufd_sys_tell_blocked(const char *iommu, const char *device,
+                              uint32_t num, uint32_t pasid,
+                              const char *reason);
+void iommufd_sys_tell_unblocked(const char *iommu, const char *device);
 
 /* Call @fn, always the same, when QEMU exits */
 void iommufd_sys_at_exit(void (*fn)(void));

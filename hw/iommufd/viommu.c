@@ -210,6 +210,7 @@ IOMMUFDNested *iommufd_nested_new(const IOMMUFDNestedConfig *config,
     QTAILQ_INIT(&n->waiting);
     QTAILQ_INIT(&n->groups);
     iommufd_index_init(n);
+    iommufd_notify_init(n);
     n->waiting_timer = iommufd_sys_timer_new(false, iommufd_att_retry, n);
     n->group_timer = iommufd_sys_timer_new(true, iommufd_fault_expire, n);
     n->turn.bh = iommufd_sys_bh_new(iommufd_turn_bh, n, c->guard);
@@ -226,6 +227,7 @@ void iommufd_nested_free(IOMMUFDNested *n)
     QLIST_REMOVE(n, next);
     iommufd_sys_timer_free(n->waiting_timer);
     iommufd_sys_timer_free(n->group_timer);
+    iommufd_notify_free(n);
     iommufd_sys_bh_free(n->turn.bh);
     iommufd_index_free(n);
     g_hash_table_destroy(n->labels);

@@ -531,6 +531,8 @@ typedef enum IOMMUFDNestedState {
  *
  * @state: see the enum
  * @reason: BLOCKED: why, for humans and queries; static or interned
+ * @mistake: BLOCKED: not because the guest wishes it so, but because what it
+ *           asks for cannot be had: management is told (NESTED_IOMMU_BLOCKED)
  * @data_type: STAGE1: enum iommu_hwpt_data_type
  * @data: STAGE1: for the host, copied; unused bytes and padding zero, because
  *        equal bytes in one @domain behind one host instance share one HWPT.
@@ -559,6 +561,7 @@ typedef enum IOMMUFDNestedState {
 typedef struct IOMMUFDNestedTranslation {
     IOMMUFDNestedState state;
     const char *reason;
+    bool mistake;
     uint32_t data_type;
     const void *data;
     uint32_t data_len;

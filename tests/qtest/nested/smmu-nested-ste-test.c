@@ -5,6 +5,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qobject/qdict.h"
 #include "smmu-rig.h"
 
 #define IOVA    0x4000000000ULL
@@ -314,6 +315,33 @@ static void test_reset(void)
     smmu_rig_stop(&r);
 }
 
+/* Management is told of what is refused, and of its end; not of "abort" */
+static void test_blocked_event(void)
+{
+    /* Stage 2 only, which is not offered */
+    const SmmuSte stage2 = { .cfg = 6 };
+    QDict *event, *data;
+    SmmuRig r;
+
+    smmu_rig_start_simple(&r, 2);
+    smmu_rig_enable(&r, 4);
+    smmu_rig_ste(&r, SID0, &ste_abort);
+    smmu_rig_ste(&r, SID1, &stage2);
+    event = qtest_qmp_eventwait_ref(r.qts, "NESTED_IOMMU_BLOCKED");
+    data = qdict_get_qdict(event, "data");
+    g_assert_cmpstr(qdict_get_str(data, "device"), ==, HOST_DEV1);
+    g_assert_cmpint(qdict_get_int(data, "refused"), ==, 1);
+    g_assert_false(qdict_haskey(data, "pasid"));
+    g_assert_nonnull(strstr(qdict_get_str(data, "reason"), "stage 2"));
+    qobject_unref(event);
+    smmu_rig_ste(&r, SID1, &ste_bypass);
+    event = qtest_qmp_eventwait_ref(r.qts, "NESTED_IOMMU_UNBLOCKED");
+    data = qdict_get_qdict(event, "data");
+    g_assert_cmpstr(qdict_get_str(data, "device"), ==, HOST_DEV1);
+    qobject_unref(event);
+    smmu_rig_stop(&r);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -327,5 +355,6 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/ste/named", test_named);
     qtest_add_func("/smmu-nested/ste/machine", test_machine);
     qtest_add_func("/smmu-nested/ste/reset", test_reset);
+    qtest_add_func("/smmu-nested/ste/blocked-event", test_blocked_event);
     return g_test_run();
 }

@@ -10,6 +10,7 @@
 #include "qemu/osdep.h"
 #include "qobject/qdict.h"
 #include "qobject/qlist.h"
+#include "qobject/qnum.h"
 #include "vtd-pri-rig.h"
 
 #define IOVA    0x4000000000ULL
@@ -42,6 +43,18 @@ static QDict *element(const QList *list, unsigned i)
         }
     }
     g_assert_not_reached();
+}
+
+static int64_t list_int(const QList *list, unsigned i)
+{
+    const QListEntry *e;
+
+    QLIST_FOREACH_ENTRY(list, e) {
+        if (!i--) {
+            return qnum_get_int(qobject_to(QNum, qlist_entry_obj(e)));
+        }
+    }
+    return 0;
 }
 
 static QDict *viommu(const QDict *answer)
@@ -248,6 +261,19 @@ static void text_counters(GString *text, const char *what, const QList *list)
     }
 }
 
+static void text_histogram(GString *text, const char *what, const char *unit,
+                           const QList *list)
+{
+    for (unsigned i = 0; i < qlist_size(list); i++) {
+        int64_t value = list_int(list, i);
+
+        if (value) {
+            g_string_append_printf(text, "  %s %u %s and more: %" PRId64 "\n",
+                                   what, 1u << i, unit, value);
+        }
+    }
+}
+
 static void text_viommu(GString *text, const QDict *v)
 {
     const QList *hosts = qdict_get_qlist(v, "hosts");
@@ -278,6 +304,9 @@ static void text_viommu(GString *text, const QDict *v)
     text_counters(text, "command", qdict_get_qlist(v, "commands"));
     text_counters(text, "count", qdict_get_qlist(v, "counters"));
     text_counters(text, "error", qdict_get_qlist(v, "errors"));
+    text_histogram(text, "batches of", "entries",
+                   qdict_get_qlist(v, "batches"));
+    text_histogram(text, "answers after", "us", qdict_get_qlist(v, "latency"));
 }
 
 /* "info nested-iommu" says the same, word for word */
@@ -457,6 +486,7 @@ static void test_counters(void)
     /* What was tried before: a PASID and the RID */
     const uint64_t detaches = 2;
     uint64_t attaches, allocs;
+    const QList *batches;
     QDict *answer;
     PriRig p;
 
@@ -487,6 +517,12 @@ static void test_counters(void)
     g_assert_cmpint(counter(answer, "counters", "inv-redundant"), ==, 10);
     g_assert_cmpint(counter(answer, "counters", "inv-flushes"), ==, 2);
     g_assert_cmpint(counter(answer, "counters", "inv-largest-batch"), ==, 10);
+    /* Ten of pages with one of the device's TLB, and the one of everything */
+    batches = qdict_get_qlist(viommu(answer), "batches");
+    g_assert_cmpint(qlist_size(batches), ==, 4);
+    g_assert_cmpint(list_int(batches, 0), ==,
+                    model(&p, "HWPT_INVALIDATE", "calls") - 1);
+    g_assert_cmpint(list_int(batches, 3), ==, 1);
     g_assert_cmpint(counter(answer, "counters", "hwpt-shared"), ==, 1);
     g_assert_cmpint(counter(answer, "counters", "inv-ioctls"), ==,
                     model(&p, "HWPT_INVALIDATE", "calls"));
@@ -505,6 +541,8 @@ static void test_counters(void)
 /* Asked, answered, refused, taken away, and answers to nothing */
 static void test_page_requests(void)
 {
+    const QList *latency;
+    int64_t answered = 0;
     PageRequest req;
     QDict *answer;
     PriRig p;
@@ -540,6 +578,13 @@ static void test_page_requests(void)
                     1);
     g_assert_cmpint(counter(answer, "commands", "page-group-response"), ==,
                     2);
+    latency = qdict_get_qlist(viommu(answer), "latency");
+    for (unsigned i = 0; i < qlist_size(latency); i++) {
+        answered += list_int(latency, i);
+    }
+    g_assert_cmpint(answered, ==, 1);
+    g_assert_cmpint(qdict_get_int(device(answer, HOST_DEV0), "page-groups-in"),
+                    ==, 2);
     qobject_unref(answer);
     pri_stop(&p);
 }
@@ -577,6 +622,62 @@ static void test_errors(void)
     }
 }
 
+/* ----------------------------------------------------------------- events */
+
+static void expect_blocked(QTestState *qts, int refused, int value,
+                           const char *reason)
+{
+    QDict *event = qtest_qmp_eventwait_ref(qts, "NESTED_IOMMU_BLOCKED");
+    QDict *data = qdict_get_qdict(event, "data");
+
+    g_assert_cmpstr(qdict_get_str(data, "iommu"), ==, "intel-iommu");
+    g_assert_cmpstr(qdict_get_str(data, "device"), ==, HOST_DEV0);
+    g_assert_cmpint(qdict_get_int(data, "refused"), ==, refused);
+    g_assert_cmpint(qdict_get_try_int(data, "pasid", -1), ==, value);
+    g_assert_nonnull(strstr(qdict_get_str(data, "reason"), reason));
+    qobject_unref(event);
+}
+
+/* The guest's mistakes and their end, told without being asked for */
+static void test_events(void)
+{
+    QDict *answer, *dev;
+    PriRig p;
+
+    start(&p, 1);
+    vtd_context_scalable(&p.v.t, RID0, 12, VTD_CTX_PASIDE, 0);
+    set_entry(&p.v, RID0, 0, VTD_PGTT_FIRST, DID_RID, p.s1);
+    vtd_queue_push(&p.v.q, vtd_inv_context(VTD_INV_GLOBAL, 0, 0));
+    vtd_rig_sync(&p.v);
+
+    set_entry(&p.v, RID0, 0, VTD_PGTT_NESTED, DID_RID, p.s1);
+    vtd_rig_inv_pasid(&p.v, DID_RID, 0);
+    expect_blocked(p.v.qts, 1, -1, "PASID entry asks for");
+
+    set_entry(&p.v, RID0, 7, VTD_PGTT_NESTED, DID, p.s1);
+    vtd_rig_inv_pasid(&p.v, DID, 7);
+    expect_blocked(p.v.qts, 2, 7, "PASID entry asks for");
+
+    /* What does not list PASIDs says as much of them */
+    answer = qtest_qmp(p.v.qts, "{ 'execute': 'x-query-nested-iommu', "
+                       "'arguments': { 'pasids': false } }");
+    dev = device(answer, HOST_DEV0);
+    g_assert_false(qdict_haskey(dev, "pasids"));
+    g_assert_cmpint(qdict_get_int(dev, "refused"), ==, 2);
+    g_assert_cmpint(qdict_get_int(dev, "refused-pasid"), ==, 7);
+    g_assert_nonnull(strstr(qdict_get_str(dev, "refused-reason"),
+                            "PASID entry asks for"));
+    qobject_unref(answer);
+
+    vtd_pasid_clear(&p.v.t, RID0, 7);
+    vtd_rig_inv_pasid(&p.v, DID, 7);
+    expect_blocked(p.v.qts, 1, -1, "PASID entry asks for");
+    vtd_pasid_clear(&p.v.t, RID0, 0);
+    vtd_rig_inv_pasid(&p.v, DID_RID, 0);
+    qtest_qmp_eventwait(p.v.qts, "NESTED_IOMMU_UNBLOCKED");
+    pri_stop(&p);
+}
+
 static void test_stopped(void)
 {
     QDict *answer;
@@ -605,6 +706,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/query/counters", test_counters);
     qtest_add_func("/vtd-nested/query/page-requests", test_page_requests);
     qtest_add_func("/vtd-nested/query/errors", test_errors);
+    qtest_add_func("/vtd-nested/query/events", test_events);
     qtest_add_func("/vtd-nested/query/stopped", test_stopped);
     return g_test_run();
 }

@@ -183,8 +183,10 @@ void fake_reset(void)
         g_ptr_array_free(queues, true);
         g_ptr_array_free(timers, true);
         g_ptr_array_free(bottom_halves, true);
+        g_string_free(fake.told, true);
     }
     memset(&fake, 0, sizeof(fake));
+    fake.told = g_string_new(NULL);
     fake_asked_reset();
     objs = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     attached = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free,
@@ -663,6 +665,23 @@ int fake_answer(uint32_t cookie)
 int64_t iommufd_sys_now(bool guest)
 {
     return fake.now[guest];
+}
+
+int64_t iommufd_sys_ns(void)
+{
+    return fake.now[false] * SCALE_MS;
+}
+
+void iommufd_sys_tell_blocked(const char *iommu, const char *device,
+                              uint32_t num, uint32_t pasid, const char *reason)
+{
+    g_string_append_printf(fake.told, "%s: %s: %" PRIu32 ", %d: %s\n", iommu,
+                           device, num, (int)pasid, reason);
+}
+
+void iommufd_sys_tell_unblocked(const char *iommu, const char *device)
+{
+    g_string_append_printf(fake.told, "%s: %s\n", iommu, device);
 }
 
 /* The core never looks into a timer: ours are of another type */

@@ -71,6 +71,7 @@ typedef struct Fake {
 
     uint32_t read_limit;        /* bytes a group may have at most; 0: any */
     int64_t now[2];             /* host, guest */
+    GString *told;              /* to management, one line for each event */
 } Fake;
 
 extern Fake fake;

@@ -101,6 +101,26 @@ static void stage1(IOMMUFDNestedDevice *dev, uint32_t pasid, bool ok)
     g_assert_cmpint(iommufd_nested_set(dev, pasid, &tr, NULL), ==, ok);
 }
 
+/* Five of them in one call */
+static void invalidate(IOMMUFDNested *n)
+{
+    for (uint64_t entry = 1; entry <= 5; entry++) {
+        g_assert_true(iommufd_nested_inv_bound(n, 11, 3, &entry, 0, NULL,
+                                               &error_abort));
+    }
+    g_assert_true(iommufd_nested_inv_flush(n, NULL, &error_abort));
+}
+
+/* The last one, which has to be the one with that number */
+static uint64_t last(const uint64List *l, unsigned i)
+{
+    for (; l->next; l = l->next) {
+        g_assert_cmpuint(i--, !=, 0);
+    }
+    g_assert_cmpuint(i, ==, 0);
+    return l->value;
+}
+
 static void check(NestedIommuInfo *info)
 {
     NestedIommuDevice *d = info->devices->value;
@@ -154,9 +174,19 @@ static void check(NestedIommuInfo *info)
     g_assert_cmpuint(counter(info->commands, "pear"), ==, 2);
     g_assert_cmpuint(counter(info->counters, "hwpt-made"), ==, 1);
     g_assert_cmpuint(counter(info->counters, "hwpt-shared"), ==, 3);
-    g_assert_cmpuint(counter(info->counters, "page-groups-in"), ==, 1);
+    g_assert_cmpuint(counter(info->counters, "page-groups-in"), ==, 2);
     g_assert_cmpuint(counter(info->errors, "attach"), ==, 1);
     g_assert_cmpuint(counter(info->errors, "detach"), ==, 0);
+
+    g_assert_cmpuint(d->page_groups_in, ==, 2);
+    g_assert_cmpuint(d->refused, ==, 1);
+    g_assert_cmpuint(d->refused_pasid, ==, 700);
+    g_assert_cmpstr(d->refused_reason, ==, "the host refused to attach");
+    /* One call of five entries; an answer after 3 ms */
+    g_assert_cmpuint(info->batches->value, ==, 0);
+    g_assert_cmpuint(info->batches->next->next->value, ==, 1);
+    g_assert_null(info->batches->next->next->next);
+    g_assert_cmpuint(last(info->latency, 11), ==, 1);
 }
 
 static void test_query(void)
@@ -167,7 +197,7 @@ static void test_query(void)
     NestedIommuInfoList *list;
 
     fake_reset();
-    g_assert_null(qmp_x_query_nested_iommu(&error_abort));
+    g_assert_null(qmp_x_query_nested_iommu(false, true, &error_abort));
     n = iommufd_nested_new(&config, &ops, NULL);
     idev = fake_device("d0", fake_parent(NEST));
     dev = iommufd_nested_device_add(n, idev, NULL, &error_abort);
@@ -181,9 +211,13 @@ static void test_query(void)
     iommufd_nested_count_command(n, 1);
     iommufd_nested_count_command(n, 1);
     fake_push_group(fake_fault_fd(), idev, 3, 1, 50, 1);
+    fake_push_group(fake_fault_fd(), idev, 3, 2, 51, 1);
     fake_readable(fake_fault_fd());
+    fake_advance(false, 3);
+    g_assert_true(iommufd_nested_page_response(dev, 3, 2, true));
+    invalidate(n);
 
-    list = qmp_x_query_nested_iommu(&error_abort);
+    list = qmp_x_query_nested_iommu(false, true, &error_abort);
     g_assert_nonnull(list);
     g_assert_null(list->next);
     check(list->value);
