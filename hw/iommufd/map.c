@@ -233,6 +233,10 @@ static int find_block(RAMBlock *rb, void *opaque)
     return find->rb != NULL;
 }
 
+/*
+ * The pages of a file are the guest's only if it has the file mapped shared:
+ * what it stores in a private mapping is in pages of its own
+ */
 int iommufd_nested_vfio_map_file(const VFIOIOMMUFDContainer *container,
                                  hwaddr iova, uint64_t size, int fd,
                                  unsigned long start, bool readonly)
@@ -252,6 +256,11 @@ int iommufd_nested_vfio_map_file(const VFIOIOMMUFDContainer *container,
     if (find.rb) {
         req.name = memory_region_name(find.rb->mr);
         req.page_size = qemu_ram_pagesize(find.rb);
+        if (!qemu_ram_is_shared(find.rb) || !iommufd_sys_can_pin_file(fd)) {
+            req.fd = -1;
+            req.vaddr = (char *)qemu_ram_get_host_addr(find.rb) + start -
+                        qemu_ram_get_fd_offset(find.rb);
+        }
     }
     return map(container, &req);
 }

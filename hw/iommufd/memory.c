@@ -5,6 +5,7 @@
  */
 
 #include "qemu/osdep.h"
+#include <sys/resource.h>
 #include "hw/boards.h"
 #include "hw/iommufd-memory.h"
 #include "hw/mem/memory-device.h"
@@ -110,6 +111,22 @@ static char *reserved_by(const VFIOContainer *bcontainer,
     return name ?: g_strdup("a device (interrupts, RMRR)");
 }
 
+/* Why the host pins no pages of it, wherever it is; or NULL */
+static char *why_unpinnable(const MemoryRegion *mr)
+{
+    RAMBlock *rb = mr->ram_block;
+
+    if (mr->readonly || !rb || !qemu_ram_is_shared(rb) ||
+        qemu_ram_get_fd(rb) < 0 ||
+        !iommufd_sys_file_on_disk(qemu_ram_get_fd(rb))) {
+        return NULL;
+    }
+    return g_strdup("it is a file on a disk, whose file system would not know "
+                    "of what devices write; give the memory backend share=off, "
+                    "a file of tmpfs or hugetlbfs, or take "
+                    "memory-backend-memfd");
+}
+
 /* What is in the way of guest memory, and what can be done about it */
 static char *explain(const VFIOContainer *bcontainer,
                      const VFIODevice *vbasedev, const HostRanges *r,
@@ -138,6 +155,23 @@ static char *explain(const VFIOContainer *bcontainer,
                            range_upb(range), dev, move ?: "-m");
 }
 
+static char *why_no_memory(void)
+{
+    uint64_t guest = current_machine->ram_size + get_plugged_memory_size();
+    g_autofree char *limit = NULL;
+    struct rlimit lim;
+
+    if (!getrlimit(RLIMIT_MEMLOCK, &lim) && lim.rlim_cur != RLIM_INFINITY) {
+        limit = g_strdup_printf("%" PRIu64 " KiB",
+                                (uint64_t)lim.rlim_cur / KiB);
+    }
+    return g_strdup_printf("the host has no memory for it, or does not let "
+                           "QEMU lock it: the limit of locked memory (ulimit "
+                           "-l, LimitMEMLOCK=, memtune) is %s, and has to have "
+                           "room for all of the guest's, %" PRIu64 " KiB",
+                           limit ?: "unlimited", guest / KiB);
+}
+
 void iommufd_nested_vfio_map_failed(const VFIOContainer *bcontainer,
                                     const MemoryRegionSection *section,
                                     int ret, Error **err)
@@ -157,10 +191,7 @@ void iommufd_nested_vfio_map_failed(const VFIOContainer *bcontainer,
     ranges_get(&r, bcontainer);
     range = ranges_missing(&r, iova, end);
     if (ret == -ENOMEM) {
-        why = g_strdup("the host has no memory for it, or does not let QEMU "
-                       "lock it: the limit of locked memory (ulimit -l, "
-                       "LimitMEMLOCK=, memtune) has to have room for all of "
-                       "the guest's");
+        why = why_no_memory();
     } else if (range) {
         why = explain(bcontainer, NULL, &r, range);
     }
@@ -201,13 +232,22 @@ typedef struct MemoryCheck {
     char *why;
 } MemoryCheck;
 
+static char *why_unmapped(const MemoryCheck *check, const MemoryRegion *mr,
+                          hwaddr first, hwaddr last)
+{
+    Range *range = ranges_missing(&check->ranges, first, last);
+
+    return range ? explain(check->bcontainer, check->vbasedev, &check->ranges,
+                           range) : why_unpinnable(mr);
+}
+
 /* As vfio maps it: whole pages, all of what can be plugged later */
 static bool check_range(Int128 start, Int128 len, const MemoryRegion *mr,
                         hwaddr offset, void *opaque)
 {
     uint64_t page = qemu_real_host_page_size();
     MemoryCheck *check = opaque;
-    Range *range;
+    g_autofree char *why = NULL;
     hwaddr first, last;
 
     if (!mr->ram || mr->ram_device ||
@@ -217,11 +257,8 @@ static bool check_range(Int128 start, Int128 len, const MemoryRegion *mr,
     }
     first = ROUND_UP(int128_get64(start), page);
     last = ROUND_DOWN(int128_get64(start) + int128_get64(len), page) - 1;
-    range = first < last ? ranges_missing(&check->ranges, first, last) : NULL;
-    if (range) {
-        g_autofree char *why = explain(check->bcontainer, check->vbasedev,
-                                       &check->ranges, range);
-
+    why = first < last ? why_unmapped(check, mr, first, last) : NULL;
+    if (why) {
         check->why = g_strdup_printf("memory of the guest at 0x%" HWADDR_PRIx
                                      "-0x%" HWADDR_PRIx " (%s) cannot be "
                                      "mapped: %s", first, last, mr->name, why);
@@ -281,26 +318,23 @@ bool iommufd_nested_vfio_check_memory(const VFIOContainer *bcontainer,
     return true;
 }
 
-bool iommufd_nested_check_plug(hwaddr addr, uint64_t size, Error **errp)
+bool iommufd_nested_check_plug(const MemoryRegion *mr, hwaddr addr,
+                               Error **errp)
 {
+    hwaddr last = addr + memory_region_size((MemoryRegion *)mr) - 1;
     const IOMMUFDMaps *maps = NULL;
-    bool ok = true;
+    g_autofree char *why = NULL;
 
-    while (ok && (maps = iommufd_maps_next(maps))) {
-        const VFIOContainer *bcontainer = VFIO_IOMMU(maps->container);
-        Range *range;
-        HostRanges r;
+    while (!why && (maps = iommufd_maps_next(maps))) {
+        MemoryCheck check = { .bcontainer = VFIO_IOMMU(maps->container) };
 
-        ranges_get(&r, bcontainer);
-        range = ranges_missing(&r, addr, addr + size - 1);
-        if (range) {
-            g_autofree char *why = explain(bcontainer, NULL, &r, range);
-
-            error_setg(errp, "memory at 0x%" HWADDR_PRIx "-0x%" HWADDR_PRIx
-                       " cannot be plugged: %s", addr, addr + size - 1, why);
-            ok = false;
-        }
-        ranges_free(&r);
+        ranges_get(&check.ranges, check.bcontainer);
+        why = why_unmapped(&check, mr, addr, last);
+        ranges_free(&check.ranges);
     }
-    return ok;
+    if (why) {
+        error_setg(errp, "memory at 0x%" HWADDR_PRIx "-0x%" HWADDR_PRIx
+                   " cannot be plugged: %s", addr, last, why);
+    }
+    return !why;
 }

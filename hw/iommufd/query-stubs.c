@@ -19,7 +19,8 @@ void hmp_info_nested_iommu(Monitor *mon, const QDict *qdict)
 {
 }
 
-bool iommufd_nested_check_plug(hwaddr addr, uint64_t size, Error **errp)
+bool iommufd_nested_check_plug(const MemoryRegion *mr, hwaddr addr,
+                               Error **errp)
 {
     return true;
 }

@@ -13,7 +13,9 @@
 #include "qemu/osdep.h"
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <linux/iommufd.h>
+#include <linux/magic.h>
 #include <linux/vfio.h>
 #include "hw/vfio/vfio-device.h"
 #include "hw/vfio/vfio-iommufd.h"
@@ -439,6 +441,24 @@ ssize_t iommufd_sys_write(int fd, const void *buf, size_t len)
 void iommufd_sys_close(int fd)
 {
     close(fd);
+}
+
+bool iommufd_sys_can_pin_file(int fd)
+{
+    struct statfs fs;
+
+    return !fstatfs(fd, &fs) && (fs.f_type == TMPFS_MAGIC ||
+                                 fs.f_type == HUGETLBFS_MAGIC);
+}
+
+bool iommufd_sys_file_on_disk(int fd)
+{
+    struct statfs fs;
+    struct stat st;
+
+    return !fstat(fd, &st) && S_ISREG(st.st_mode) && !fstatfs(fd, &fs) &&
+           fs.f_type != TMPFS_MAGIC && fs.f_type != HUGETLBFS_MAGIC &&
+           fs.f_type != RAMFS_MAGIC;
 }
 
 void iommufd_sys_watch(int fd, IOHandler *read, void *opaque)

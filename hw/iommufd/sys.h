@@ -122,6 +122,14 @@ int iommufd_sys_detach(HostIOMMUDeviceIOMMUFD *idev, uint32_t pasid);
 int iommufd_sys_attach_fd(int fd, uint32_t pasid, uint32_t pt_id);
 int iommufd_sys_detach_fd(int fd, uint32_t pasid);
 
+/* Whether IOMMU_IOAS_MAP_FILE takes a file: of tmpfs or hugetlbfs */
+bool iommufd_sys_can_pin_file(int fd);
+/*
+ * Whether the file is on a disk: a shared mapping of it cannot be pinned, for
+ * the file system has to know of what is written
+ */
+bool iommufd_sys_file_on_disk(int fd);
+
 /* IOMMU_HWPT_INVALIDATE; *@num becomes how many were done, also on error */
 int iommufd_sys_invalidate(int iommufd, uint32_t id, uint32_t type,
                            uint32_t len, uint32_t *num, void *entries);

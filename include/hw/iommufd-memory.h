@@ -9,10 +9,12 @@
 
 #include "exec/hwaddr.h"
 
+typedef struct MemoryRegion MemoryRegion;
+
 /**
  * iommufd_nested_check_plug() - before memory is plugged
- * @addr: guest-physical
- * @size: in bytes
+ * @mr: the memory
+ * @addr: where it is going to be, guest-physical
  * @errp: names range, limit, device and remedy
  *
  * Called with the BQL held. Once memory is there it is too late: what vfio
@@ -20,6 +22,7 @@
  *
  * Return: false if the host does not map it for an assigned device.
  */
-bool iommufd_nested_check_plug(hwaddr addr, uint64_t size, Error **errp);
+bool iommufd_nested_check_plug(const MemoryRegion *mr, hwaddr addr,
+                               Error **errp);
 
 #endif

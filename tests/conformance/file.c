@@ -7,6 +7,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include "conformance.h"
@@ -105,6 +106,34 @@ static void pinned(void)
     RET(0, ct_unmap(b.iommufd, ioas, GIB, 2 * page, NULL));
 }
 
+/* Whatever file it is: whether it can be pinned shows with a page table */
+static void unpinned(void)
+{
+    uint64_t page = ct_page();
+    int file[3], p[2];
+    uint32_t ioas;
+    CtBound b;
+
+    if (!ct_bound_new(&b, CT_DEV)) {
+        return;
+    }
+    OK(!pipe(p));
+    file[0] = ct_keep_fd(p[0]);
+    ct_keep_fd(p[1]);
+    file[1] = ct_keep_fd(open("/proc/self/maps", O_RDONLY));
+    /* Nothing of it is behind its first page */
+    file[2] = memfd(1);
+    for (unsigned i = 0; i < 3; i++) {
+        ioas = ct_ioas(b.iommufd);
+        RET(0, map_fixed(b.iommufd, ioas, file[i], page, page, GIB));
+        RET(-EINVAL, ct_attach(&b, ioas));
+        RET(0, ct_unmap(b.iommufd, ioas, GIB, page, NULL));
+        RET(0, ct_attach(&b, ioas));
+        RET(-EINVAL, map_fixed(b.iommufd, ioas, file[i], page, page, GIB));
+        RET(0, ct_detach(&b));
+    }
+}
+
 static int change_process(int fd, uint32_t reserved)
 {
     struct iommu_ioas_change_process cmd = {
@@ -136,6 +165,7 @@ static const CtScenario scenarios[] = {
     { "map-file: arguments", arguments, 0 },
     { "map-file: map, overlap, unmap", map_unmap, 0 },
     { "map-file with a domain needs the pages", pinned, CT_DEV },
+    { "map-file: what cannot be pinned", unpinned, CT_DEV },
     { "change-process", change_owner, 0 },
 };
 

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
 #include "iova.h"
 #include "uapi-extra.h"
 
@@ -263,27 +265,38 @@ int mdl_cmd_ioas_map(MdlCmd *cmd)
     return mdl_cmd_respond(cmd);
 }
 
-/*
- * memfd_pin_folios() takes shmem and hugetlb files only.  Files of a tmpfs
- * qualify too, as on Linux; what else there is fails when it is pinned.
- */
+/* memfd_pin_folios() takes shmem, that of a tmpfs too, and hugetlb files */
+static bool can_pin_file(int fd, uint64_t last)
+{
+    struct statfs fs;
+    struct stat st;
+
+    return !fstat(fd, &st) && last < (uint64_t)st.st_size &&
+           !fstatfs(fd, &fs) && (fs.f_type == TMPFS_MAGIC ||
+                                 fs.f_type == HUGETLBFS_MAGIC);
+}
+
+/* Whatever file it is: what cannot be pinned fails with the first page table */
 static MdlPages *file_pages(int fd, uint64_t start, uint64_t length,
                             bool write, int *err)
 {
     uint64_t first = start & ~(mdl_host.page_size - 1);
     size_t len = length + (start - first);
     int flags = MAP_SHARED;
+    void *map = NULL;
     MdlPages *pages;
-    void *map;
 
-    map = mdl_page_place(NULL, len, &flags);
-    map = mmap(map, len, write ? PROT_READ | PROT_WRITE : PROT_READ, flags,
-               fd, first);
-    if (map == MAP_FAILED) {
-        *err = errno == EBADF ? -EBADF : -EINVAL;
-        return NULL;
+    if (can_pin_file(fd, start + (length - 1))) {
+        map = mdl_page_place(NULL, len, &flags);
+        map = mmap(map, len, write ? PROT_READ | PROT_WRITE : PROT_READ,
+                   flags, fd, first);
+        if (map == MAP_FAILED) {
+            *err = -EINVAL;
+            return NULL;
+        }
     }
     pages = mdl_pages_new((uintptr_t)map + (start - first), length, write);
+    pages->file = true;
     pages->file_map = map;
     pages->file_len = len;
     return pages;
@@ -336,10 +349,6 @@ int mdl_cmd_ioas_map_file(MdlCmd *cmd)
     }
     dmabuf = mdl_host.absent & MDL_NO_DMA_BUF_MAP ? NULL :
              mdl_dmabuf_of(arg->fd);
-    /* Pinning behind the end of a memfd fails */
-    if (!dmabuf && ioas->iova->nr_domains && end >= (uint64_t)st.st_size) {
-        return -EINVAL;
-    }
     pages = dmabuf ? dmabuf_pages(dmabuf, arg->start, arg->length,
                                   arg->flags & IOMMU_IOAS_MAP_WRITEABLE, &ret) :
                      file_pages(arg->fd, arg->start, arg->length,
@@ -526,7 +535,7 @@ int mdl_cmd_ioas_change_process(MdlCmd *cmd)
         MdlIoas *ioas = get_ioas(cmd, id);
 
         for (i = 0; ioas && i < ioas->iova->nr_areas; i++) {
-            if (!ioas->iova->areas[i].pages->file_map) {
+            if (!ioas->iova->areas[i].pages->file) {
                 return -EINVAL;
             }
         }

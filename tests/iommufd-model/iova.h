@@ -34,7 +34,8 @@ typedef struct MdlPages {
     MdlAccount account;
     MdlDmabuf *dmabuf;                  /* @va is an offset in it */
     bool revoked;                       /* it was: mapped to nothing */
-    void *file_map;                     /* own mapping, IOAS_MAP_FILE only */
+    bool file;                          /* IOAS_MAP_FILE */
+    void *file_map;                     /* own mapping; NULL: EINVAL to pin */
     size_t file_len;
     /* Private to pin.c: while a page of it is pinned */
     uint32_t *pins;                     /* by page: areas in page tables */

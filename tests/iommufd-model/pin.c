@@ -325,6 +325,9 @@ int mdl_pages_pin(MdlPages *p, uint64_t va, uint64_t len)
     if (p->dmabuf) {
         return 0;
     }
+    if (p->file && !p->file_map) {
+        return -EINVAL;
+    }
     page_range(p, va, len, &first, &num);
     ret = check(p, first, num, &fresh);
     if (!ret) {

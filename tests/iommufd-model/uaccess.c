@@ -107,19 +107,56 @@ typedef struct PinScan {
     bool bad;
 } PinScan;
 
+/*
+ * Whether a file system writes back what is stored through mappings: it would
+ * not know of what a device writes (mm/gup.c: writable_file_mapping_allowed()).
+ * Those that nobody has mounted are of memfds and the like.
+ */
+static bool writes_back(unsigned major, unsigned minor)
+{
+    static const char *const none[] = {
+        "tmpfs", "devtmpfs", "hugetlbfs", "ramfs",
+    };
+    FILE *f = fopen("/proc/self/mountinfo", "re");
+    char line[4096], type[32];
+    bool back = false;
+
+    while (f && fgets(line, sizeof(line), f)) {
+        const char *dash = strstr(line, " - ");
+        unsigned ma, mi, i;
+
+        if (sscanf(line, "%*u %*u %u:%u", &ma, &mi) != 2 || !dash ||
+            ma != major || mi != minor || sscanf(dash, " - %31s", type) != 1) {
+            continue;
+        }
+        back = true;
+        for (i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+            back &= !!strcmp(type, none[i]);
+        }
+        break;
+    }
+    if (f) {
+        fclose(f);
+    }
+    return back;
+}
+
 static bool scan_map(const char *line, void *opaque)
 {
     unsigned long long first, end;
     PinScan *scan = opaque;
+    unsigned major, minor;
     char perm[5];
 
-    if (sscanf(line, "%llx-%llx %4s", &first, &end, perm) != 3 ||
-        end <= scan->next) {
+    if (sscanf(line, "%llx-%llx %4s %*x %x:%x", &first, &end, perm, &major,
+               &minor) != 5 || end <= scan->next) {
         return true;
     }
     /* What a BAR is mapped through has no pages: VM_PFNMAP */
     scan->bad = first > scan->next || perm[0] != 'r' ||
-                (scan->write && perm[1] != 'w') || strstr(line, MDL_BAR_FILE);
+                (scan->write && (perm[1] != 'w' || (perm[3] == 's' &&
+                                 writes_back(major, minor)))) ||
+                strstr(line, MDL_BAR_FILE);
     scan->next = end;
     return !scan->bad && scan->next < scan->end;
 }
