@@ -337,8 +337,8 @@ static bool is_flr(PCIDevice *pdev, uint32_t addr, uint32_t val, int len)
     const uint8_t needed = PCI_AF_CAP_FLR | PCI_AF_CAP_TP;
     const uint8_t exp_flr = PCI_EXP_DEVCTL_BCR_FLR >> 8;
 
-    if (pci_get_long(pdev->config + exp + PCI_EXP_DEVCAP) &
-        PCI_EXP_DEVCAP_FLR &&
+    if (exp && (pci_get_long(pdev->config + exp + PCI_EXP_DEVCAP) &
+                PCI_EXP_DEVCAP_FLR) &&
         written_byte(addr, val, len, exp + PCI_EXP_DEVCTL + 1, 0) & exp_flr) {
         return true;
     }
@@ -363,7 +363,7 @@ bool vfio_pci_nested_write(VFIOPCIDevice *vdev, uint32_t addr, uint32_t val,
         reset_by_guest(vdev);
         return false;
     }
-    if (pci_is_express(pdev) && is_flr(pdev, addr, val, len)) {
+    if (is_flr(pdev, addr, val, len)) {
         /* The kernel frees what is not answered when it resets the device */
         iommufd_nested_vfio_reset(&vdev->vbasedev, true);
     }
@@ -401,7 +401,7 @@ void vfio_pci_nested_written(VFIOPCIDevice *vdev, uint32_t addr, uint32_t val,
 {
     PCIDevice *pdev = PCI_DEVICE(vdev);
 
-    if (pci_is_express(pdev) && is_flr(pdev, addr, val, len)) {
+    if (is_flr(pdev, addr, val, len)) {
         reset_by_guest(vdev);
         iommufd_nested_vfio_bars_again(&vdev->vbasedev);
     }

@@ -417,7 +417,7 @@ static bool key_device_flag(Parser *p, const char *key, const char *value)
         { "af", &dev->af }, { "pm", &dev->pm },
         { "no-soft-reset", &dev->no_soft_reset }, { "viable", &dev->viable },
         { "intx", &dev->intx }, { "bound", &dev->vfio_driver },
-        { "bar-mmap", &dev->bar_mmap },
+        { "bar-mmap", &dev->bar_mmap }, { "express", &dev->express },
     };
     size_t i;
 
@@ -551,6 +551,7 @@ static MdlDevice *add_device(const Parser *p, const char *bdf)
     dev->vendor = 0x1234;
     dev->device_id = 0x11e8;
     dev->class_code = 0x088000;
+    dev->express = true;
     dev->pasid_bits = 20;
     dev->pri = true;
     dev->ats = true;
@@ -686,6 +687,10 @@ static void finish(const Parser *p)
         MdlDevice *dev = mdl_host.device[i];
 
         dev->iommu = use_iommu(extra[i].iommu);
+        if (!dev->express) {
+            dev->ats = dev->pri = false;
+            dev->pasid_bits = 0;
+        }
         if (dev->disk_mib && dev->migration) {
             die(p, "key 'disk': value '%u' of device %s: cannot be migrated",
                 dev->disk_mib, dev->bdf);

@@ -37,7 +37,7 @@ enum { EP_IDLE, EP_BUSY, EP_DONE, EP_FAULTED };
 
 /* ----------------------------------------------------------- config space */
 
-static void ep_config_exp(MdlDevice *dev, uint8_t *c)
+static void ep_config_exp(MdlDevice *dev, uint8_t *c, uint8_t *w)
 {
     c[EP_CAP_EXP] = PCI_CAP_ID_EXP;
     put16(c + EP_CAP_EXP + PCI_EXP_FLAGS, 2 | PCI_EXP_TYPE_ENDPOINT << 4);
@@ -47,6 +47,8 @@ static void ep_config_exp(MdlDevice *dev, uint8_t *c)
     put16(c + EP_CAP_EXP + PCI_EXP_LNKSTA, 1 | 1 << 4);
     put32(c + EP_CAP_EXP + PCI_EXP_DEVCAP2,
           dev->pasid_bits ? PCI_EXP_DEVCAP2_EE_PREFIX : 0);
+    put16(w + EP_CAP_EXP + PCI_EXP_DEVCTL,
+          (uint16_t)~PCI_EXP_DEVCTL_BCR_FLR);
 }
 
 static void ep_config_msix(MdlDevice *dev, uint8_t *c, uint64_t bar2_size)
@@ -108,7 +110,7 @@ static void ep_config_chain(MdlDevice *dev, uint8_t *c)
         bool there;
         uint8_t at;
     } caps[] = {
-        { true, EP_CAP_EXP }, { dev->msix_vectors, EP_CAP_MSIX },
+        { dev->express, EP_CAP_EXP }, { dev->msix_vectors, EP_CAP_MSIX },
         { dev->af, EP_CAP_AF }, { dev->pm, EP_CAP_PM },
         { dev->msi_vectors, EP_CAP_MSI },
     };
@@ -168,7 +170,9 @@ static void ep_config_reset(MdlDevice *dev)
     put16(c + PCI_CLASS_DEVICE, dev->class_code >> 8);
     put16(c + PCI_SUBSYSTEM_VENDOR_ID, dev->vendor);
     put16(c + PCI_SUBSYSTEM_ID, dev->device_id);
-    ep_config_exp(dev, c);
+    if (dev->express) {
+        ep_config_exp(dev, c, w);
+    }
     if (dev->msix_vectors) {
         ep_config_msix(dev, c, ep_bar_size(dev, 2));
     }
@@ -195,8 +199,6 @@ static void ep_config_reset(MdlDevice *dev)
           PCI_COMMAND_PARITY | PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE);
     w[PCI_CACHE_LINE_SIZE] = 0xff;
     w[PCI_INTERRUPT_LINE] = 0xff;
-    put16(w + EP_CAP_EXP + PCI_EXP_DEVCTL,
-          (uint16_t)~PCI_EXP_DEVCTL_BCR_FLR);
     for (i = 0; i < PCI_STD_NUM_BARS; i++) {
         ep_bar_mask(ep, i, ep_bar_size(dev, i));
     }
@@ -236,7 +238,8 @@ static void ep_config_written(MdlDevice *dev, uint64_t at, uint8_t from,
 {
     switch (at) {
     case EP_CAP_EXP + PCI_EXP_DEVCTL + 1:
-        if ((to & PCI_EXP_DEVCTL_BCR_FLR >> 8) && dev->can_reset) {
+        if (dev->express && (to & PCI_EXP_DEVCTL_BCR_FLR >> 8) &&
+            dev->can_reset) {
             mdl_device_reset(dev);
         }
         break;
@@ -265,13 +268,19 @@ static void ep_config_written(MdlDevice *dev, uint64_t at, uint8_t from,
     }
 }
 
+unsigned ep_config_size(const MdlDevice *dev)
+{
+    return dev->express ? EP_CONFIG_SIZE : PCI_CFG_SPACE_SIZE;
+}
+
 int64_t ep_config_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf,
                      size_t len, bool write)
 {
     MdlEndpoint *ep = dev->ep;
+    uint64_t size = ep_config_size(dev);
     size_t i;
 
-    if (offset >= EP_CONFIG_SIZE || len > EP_CONFIG_SIZE - offset) {
+    if (offset >= size || len > size - offset) {
         return -EFAULT;
     }
     if (!write) {

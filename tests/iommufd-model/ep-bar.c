@@ -238,7 +238,7 @@ int ep_region_info(MdlDevice *dev, unsigned region, uint64_t *size,
         *size = ep_bar_size(dev, region);
         break;
     case VFIO_PCI_CONFIG_REGION_INDEX:
-        *size = EP_CONFIG_SIZE;
+        *size = ep_config_size(dev);
         break;
     case VFIO_PCI_ROM_REGION_INDEX:
         *size = dev->rom_size;

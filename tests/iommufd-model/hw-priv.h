@@ -260,6 +260,8 @@ void dma_prefetch(const HwReq *as);
 
 /* endpoint.c */
 void ep_engine_done(MdlDevice *dev, DmaOp *op);
+/* Bytes of configuration space */
+unsigned ep_config_size(const MdlDevice *dev);
 int64_t ep_config_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf,
                      size_t len, bool write);
 void ep_bar0_rw(MdlDevice *dev, uint64_t offset, uint8_t *buf, size_t len,

@@ -232,6 +232,7 @@ struct MdlDevice {
     bool group_open;                    /* /dev/vfio/GROUP */
     bool vfio_driver;                   /* it is bound to vfio-pci */
     unsigned streams;                   /* SMMUv3: StreamIDs it has */
+    bool express;                       /* else conventional PCI */
     bool af, pm, no_soft_reset;
     uint64_t bar0_size, bar4_size;      /* of 4: 0 is none */
     bool bar_mmap;                      /* BARs of memory can be mapped */

@@ -30,8 +30,8 @@ static void place(P2p *p, uint16_t rid, uint32_t addr)
     vtd_rig_config_write(&p->v, rid, PCI_COMMAND, MEMORY);
 }
 
-/* @num devices in turn behind two IOMMUs of the host */
-static char *two_iommus(unsigned num, const char *kernel)
+/* @num devices, with keys of theirs, in turn behind two IOMMUs of the host */
+static char *two_iommus(unsigned num, const char *kernel, const char *device)
 {
     g_autoptr(GString) host = g_string_new("[host]\narch=vtd\n");
 
@@ -39,17 +39,17 @@ static char *two_iommus(unsigned num, const char *kernel)
                            "errata-772415=off\n", kernel);
     for (unsigned i = 0; i < num; i++) {
         g_string_append_printf(host, "[device 0000:%02x:00.0]\niommu=%u\n"
-                               "group=%u\npm=on\nbar4-size=%u\n", i + 1, i % 2,
-                               i + 1, BAR4_SIZE);
+                               "group=%u\npm=on\nbar4-size=%u\n%s",
+                               i + 1, i % 2, i + 1, BAR4_SIZE, device);
     }
     return g_string_free(g_steal_pointer(&host), false);
 }
 
 /* The second device is at RID1, of an iommufd that may be its own */
-static void start(P2p *p, const char *kernel, const char *iommu, bool alone,
-                  const char *extra)
+static void start_with(P2p *p, const char *kernel, const char *device,
+                       const char *iommu, bool alone, const char *extra)
 {
-    g_autofree char *host = two_iommus(3, kernel);
+    g_autofree char *host = two_iommus(3, kernel, device);
     g_autofree char *args = NULL;
 
     p->said = nested_rig_scratch("said");
@@ -60,6 +60,12 @@ static void start(P2p *p, const char *kernel, const char *iommu, bool alone,
     vtd_rig_start(&p->v, host, iommu, 1, args);
     vtd_rig_config_write(&p->v, RID0, PCI_COMMAND, MEMORY);
     place(p, RID1, BAR4);
+}
+
+static void start(P2p *p, const char *kernel, const char *iommu, bool alone,
+                  const char *extra)
+{
+    start_with(p, kernel, "", iommu, alone, extra);
 }
 
 static void stop(P2p *p)
@@ -160,6 +166,25 @@ static void test_reset(void)
     stop(&p);
 }
 
+/* That of a device that is conventional PCI, or has both capabilities */
+static void test_af_reset(void)
+{
+    static const char *const devices[] = { "af=on\nexpress=off\n", "af=on\n" };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(devices); i++) {
+        unsigned cap;
+        P2p p;
+
+        start_with(&p, "", devices[i], "nested=on", false, "");
+        expect_reached(&p, HOST_DEV0, BAR4 + AT, BAR4 + AT);
+        cap = vtd_rig_cap(&p.v, RID1, PCI_CAP_ID_AF);
+        vtd_rig_config_write(&p.v, RID1, cap + PCI_AF_CTRL, PCI_AF_CTRL_FLR);
+        expect_reached(&p, HOST_DEV0, BAR4 + AT, BAR4 + AT);
+        expect_reached(&p, HOST_DEV1, BAR4 + AT, BAR4 + AT);
+        stop(&p);
+    }
+}
+
 /* A device that comes reaches those that are there, and is reached */
 static void test_hotplug(void)
 {
@@ -186,7 +211,7 @@ static void test_hotplug(void)
 /* Plain assignment, without a vIOMMU that nests */
 static void start_plain(P2p *p, const char *extra)
 {
-    g_autofree char *host = two_iommus(2, "");
+    g_autofree char *host = two_iommus(2, "", "");
     g_autofree char *args = NULL;
 
     p->said = nested_rig_scratch("said");
@@ -331,6 +356,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/p2p/two-iommufds", test_two_iommufds);
     qtest_add_func("/vtd-nested/p2p/comes-and-goes", test_comes_and_goes);
     qtest_add_func("/vtd-nested/p2p/reset", test_reset);
+    qtest_add_func("/vtd-nested/p2p/af-reset", test_af_reset);
     qtest_add_func("/vtd-nested/p2p/hotplug", test_hotplug);
     qtest_add_func("/vtd-nested/p2p/plain", test_plain);
     qtest_add_func("/vtd-nested/p2p/cpr", test_cpr);
