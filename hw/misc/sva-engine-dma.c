@@ -11,10 +11,13 @@
 #include "sva-engine.h"
 
 /*
- * Memory only: a transaction that ended in the registers of a device could
- * come back to this one, in the middle of what it does.
+ * Memory only, unless told otherwise: a transaction that ends in the registers
+ * of a device can come back to this one, in the middle of what it does.
  */
-static const MemTxAttrs sva_attrs = { .memory = 1 };
+static MemTxAttrs sva_attrs(const SvaEngineState *s)
+{
+    return (MemTxAttrs) { .memory = !s->peer };
+}
 
 /* A request with the PASID, where there is no translation to be kept */
 static int sva_untranslated(SvaContext *ctx, uint64_t va, bool write,
@@ -63,9 +66,10 @@ static MemTxResult sva_dma(SvaEngineState *s, const SvaTarget *target,
 {
     if (!target->as) {
         return pci_dma_rw(PCI_DEVICE(s), target->addr, buf, len, dir,
-                          sva_attrs);
+                          sva_attrs(s));
     }
-    return dma_memory_rw(target->as, target->addr, buf, len, dir, sva_attrs);
+    return dma_memory_rw(target->as, target->addr, buf, len, dir,
+                         sva_attrs(s));
 }
 
 int sva_read(SvaChannel *c, uint64_t va, void *buf, size_t len, uint64_t ahead)

@@ -201,6 +201,7 @@ static const Property sva_properties[] = {
     DEFINE_PROP_BOOL("prg-response-pasid", SvaEngineState, prg_response_pasid,
                      true),
     DEFINE_PROP_BOOL("keep-translations", SvaEngineState, keep, false),
+    DEFINE_PROP_BOOL("peer-to-peer", SvaEngineState, peer, false),
     DEFINE_PROP_UINT8("pasid-bits", SvaEngineState, pasid_bits, 12),
     DEFINE_PROP_UINT16("page-requests", SvaEngineState, page_requests, 64),
     DEFINE_PROP_UINT8("queues", SvaEngineState, queues, 4),

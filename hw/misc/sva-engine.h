@@ -188,6 +188,7 @@ struct SvaEngineState {
     bool pasid;
     bool prg_response_pasid;
     bool keep;
+    bool peer;
     uint8_t pasid_bits;
     uint16_t page_requests;
     uint8_t queues;

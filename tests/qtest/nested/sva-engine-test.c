@@ -359,6 +359,34 @@ static void test_not_memory(void)
     rig_stop(&r);
 }
 
+/* Unless it may reach those of others */
+static void test_peer(void)
+{
+    const uint64_t other = 0xe2000000, pattern = 0x1122334455667788;
+    RigDesc d = { .op = SVA_OP_FILL, .dst = other + SVA_SIMPLE_ADDRESS,
+                  .len = 8, .pattern = pattern };
+    uint64_t config;
+    Rig r;
+    RigQueue q;
+
+    rig_start_q35(&r, "-device sva-engine,id=other,bus=pcie.0,addr=5",
+                  "peer-to-peer=on");
+    rig_queue_init(&q, &r, 0, 0, RING, RING, 4);
+    config = r.ecam + (5 << 15);
+    qtest_writel(r.qts, config + PCI_BASE_ADDRESS_0, other);
+    expect_code(&q, d, SVA_CODE_BUS, 0, other);
+    qtest_writew(r.qts, config + PCI_COMMAND, PCI_COMMAND_MEMORY);
+    rig_do(&q, &d);
+    g_assert_cmphex(qtest_readq(r.qts, other), ==, pattern);
+    d = (RigDesc) { .op = SVA_OP_COPY, .src = other + SVA_ID, .dst = DST,
+                    .len = 4 };
+    rig_do(&q, &d);
+    g_assert_cmphex(qtest_readl(r.qts, DST), ==, SVA_ID_VALUE);
+    d.src = r.bar0 + SVA_ID;
+    expect_code(&q, d, SVA_CODE_BUS, 0, d.src);
+    rig_stop(&r);
+}
+
 /* --------------------------------------------------- interrupts, resets */
 
 static void msix_enable(Rig *r, unsigned vector, uint64_t addr, uint32_t data)
@@ -664,6 +692,7 @@ int main(int argc, char **argv)
     qtest_add_func("/sva-engine/errors", test_errors);
     qtest_add_func("/sva-engine/halt", test_halt);
     qtest_add_func("/sva-engine/not-memory", test_not_memory);
+    qtest_add_func("/sva-engine/peer", test_peer);
     qtest_add_func("/sva-engine/msix", test_msix);
     qtest_add_func("/sva-engine/msix-self", test_msix_self);
     qtest_add_func("/sva-engine/reset", test_reset);
