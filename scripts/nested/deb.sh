@@ -39,6 +39,9 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(stat -c %Y "$top/CHANGELOG.md")}
 export SOURCE_DATE_EPOCH
 arch=$(dpkg --print-architecture)
 
+# In PATH, with a manual page
+tools='qemu-nested-check qemu-nested-top'
+
 # Names of what is compiled and installed
 compiled() {
     "$obj/pyvenv/bin/meson" introspect --installed "$obj" |
@@ -61,8 +64,10 @@ stage_make() {
     (cd "$stage/usr/lib/qemu-nested"
      # Those of the distribution's QEMU, for what is the same in both
      mkdir -p "$stage/usr/share/man/man1"
-     gzip -9n <share/man/man1/qemu-nested-check.1 \
-         >"$stage/usr/share/man/man1/qemu-nested-check.1.gz"
+     for tool in $tools; do
+         gzip -9n <share/man/man1/$tool.1 \
+             >"$stage/usr/share/man/man1/$tool.1.gz"
+     done
      rm -rf include share/applications share/doc share/man
      find . -type f -perm -u+x -exec strip --strip-unneeded -R .comment \
          -R .note {} + 2>/dev/null || :
@@ -166,7 +171,9 @@ ninja -C "$obj" build.ninja >"$build/deb.log" 2>&1 &&
 stage_make
 
 mkdir -p "$stage/usr/bin"
-ln -s ../lib/qemu-nested/bin/qemu-nested-check "$stage/usr/bin/"
+for tool in $tools; do
+    ln -s "../lib/qemu-nested/bin/$tool" "$stage/usr/bin/"
+done
 common="qemu-nested-common (= $VERSION)"
 what="QEMU whose emulated IOMMUs let the host's IOMMU hardware walk the guest's
 own I/O page tables, through /dev/iommu. It is installed beside the
@@ -192,6 +199,7 @@ mv "$stage" "$out/qemu-nested-common"
 package qemu-nested-common qemu-system-data "" \
     "QEMU with nested IOMMUs, files for all emulators" <<EOF
 $what
-These are key maps, links to firmware of other packages, tools, and
-qemu-nested-check, which says what of a host can nest.
+These are key maps, links to firmware of other packages, tools,
+qemu-nested-check, which says what of a host can nest, and qemu-nested-top,
+which shows what nested IOMMUs do.
 EOF

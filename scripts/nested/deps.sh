@@ -37,6 +37,7 @@ libglib2.0-dev          glib2-devel                 glib2
 libpixman-1-dev         pixman-devel                pixman
 libfdt-dev              libfdt-devel                dtc
 zlib1g-dev              zlib-devel                  zlib
+libncurses-dev          ncurses-devel               ncurses
 seabios                 -                           -
 ipxe-qemu               -                           -
 qemu-system-data        -                           -
@@ -44,6 +45,7 @@ qemu-efi-aarch64        edk2-aarch64                edk2-aarch64
 util-linux              util-linux                  util-linux
 ccache                  ccache                      ccache
 valgrind                valgrind                    valgrind
+tmux                    tmux                        tmux
 flex                    flex                        flex
 bison                   bison                       bison
 bc                      bc                          bc

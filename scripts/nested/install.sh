@@ -23,5 +23,7 @@ case $dest in "" | /*) ;; *) dest=$PWD/$dest ;; esac
 share=$(prefix_of "$obj")/share
 firmware_copy "$obj/qemu-bundle$share/qemu" "$dest$share/qemu"
 mkdir -p "$dest$share/man/man1"
-sed "s/@VERSION@/$(cat "$top/VERSION")/" "$top/docs/nested/qemu-nested-check.1" \
-    >"$dest$share/man/man1/qemu-nested-check.1"
+for tool in qemu-nested-check qemu-nested-top; do
+    sed "s/@VERSION@/$(cat "$top/VERSION")/" "$top/docs/nested/$tool.1" \
+        >"$dest$share/man/man1/$tool.1"
+done

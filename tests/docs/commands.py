@@ -28,7 +28,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(
 STARTS = ('make', './', 'lab/', 'build/obj/qemu', 'qemu-system', 'ninja',
           'cc', 'gcc', 'cd', 'Q=', '$Q', 'IOMMUFD_MODEL', 'LD_PRELOAD', 'socat', 'echo',
           'driverctl', 'modprobe', 'valgrind', 'QTEST_', 'apt ', 'tests/',
-          'LAB_', 'qemu-nested-check', 'bench/')
+          'LAB_', 'qemu-nested-', 'bench/')
 
 
 def blocks(path):
@@ -179,6 +179,8 @@ class Runner:
             return self.shell(f'{self.obj}/nested/{command}', env={
                 'LD_PRELOAD': self.model,
                 'IOMMUFD_MODEL_CONFIG': '[host];arch=vtd'})
+        if words[0] == 'qemu-nested-top':
+            return self.run_top(command)
         if words[0] in ('cd', '$Q') or words[0].startswith('Q='):
             return self.run_quilt(command)
         if words[0] == 'socat':
@@ -238,6 +240,22 @@ class Runner:
                 time.sleep(0.1)
         log.seek(0)
         return ok, log.read()
+
+    def run_top(self, command):
+        """Two samples of the QEMU of this page; a manual page has none"""
+        command = self.place(command)
+        if not self.qemu:
+            ok, text = self.run_qemu(
+                'qemu-system-x86_64 -M q35 -device intel-iommu,nested=on -qmp '
+                f'unix:{command.split()[-1]},server=on,wait=off')
+            if not ok:
+                return ok, text
+        command = f'{self.obj}/nested/{command} --interval=0.1 --count=2'
+        if '--batch' in command:
+            return self.shell(command)
+        ok, text = self.shell(f"script -qec '{command}' /dev/null",
+                              env={'TERM': 'vt100'})
+        return ok and 'intel-iommu' in text, text
 
     def run_with_files(self, command):
         """

@@ -108,7 +108,8 @@ for program in $x86 $arm; do
         $program --version
 done
 try "qemu-nested-check is in PATH" says "Exit status" qemu-nested-check --help
-for program in $x86 $arm qemu-nested-check; do
+try "qemu-nested-top is in PATH" says "SOCKET is where" qemu-nested-top --help
+for program in $x86 $arm qemu-nested-check qemu-nested-top; do
     try "$program has a manual page" inside sh -c \
         "zcat /usr/share/man/man1/$program.1.gz | grep -qi '^\.TH $program 1.*$version'"
 done

@@ -53,11 +53,13 @@ for arch in x86_64 aarch64; do
         "$([ $arch = x86_64 ] && echo intel-iommu || echo arm-smmuv3),help"
     result $? "its IOMMU nests"
 done
-says qemu-nested-check "$root/bin/qemu-nested-check" --help
-result $? "qemu-nested-check is installed"
-grep -q "^\.TH QEMU-NESTED-CHECK 1 .*$version" \
-    "$root/share/man/man1/qemu-nested-check.1" 2>"$work/log"
-result $? "with its manual page"
+for tool in qemu-nested-check qemu-nested-top; do
+    says $tool "$root/bin/$tool" --help
+    result $? "$tool is installed"
+    grep -qi "^\.TH $tool 1 .*$version" "$root/share/man/man1/$tool.1" \
+        2>"$work/log"
+    result $? "with its manual page"
+done
 
 printf '%s\n' '{"execute":"qmp_capabilities"}' '{"execute":"quit"}' |
     timeout 120 "$root/bin/qemu-system-x86_64" -M q35 -accel tcg -vga std -S \
