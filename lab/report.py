@@ -10,6 +10,7 @@ The logs and their lines are described in docs/nested/lab.rst.
 import argparse
 import datetime
 import json
+import math
 import os
 import re
 import statistics
@@ -74,10 +75,34 @@ class Trace:
                     self.groups.append((came - start, when - came))
         self.unanswered = len(waiting)
 
+    def histogram(self):
+        """[(from how many us on, how many groups)], by powers of two"""
+        buckets = [int(max(took * 1e6, 1)).bit_length() - 1
+                   for _, took in self.groups]
+        return [(1 << i, buckets.count(i))
+                for i in range(min(buckets), max(buckets) + 1)] \
+            if buckets else []
+
     def median_ns(self):
         if not self.groups:
             return None
         return int(statistics.median(t for _, t in self.groups) * 1e9)
+
+
+def stages(l1_story, l2_story):
+    """[(level, seconds on L1's clock, what)], in their order"""
+    clocks = [re.match(r'lab: clock ([0-9.]+) l2 ([0-9.]+)$', line)
+              for line in l1_story]
+    ahead = next((float(m.group(1)) - float(m.group(2))
+                  for m in clocks if m), None)
+    if ahead is None:
+        raise ReportError("L1 has not compared L2's clock with its own")
+    found = [(level, float(m.group(1)) + offset, m.group(2))
+             for level, offset, lines in (('L1', 0, l1_story),
+                                          ('L2', ahead, l2_story))
+             for m in (re.match(r'lab: stage ([0-9.]+) (.*)', line)
+                       for line in lines) if m]
+    return sorted(found, key=lambda stage: stage[1])
 
 
 class Run:
@@ -96,10 +121,7 @@ class Run:
                     for name in SUMMED}
         self.longest_ns = max((t.get('wait_max_ns', 0) for t in self.tests),
                               default=0)
-        self.stages = [(level, float(m.group(1)), m.group(2))
-                       for level, lines in (('L1', l1_story), ('L2', story))
-                       for m in (re.match(r'lab: stage ([0-9.]+) (.*)', line)
-                                 for line in lines) if m]
+        self.stages = stages(l1_story, story)
         self.viommus = []
         for line in l1_story:
             if line.startswith('NESTED-IOMMU '):
@@ -209,7 +231,7 @@ HARDWARE = [
 
 
 def tell_start(run, out):
-    out('What was started')
+    out("What was started (time of L1)")
     for level, seconds, text in run.stages:
         out(f'  {level} at {seconds:6.2f} s  {text}')
     if run.begin:
@@ -243,6 +265,15 @@ def tell_faults(run, out):
         out(f'  {duration(ns):>10}  {what}')
     out(f'  {duration(run.longest_ns):>10}  the longest of all')
     out('')
+    histogram = run.trace.histogram()
+    most = max((count for _, count in histogram), default=1)
+    if histogram:
+        out('How long L2 took for a group, and for how many of them')
+    for start, count in histogram:
+        out(f'  {duration(start * 1e3):>10}  {count:6}  '
+            + '#' * math.ceil(count * 40 / most))
+    if histogram:
+        out('')
     out('How long it takes (time of L2, min / median / max)')
     for name, times in latencies(run):
         out(f'  one page, {name}: ' + ' / '.join(map(duration, times)))

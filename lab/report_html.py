@@ -27,6 +27,7 @@ pre { background: #f5f5f5; padding: 1em; overflow-x: auto; }
 WIDTH = 920
 LEFT = 110
 ROW = 22
+LETTER = 7         # as wide as one is taken to be
 
 
 def text(x, y, words, anchor='start'):
@@ -63,13 +64,22 @@ def axis(x, y, seconds, scale):
     return parts
 
 
+def label_of(test, tools):
+    words = tools.duration(test['us'] * 1000)
+    if test.get('requests'):
+        words += f', {test["requests"]} page requests'
+    return words
+
+
 def timeline(run, tools):
     """Tests as bars over the time of L2; the page requests beside them"""
     start = min(t['start_us'] for t in run.tests)
     end = max(t['start_us'] + t['us'] for t in run.tests)
-    scale = (WIDTH - LEFT - 160) / max(end - start, 1)
+    labels = [label_of(test, tools) for test in run.tests]
+    room = max(map(len, labels)) * LETTER + 6
+    scale = (WIDTH - LEFT - room) / max(end - start, 1)
     parts = []
-    for row, test in enumerate(run.tests):
+    for row, (test, label) in enumerate(zip(run.tests, labels)):
         y = 10 + row * ROW
         x = LEFT + (test['start_us'] - start) * scale
         width = max(test['us'] * scale, 2)
@@ -78,14 +88,7 @@ def timeline(run, tools):
         parts.append(text(LEFT - 8, y + 13, test['test'], 'end'))
         parts.append(rect(x, y, width, ROW - 6, colour,
                           f'{test["test"]}: {tools.verdict_of(test)}'))
-        words = tools.duration(test['us'] * 1000)
-        if test.get('requests'):
-            words += f', {test["requests"]} page requests'
-        right = x + width + 6
-        if right + 160 > WIDTH and x > LEFT + 180:
-            parts.append(text(x - 6, y + 13, words, 'end'))
-        else:
-            parts.append(text(right, y + 13, words))
+        parts.append(text(x + width + 6, y + 13, label))
     bottom = 10 + len(run.tests) * ROW
     parts += axis(LEFT, bottom, (end - start) / 1e6, scale * 1e6)
     return svg(bottom + 26, parts, 'tests over time')
@@ -142,6 +145,26 @@ def activity(run, tools):
             + svg(196, parts, 'page request groups over time'))
 
 
+def histogram(run, tools):
+    """How many groups took how long: powers of two"""
+    buckets = run.trace.histogram()
+    if not buckets:
+        return ''
+    most = max(count for _, count in buckets)
+    scale = (WIDTH - LEFT - len(str(most)) * LETTER - 6) / most
+    parts = []
+    for row, (start, count) in enumerate(buckets):
+        y = 10 + row * ROW
+        name = tools.duration(start * 1e3)
+        parts.append(text(LEFT - 8, y + 13, name, 'end'))
+        parts.append(rect(LEFT, y, count * scale, ROW - 6, '#3b78c4',
+                          f'from {name} to twice that: {count}'))
+        parts.append(text(LEFT + count * scale + 6, y + 13, count))
+    return ('<h2>How long L2 took</h2><p>Groups by the time that it took, each '
+            'row from that on to twice as much.</p>'
+            + svg(10 + len(buckets) * ROW, parts, 'time that groups took'))
+
+
 def table(head, rows):
     numbers = [isinstance(value, int) for value in rows[0]] if rows else []
 
@@ -186,14 +209,14 @@ def page(run, tools):
         figures(run),
         '<p>' + html.escape(tools.checksum_line(run)) + '</p>',
         '<h2>What was started</h2>',
-        table(('where', 'since its start', 'what'),
+        table(('where', 'time of L1', 'what'),
               [(level, f'{seconds:.2f} s', what)
                for level, seconds, what in run.stages]),
     ]
     if run.tests:
         parts += ['<h2>What the process did</h2>', timeline(run, tools)]
     parts += ['<h2>The way of a page request</h2>', journey(run, tools),
-              activity(run, tools)]
+              activity(run, tools), histogram(run, tools)]
     waits = tools.latencies(run)
     if waits:
         parts += ['<h2>How long one page takes a process</h2>',

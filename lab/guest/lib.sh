@@ -140,6 +140,17 @@ L2_BACKEND=,iommufd=iommufd0
 L2_SAYS='^$'
 L2_INITRD=/lab/l2.cpio
 
+# Once L2 has said something: both clocks, ours and what it said of its own
+l2_clock() {
+    until grep -q '^lab: stage' /run/l2.story; do
+        kill -0 "$1" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    read -r uptime rest </proc/uptime
+    sed -n "s/^lab: stage \([0-9.]*\) .*/lab: clock $uptime l2 \1/p;q" \
+        /run/l2.story
+}
+
 # l2_start ADDRESS...: L2 with these functions assigned.  A character on the
 # serial console costs an exit to QEMU, a millisecond here: warnings go there,
 # and the whole log into the story in the end.
@@ -179,6 +190,7 @@ l2_start() {
 lab.scenario=$lab_scenario lab.sum=$lab_sum lab.sum1=$lab_sum1 $L2_APPEND" \
         $L2_PLATFORM $L2_OPTIONS "$@" 2>/run/l2.stderr &
     l2_pid=$!
+    l2_clock "$l2_pid" &
     cat /run/qmp.out >/run/qmp.log &
     exec 4<>/run/qmp.in
     qmp qmp_capabilities

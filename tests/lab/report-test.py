@@ -84,6 +84,10 @@ def good_run(tap, work):
     path = os.path.join(work, 'report.html')
     status, out, err = report(LOGS, '--html', path)
     tap.check(status == 0 and not err, 'a run that passed is told so', err)
+    tap.has(out, r'^  L1 at +3\.20 s .*\n  L2 at +5\.40 s .*\n  L1 at +9\.00 s ',
+            "stages of both levels are in the order of one clock")
+    # 500 and 510 us; 520 to 550
+    tap.has(out, r'^ +256 µs +2  #{20}\n +512 µs +4  #{40}$', 'a histogram')
     tap.has(out, r'^  41 page requests .* 6 groups$', 'sums over all tests')
     tap.has(out, r'^  6 groups .* 6 answered', 'counters of the vIOMMU')
     tap.has(out, r'5 Success, 1 Invalid', 'responses')
@@ -102,6 +106,11 @@ def good_run(tap, work):
               'http' not in text, 'HTML: nothing from elsewhere')
     tap.check({'svg', 'circle', 'table'} <= page.seen, 'HTML: pictures')
     tap.has(text, r'<b>41</b>', 'HTML: the number of page requests')
+    cut = [m for m in re.finditer(r'<text x="([0-9.]+)"[^>]*anchor="start">'
+                                  r'([^<]*)', text)
+           if float(m.group(1)) + 7 * len(m.group(2)) > 920.5]
+    tap.check(not cut, 'HTML: no label is cut off at the right edge', cut)
+    tap.has(text, 'from 512 µs to twice that: 4', 'HTML: the histogram')
 
 
 def damaged_runs(tap, work):
@@ -121,6 +130,7 @@ def damaged_runs(tap, work):
               "the program's own verdict counts", out)
     for what, name, old in (
             ('a run without end', 'l2.story', r'^{"vsva":"end".*\n'),
+            ('a clock that was not compared', 'l1.story', r'^lab: clock.*\n'),
             ('a torn line', 'l2.story', r'("test":"nothing".*),.*$'),
             ('a torn answer', 'l1.story', r'(NESTED-IOMMU .*)....$')):
         new = r'\1' if '(' in old else ''
