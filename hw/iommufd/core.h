@@ -5,6 +5,8 @@
  *
  *   IOMMUFDAtt -> IOMMUFDHwpt -> IOMMUFDHost (parent, vIOMMU, queues)
  *   IOMMUFDNestedDevice (vDEVICE) -> IOMMUFDHost
+ *   HW queue -> the one with the next lower index -> vIOMMU of IOMMUFDHost
+ *   mapped page -> vIOMMU of IOMMUFDHost
  *
  * The kernel keeps the same references: IOMMU_DESTROY of a vIOMMU, fault
  * queue or parent fails with EBUSY while one of them is there.
@@ -15,6 +17,7 @@
 #ifndef HW_IOMMUFD_CORE_H
 #define HW_IOMMUFD_CORE_H
 
+#include "hw/iommufd-queue.h"
 #include "hw/iommufd-shadow.h"
 #include "hw/iommufd-turn.h"
 #include "qemu/host-utils.h"
@@ -152,6 +155,20 @@ typedef struct IOMMUFDRetry {
     int64_t give_up;            /* ms of host time */
 } IOMMUFDRetry;
 
+/* A vEVENTQ, and who hears of its events; the rest is valid while fd >= 0 */
+typedef struct IOMMUFDEventQueue {
+    IOMMUFDHost *host;
+    uint32_t type;
+    uint32_t depth;
+    uint32_t event_len;
+    void (*event)(void *opaque, const void *data, size_t len);
+    void (*lost)(void *opaque, uint32_t count);
+    int fd;
+    uint32_t id;
+    uint32_t seq;               /* of the last event; before all: INT_MAX */
+    IOMMUFDRetry retry;
+} IOMMUFDEventQueue;
+
 /*
  * A host instance: one physical IOMMU as one iommufd sees it. vfio finds out
  * which devices share one (attach to the parent of another is EINVAL), so the
@@ -171,10 +188,10 @@ struct IOMMUFDHost {
     IOMMUFDRetry fault_retry;   /* valid while fault_fd >= 0 */
     struct iommu_hwpt_pgfault *fault_buf;
     size_t fault_cap;           /* elements of fault_buf */
-    uint32_t veventq_id;        /* valid while veventq_fd >= 0 */
-    int veventq_fd;
-    uint32_t event_seq;         /* of the last event; before all: INT_MAX */
-    IOMMUFDRetry event_retry;   /* valid while veventq_fd >= 0 */
+    IOMMUFDEventQueue events;   /* of IOMMUFDNestedConfig.veventq_type */
+    IOMMUFDEventQueue queue_events;     /* of IOMMUFDNestedQueues, if any */
+    GArray *hw_queues;          /* ids by index; NULL: not with this vIOMMU */
+    bool page;                  /* of the vIOMMU, is mapped */
     GHashTable *hwpts;          /* IOMMUFDHwptKey -> IOMMUFDHwpt */
     GHashTable *devices;        /* dev_id -> IOMMUFDNestedDevice */
     QLIST_HEAD(, IOMMUFDHostGroup) groups;
@@ -275,6 +292,7 @@ struct IOMMUFDNested {
     IOMMUFDNestedConfig config;
     const IOMMUFDNestedOps *ops;
     void *opaque;
+    const IOMMUFDNestedQueues *queues;  /* NULL: guests have none */
     uint8_t everything[IOMMUFD_NESTED_ENTRY_MAX];   /* config.inv_everything */
     QTAILQ_HEAD(, IOMMUFDNestedDevice) devices;
     QLIST_HEAD(, IOMMUFDHost) hosts;
@@ -497,11 +515,18 @@ bool iommufd_retry_later(IOMMUFDRetry *r);
 /* turn.c */
 void iommufd_turn_bh(void *opaque);
 
-/* event.c */
-bool iommufd_event_queue_get(IOMMUFDHost *host, Error **errp);
-void iommufd_event_queue_free(IOMMUFDHost *host);
+/* event.c: of both queues of @host */
+bool iommufd_event_queues_get(IOMMUFDHost *host, Error **errp);
+void iommufd_event_queues_free(IOMMUFDHost *host);
 void iommufd_event_watch(IOMMUFDHost *host, bool on);
 /* Everything that was reported before this call */
 void iommufd_event_drain(IOMMUFDHost *host);
+
+/* hw-queue.c: @data is what the kernel has said when it made the vIOMMU */
+bool iommufd_hw_queues_get(IOMMUFDHost *host, const void *data, Error **errp);
+void iommufd_hw_queues_free(IOMMUFDHost *host);
+/* Whether @host, which is new, may have a vIOMMU: there can be one */
+bool iommufd_hw_queues_alone(const IOMMUFDHost *host, const char *name,
+                             Error **errp);
 
 #endif

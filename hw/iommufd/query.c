@@ -168,8 +168,8 @@ static NestedIommuHost *query_host(const IOMMUFDHost *host)
     h->viommu = host->viommu_id;
     h->has_fault_queue = host->fault_fd >= 0;
     h->fault_queue = host->fault_id;
-    h->has_veventq = host->veventq_fd >= 0;
-    h->veventq = host->veventq_id;
+    h->has_veventq = host->events.fd >= 0;
+    h->veventq = host->events.id;
     h->hwpts = g_hash_table_size(host->hwpts);
     h->devices = g_hash_table_size(host->devices);
     return h;

@@ -12,6 +12,7 @@
 
 #include "qemu/osdep.h"
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <linux/iommufd.h>
@@ -55,6 +56,22 @@ int iommufd_sys_hw_info(int iommufd, uint32_t dev_id,
         info->max_pasid_log2 = arg.out_max_pasid_log2;
     }
     return ret;
+}
+
+int iommufd_sys_hw_info_of(int iommufd, uint32_t dev_id, uint32_t type,
+                           void *data, uint32_t data_len)
+{
+    struct iommu_hw_info arg = {
+        .size = sizeof(arg),
+        .flags = IOMMU_HW_INFO_FLAG_INPUT_TYPE,
+        .dev_id = dev_id,
+        .data_len = data_len,
+        .data_uptr = (uintptr_t)data,
+        .in_data_type = type,
+    };
+    int ret = sys_ioctl(iommufd, IOMMU_GET_HW_INFO, &arg);
+
+    return ret ? ret : arg.out_data_type == type ? 0 : -EOPNOTSUPP;
 }
 
 uint32_t iommufd_sys_parent_flags(HostIOMMUDeviceIOMMUFD *idev)
@@ -302,18 +319,56 @@ int iommufd_sys_hwpt_alloc(int iommufd, uint32_t dev_id, uint32_t pt_id,
 }
 
 int iommufd_sys_viommu_alloc(int iommufd, uint32_t type, uint32_t dev_id,
-                             uint32_t parent_id, uint32_t *id)
+                             uint32_t parent_id, void *data, uint32_t data_len,
+                             uint32_t *id)
 {
     struct iommu_viommu_alloc arg = {
         .size = sizeof(arg),
         .type = type,
         .dev_id = dev_id,
         .hwpt_id = parent_id,
+        .data_len = data_len,
+        .data_uptr = (uintptr_t)data,
     };
     int ret = sys_ioctl(iommufd, IOMMU_VIOMMU_ALLOC, &arg);
 
     *id = arg.out_viommu_id;
     return ret;
+}
+
+int iommufd_sys_hw_queue_alloc(int iommufd, uint32_t viommu_id, uint32_t type,
+                               uint32_t index, uint64_t gpa, uint64_t length,
+                               uint32_t *id)
+{
+    struct iommu_hw_queue_alloc arg = {
+        .size = sizeof(arg),
+        .viommu_id = viommu_id,
+        .type = type,
+        .index = index,
+        .nesting_parent_iova = gpa,
+        .length = length,
+    };
+    int ret = sys_ioctl(iommufd, IOMMU_HW_QUEUE_ALLOC, &arg);
+
+    *id = arg.out_hw_queue_id;
+    return ret;
+}
+
+int iommufd_sys_map_page(int iommufd, void *page, size_t length,
+                         uint64_t offset)
+{
+    void *ret = mmap(page, length, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_FIXED, iommufd, offset);
+
+    return ret == MAP_FAILED ? -errno : 0;
+}
+
+int iommufd_sys_unmap_page(void *page, size_t length)
+{
+    void *ret = mmap(page, length, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+    return ret == MAP_FAILED ? -errno : 0;
 }
 
 int iommufd_sys_vdevice_alloc(int iommufd, uint32_t viommu_id, uint32_t dev_id,

@@ -21,6 +21,10 @@
 int iommufd_sys_hw_info(int iommufd, uint32_t dev_id,
                         IOMMUFDNestedHostInfo *info);
 
+/* The same with an input type: no more than @data, zero where it knows less */
+int iommufd_sys_hw_info_of(int iommufd, uint32_t dev_id, uint32_t type,
+                           void *data, uint32_t data_len);
+
 /* enum iommufd_hwpt_alloc_flags of the HWPT that vfio made for the device */
 uint32_t iommufd_sys_parent_flags(HostIOMMUDeviceIOMMUFD *idev);
 
@@ -93,9 +97,20 @@ int iommufd_sys_hwpt_alloc(int iommufd, uint32_t dev_id, uint32_t pt_id,
                            uint32_t data_type, const void *data,
                            uint32_t data_len, uint32_t *id);
 
-/* IOMMU_VIOMMU_ALLOC */
+/* IOMMU_VIOMMU_ALLOC; the kernel reads @data of the type, and writes it */
 int iommufd_sys_viommu_alloc(int iommufd, uint32_t type, uint32_t dev_id,
-                             uint32_t parent_id, uint32_t *id);
+                             uint32_t parent_id, void *data, uint32_t data_len,
+                             uint32_t *id);
+
+/* IOMMU_HW_QUEUE_ALLOC */
+int iommufd_sys_hw_queue_alloc(int iommufd, uint32_t viommu_id, uint32_t type,
+                               uint32_t index, uint64_t gpa, uint64_t length,
+                               uint32_t *id);
+
+/* mmap() of an iommufd in place of what is at @page; then zeroes there */
+int iommufd_sys_map_page(int iommufd, void *page, size_t length,
+                         uint64_t offset);
+int iommufd_sys_unmap_page(void *page, size_t length);
 
 /* IOMMU_VDEVICE_ALLOC */
 int iommufd_sys_vdevice_alloc(int iommufd, uint32_t viommu_id, uint32_t dev_id,

@@ -67,7 +67,7 @@ static bool trial_run(Trial *t, const IOMMUFDNestedTrial *trial, char **why,
         return true;
     }
     ret = iommufd_sys_viommu_alloc(dev->iommufd, trial->viommu_type,
-                                   dev->dev_id, parent, &viommu);
+                                   dev->dev_id, parent, NULL, 0, &viommu);
     if (!trial_made(t, ret, viommu, "vIOMMU", trial->viommu_needs, why,
                     errp)) {
         return false;

@@ -49,7 +49,8 @@ static void host_free(IOMMUFDHost *host)
 {
     assert(g_hash_table_size(host->hwpts) == 0);
     iommufd_fault_queue_free(host);
-    iommufd_event_queue_free(host);
+    iommufd_hw_queues_free(host);
+    iommufd_event_queues_free(host);
     iommufd_target_drop(&host->target);
     if (host->abort_id) {
         iommufd_nested_destroy(host, host->abort_id, "abort HWPT");
@@ -67,24 +68,31 @@ static bool host_alloc_viommu(IOMMUFDHost *host, HostIOMMUDeviceIOMMUFD *idev,
                               Error **errp)
 {
     IOMMUFDNested *n = host->n;
-    int ret = iommufd_sys_viommu_alloc(iommufd_host_fd(host),
-                                       n->config.viommu_type, idev->devid,
-                                       host->parent_id, &host->viommu_id);
+    const IOMMUFDNestedQueues *q = n->queues;
+    uint32_t type = q ? q->viommu_type : n->config.viommu_type;
+    uint8_t QEMU_ALIGNED(8) data[IOMMUFD_NESTED_DATA_MAX] = {};
+    int ret;
 
-    trace_iommufd_nested_viommu_alloc(n->config.name, n->config.viommu_type,
-                                      idev->devid, host->parent_id,
-                                      host->viommu_id, ret);
+    if (q && !iommufd_hw_queues_alone(host, HOST_IOMMU_DEVICE(idev)->name,
+                                      errp)) {
+        return false;
+    }
+    ret = iommufd_sys_viommu_alloc(iommufd_host_fd(host), type, idev->devid,
+                                   host->parent_id, q ? data : NULL,
+                                   q ? q->data_len : 0, &host->viommu_id);
+    trace_iommufd_nested_viommu_alloc(n->config.name, type, idev->devid,
+                                      host->parent_id, host->viommu_id, ret);
     if (ret) {
         host->viommu_id = 0;
         n->count.errors[IOMMUFD_ERR_QUEUE]++;
         error_setg_errno(errp, -ret,
                          "%s: %s: no vIOMMU of type %" PRIu32
                          " on parent HWPT %" PRIu32,
-                         n->config.name, HOST_IOMMU_DEVICE(idev)->name,
-                         n->config.viommu_type, host->parent_id);
+                         n->config.name, HOST_IOMMU_DEVICE(idev)->name, type,
+                         host->parent_id);
         return false;
     }
-    return true;
+    return !q || iommufd_hw_queues_get(host, data, errp);
 }
 
 /* Without one, what is to be blocked is detached: no less safe */
@@ -130,7 +138,8 @@ IOMMUFDHost *iommufd_host_get(IOMMUFDNested *n, HostIOMMUDeviceIOMMUFD *idev,
     host->parent_flags = iommufd_sys_parent_flags(idev);
     host->ioas_id = iommufd_sys_parent_ioas(idev);
     host->fault_fd = -1;
-    host->veventq_fd = -1;
+    host->events.fd = -1;
+    host->queue_events.fd = -1;
     host->hwpts = iommufd_hwpt_table_new();
     host->devices = g_hash_table_new(NULL, NULL);
     QLIST_INIT(&host->groups);
@@ -138,7 +147,7 @@ IOMMUFDHost *iommufd_host_get(IOMMUFDNested *n, HostIOMMUDeviceIOMMUFD *idev,
     QLIST_INSERT_HEAD(&n->hosts, host, next);
 
     if ((n->config.viommu_type && !host_alloc_viommu(host, idev, errp)) ||
-        (n->config.veventq_type && !iommufd_event_queue_get(host, errp))) {
+        !iommufd_event_queues_get(host, errp)) {
         host_free(host);
         return NULL;
     }

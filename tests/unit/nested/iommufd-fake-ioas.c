@@ -122,3 +122,8 @@ void iommufd_sys_guest_ram_dirty(uint64_t gpa, uint64_t size)
         fake_dirty[page]++;
     }
 }
+
+uint32_t iommufd_sys_parent_ioas(HostIOMMUDeviceIOMMUFD *idev)
+{
+    return FAKE_PARENT_IOAS;
+}

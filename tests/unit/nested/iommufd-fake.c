@@ -16,6 +16,7 @@ typedef enum ObjType {
     OBJ_FAULT,
     OBJ_VEVENTQ,
     OBJ_IOAS,
+    OBJ_HW_QUEUE,
 } ObjType;
 
 typedef struct Obj {
@@ -280,11 +281,6 @@ uint32_t iommufd_sys_parent_flags(HostIOMMUDeviceIOMMUFD *idev)
     return obj_find(idev->hwpt_id)->flags;
 }
 
-uint32_t iommufd_sys_parent_ioas(HostIOMMUDeviceIOMMUFD *idev)
-{
-    return FAKE_PARENT_IOAS;
-}
-
 int iommufd_sys_ioas_alloc(int iommufd, uint32_t *id)
 {
     int ret = fake_call(FAKE_IOAS_ALLOC);
@@ -312,14 +308,26 @@ int iommufd_sys_hwpt_alloc(int iommufd, uint32_t dev_id, uint32_t pt_id,
 }
 
 int iommufd_sys_viommu_alloc(int iommufd, uint32_t type, uint32_t dev_id,
-                             uint32_t parent_id, uint32_t *id)
+                             uint32_t parent_id, void *data, uint32_t data_len,
+                             uint32_t *id)
 {
     int ret = fake_call(FAKE_VIOMMU_ALLOC);
 
     if (!ret) {
         *id = obj_new(OBJ_VIOMMU, parent_id, 0);
+        fake_vintf(*id, data, data_len);
     }
     return ret;
+}
+
+uint32_t fake_hw_queue(uint32_t viommu_id, uint32_t before)
+{
+    return obj_new(OBJ_HW_QUEUE, viommu_id, before);
+}
+
+void fake_hold(uint32_t id, int by)
+{
+    obj_find(id)->users += by;
 }
 
 int iommufd_sys_vdevice_alloc(int iommufd, uint32_t viommu_id, uint32_t dev_id,
@@ -407,6 +415,9 @@ int iommufd_sys_destroy(int iommufd, uint32_t id)
     if (obj->type == OBJ_IOAS) {
         fake_ioas_drop(id);
     }
+    if (obj->type == OBJ_HW_QUEUE) {
+        fake_hw_queue_gone(id);
+    }
     /* Nothing else is: what failed here is gone all the same */
     for (int i = 0; i < 2; i++) {
         if (obj->refs[i]) {
@@ -423,16 +434,6 @@ int64_t iommufd_sys_group(HostIOMMUDeviceIOMMUFD *idev)
                                          GUINT_TO_POINTER(idev->devid));
 
     return group ? (int64_t)GPOINTER_TO_UINT(group) : -1;
-}
-
-char **iommufd_sys_group_devices(uint32_t group)
-{
-    return NULL;
-}
-
-char *iommufd_sys_address(HostIOMMUDeviceIOMMUFD *idev)
-{
-    return NULL;
 }
 
 void fake_group(HostIOMMUDeviceIOMMUFD *idev, uint32_t group)

@@ -30,6 +30,9 @@ typedef enum FakeCall {
     FAKE_IOAS_ALLOC,
     FAKE_IOAS_COPY,
     FAKE_IOAS_UNMAP,
+    FAKE_HW_QUEUE_ALLOC,
+    FAKE_MAP_PAGE,
+    FAKE_UNMAP_PAGE,
     FAKE_CALL__MAX,
 } FakeCall;
 
@@ -135,6 +138,23 @@ void fake_asked_leave(uint32_t dev_id, uint32_t pasid, bool last);
 
 /* Call the handler of @fd, if it has one. Return: whether it had one */
 bool fake_readable(int fd);
+
+/*
+ * vIOMMUs with data have a page of FAKE_PAGE_LEN bytes, at an offset that is
+ * theirs alone, and HW queues. fake_page: who it is mapped from; 0: nobody.
+ */
+#define FAKE_PAGE_LEN   0x10000
+extern uint32_t fake_page;
+/* What the next one says of the length of its page; 0: the truth */
+extern uint64_t fake_page_len;
+/* Its HW queues */
+unsigned fake_hw_queues(void);
+/* A vIOMMU was made, a HW queue behind @before (0: the first), or has gone */
+void fake_vintf(uint32_t viommu_id, void *data, uint32_t data_len);
+uint32_t fake_hw_queue(uint32_t viommu_id, uint32_t before);
+void fake_hw_queue_gone(uint32_t id);
+/* Something that is no object uses one, or does not any more */
+void fake_hold(uint32_t id, int by);
 
 /* The only queue's fd of either kind; -1: none */
 int fake_fault_fd(void);
