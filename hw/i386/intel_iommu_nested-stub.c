@@ -110,7 +110,7 @@ void vtd_nested_changed(PCIBus *bus, void *opaque, int devfn)
 {
 }
 
-void vtd_nested_root_changed(IntelIOMMUState *s)
+void vtd_nested_root_changed(IntelIOMMUState *s, uint32_t gsts)
 {
 }
 

@@ -293,7 +293,17 @@ int vtd_nested_pre_save(void *opaque)
 
     if (s->nested && s->nested->active) {
         iommufd_nested_quiesce(s->nested->core);
+        vtd_nested_asked_save(s->nested, false);
     }
+    return 0;
+}
+
+/* Behind all registers, as part of the same state */
+static int vtd_nested_post_save(void *opaque)
+{
+    IntelIOMMUState *s = opaque;
+
+    vtd_nested_asked_save(s->nested, true);
     return 0;
 }
 
@@ -328,6 +338,7 @@ const VMStateDescription vmstate_vtd_nested = {
     .minimum_version_id = 1,
     .needed = vtd_nested_needed,
     .post_load = vtd_nested_state_post_load,
+    .post_save = vtd_nested_post_save,
     .fields = (const VMStateField[]) {
         VMSTATE_END_OF_LIST()
     }
@@ -554,10 +565,6 @@ void vtd_nested_changed(PCIBus *bus, void *opaque, int devfn)
         return;
     }
     vdev = vtd_nested_device(n, bus, devfn);
-    if (vdev) {
-        vtd_nested_sync_device(vdev);
-    } else {
-        /* A bridge: who is behind it has another requester id now */
-        vtd_nested_sync_all(n);
-    }
+    /* A bridge: who is behind it has another requester id now */
+    vtd_nested_ask_device(n, vdev);
 }

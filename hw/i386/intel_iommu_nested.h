@@ -126,7 +126,7 @@ void vtd_nested_changed(PCIBus *bus, void *opaque, int devfn);
 /* -------------------------------------------------------- guest commands */
 
 /* After translation was switched on or off, or SRTP: all caches are empty */
-void vtd_nested_root_changed(IntelIOMMUState *s);
+void vtd_nested_root_changed(IntelIOMMUState *s, uint32_t gsts);
 
 /* After a register-based invalidation */
 void vtd_nested_ccmd(IntelIOMMUState *s, uint64_t ccmd);

@@ -128,6 +128,16 @@ typedef struct VTDNestedLook {
     VTDNestedEntry entry;
 } VTDNestedLook;
 
+/*
+ * What the guest asked for by registers, and is under way: bits of registers
+ * that tell it so. Those of devices (@on alone) have none.
+ */
+typedef struct VTDNestedAsked {
+    bool on;
+    uint32_t gsts;
+    uint64_t ccmd, iotlb;
+} VTDNestedAsked;
+
 struct VTDNested {
     IntelIOMMUState *s;
     IOMMUFDNested *core;
@@ -169,6 +179,7 @@ struct VTDNested {
      */
     bool unconfirmed;
     uint16_t first_unconfirmed; /* valid if @unconfirmed */
+    VTDNestedAsked asked;
     /* Loaded state: tables are read when bus numbers are loaded as well */
     bool stale;
     Notifier machine_done;
@@ -222,13 +233,13 @@ bool vtd_nested_sync_pasid_value(VTDNested *n, uint32_t pasid);
 bool vtd_nested_sync_all(VTDNested *n);
 /* After a device has come or gone: who has, or had, its requester id as well */
 void vtd_nested_sync_claims(VTDNested *n, PCIBus *bus, int devfn);
-/* Devices whose requester id equals @sid but for the bits of @mask */
-bool vtd_nested_sync_sid(VTDNested *n, uint16_t sid, uint16_t mask);
-/* The same, but at the next vtd_nested_look(): a device is looked at once */
+/* A device is to be looked at by the next vtd_nested_look(), once */
+void vtd_nested_dirty(VTDNestedDevice *vdev);
 void vtd_nested_dirty_all(VTDNested *n);
-/* The same, for shadows that take longer than can be waited for */
-void vtd_nested_shadow_late(void *opaque);
+/* Devices whose requester id equals @sid but for the bits of @mask */
 void vtd_nested_dirty_sid(VTDNested *n, uint16_t sid, uint16_t mask);
+/* All of them, for shadows that take longer than can be waited for */
+void vtd_nested_shadow_late(void *opaque);
 /*
  * As much of that as a turn has room for; sets @n->bad if the host refused
  * something. Return: false: to be continued, iommufd_nested_turn().
@@ -268,7 +279,11 @@ bool vtd_nested_caps_check(VTDNested *n, const char *name,
 bool vtd_nested_caps_loaded(VTDNested *n, uint64_t cap, uint64_t ecap);
 
 /* intel_iommu_nested_inv.c */
-/* What the queue has put off is forgotten, see iommufd_nested_turn() */
+/* Registers of @vdev (NULL: of a bridge) have changed: look at it in turns */
+void vtd_nested_ask_device(VTDNested *n, VTDNestedDevice *vdev);
+/* State is about to be saved, or has been (@saved) */
+void vtd_nested_asked_save(VTDNested *n, bool saved);
+/* What has been put off is forgotten, see iommufd_nested_turn() */
 void vtd_nested_inv_forget(VTDNested *n);
 void vtd_nested_inv_go_on(void *opaque);
 /* A loaded queue, when the VM runs: was the state saved half-way? */

@@ -162,9 +162,93 @@ static bool vtd_nested_inv_good(VTDNested *n)
     return true;
 }
 
+/*
+ * The base has told the guest already that what it asked for by registers is
+ * over; is it?
+ */
+static void vtd_nested_asked_tell(VTDNested *n, bool over)
+{
+    IntelIOMMUState *s = n->s;
+    uint32_t gsts = vtd_nested_reg32(s, DMAR_GSTS_REG) & ~n->asked.gsts;
+    uint64_t ccmd = vtd_nested_reg64(s, DMAR_CCMD_REG) & ~n->asked.ccmd;
+    uint64_t iotlb = vtd_nested_reg64(s, DMAR_IOTLB_REG) & ~n->asked.iotlb;
+    /* They are set when it is over, but for TES if that is turned off */
+    uint32_t set = s->dmar_enabled ? n->asked.gsts :
+                                     n->asked.gsts & ~VTD_GSTS_TES;
+
+    stl_le_p(&s->csr[DMAR_GSTS_REG],
+             gsts | (over ? set : n->asked.gsts & ~set));
+    stq_le_p(&s->csr[DMAR_CCMD_REG], over ? ccmd : ccmd | n->asked.ccmd);
+    stq_le_p(&s->csr[DMAR_IOTLB_REG], over ? iotlb : iotlb | n->asked.iotlb);
+}
+
+/* What was asked for by registers. Return: false: to be continued */
+static bool vtd_nested_asked_on(VTDNested *n)
+{
+    if (!n->asked.on) {
+        return true;
+    }
+    if (!vtd_nested_look(n) || !iommufd_nested_shadow_sync(n->core, true) ||
+        !vtd_nested_inv_send(n)) {
+        return false;
+    }
+    /*
+     * The registers have no way to report that the host refused something:
+     * that is blocked, and faults tell the guest. The queue has, if it is
+     * half-way: it may have been what it had asked for.
+     */
+    n->bad &= n->unconfirmed;
+    vtd_nested_asked_tell(n, true);
+    n->asked = (VTDNestedAsked) {};
+    return true;
+}
+
+/*
+ * @asked, besides what was asked for before. The status of a wait descriptor
+ * may be written to a register: that is of the queue's turn.
+ */
+static void vtd_nested_ask(VTDNested *n, VTDNestedAsked asked)
+{
+    bool in_turn = iommufd_nested_in_turn(n->core);
+
+    n->asked.on = true;
+    n->asked.gsts |= asked.gsts;
+    n->asked.ccmd |= asked.ccmd;
+    n->asked.iotlb |= asked.iotlb;
+    if (!vtd_nested_asked_on(n)) {
+        vtd_nested_asked_tell(n, false);
+    } else if (!in_turn) {
+        iommufd_nested_turn_end(n->core);
+    }
+}
+
+/*
+ * Where the state is loaded, all is looked at before anything else, so there it
+ * is over; here it goes on
+ */
+void vtd_nested_asked_save(VTDNested *n, bool saved)
+{
+    if (n->asked.on) {
+        vtd_nested_asked_tell(n, !saved);
+    }
+}
+
+void vtd_nested_ask_device(VTDNested *n, VTDNestedDevice *vdev)
+{
+    if (vdev) {
+        vtd_nested_dirty(vdev);
+    } else {
+        vtd_nested_dirty_all(n);
+    }
+    vtd_nested_ask(n, (VTDNestedAsked) {});
+}
+
 /* What was put off. Return: false: to be continued, or refused */
 static bool vtd_nested_inv_catch_up(VTDNested *n)
 {
+    if (!vtd_nested_asked_on(n)) {
+        return false;
+    }
     if (n->going_on) {
         if (!vtd_nested_inv_send(n) || !vtd_nested_inv_good(n)) {
             return false;
@@ -245,6 +329,7 @@ void vtd_nested_inv_forget(VTDNested *n)
     n->refused = false;
     n->recovering = false;
     n->unconfirmed = false;
+    n->asked = (VTDNestedAsked) {};
 }
 
 void vtd_nested_inv_loaded(VTDNested *n)
@@ -578,25 +663,30 @@ bool vtd_nested_inv_after(IntelIOMMUState *s, const VTDInvDesc *desc,
     }
 }
 
-/*
- * The registers have no way to report that the host refused: what it refused
- * is blocked, and faults tell the guest.
- */
+/* ------------------------------------------------------------- registers */
+
+/* Loaded registers have been carried out when all is looked at */
+static bool vtd_nested_may_ask(const VTDNested *n)
+{
+    return n && n->active && !n->stale;
+}
+
 void vtd_nested_ccmd(IntelIOMMUState *s, uint64_t ccmd)
 {
     static const uint8_t ignored[] = { 0, 4, 6, 7 };
     VTDNested *n = s->nested;
 
-    if (!n || !n->active) {
+    if (!vtd_nested_may_ask(n)) {
         return;
     }
     vtd_nested_count(n, VTD_NESTED_CMD_CONTEXT);
     if ((ccmd & VTD_CCMD_CIRG_MASK) == VTD_CCMD_DEVICE_INVL) {
-        vtd_nested_sync_sid(n, VTD_CCMD_SID(ccmd),
-                            ignored[VTD_CCMD_FM(ccmd)]);
+        vtd_nested_dirty_sid(n, VTD_CCMD_SID(ccmd),
+                             ignored[VTD_CCMD_FM(ccmd)]);
     } else {
-        vtd_nested_sync_all(n);
+        vtd_nested_dirty_all(n);
     }
+    vtd_nested_ask(n, (VTDNestedAsked) { .ccmd = VTD_CCMD_ICC });
 }
 
 void vtd_nested_iotlb_reg(IntelIOMMUState *s, uint64_t iotlb)
@@ -609,33 +699,32 @@ void vtd_nested_iotlb_reg(IntelIOMMUState *s, uint64_t iotlb)
     VTDNested *n = s->nested;
     Error *err = NULL;
 
-    if (!n || !n->active) {
+    if (!vtd_nested_may_ask(n)) {
         return;
     }
     vtd_nested_count(n, VTD_NESTED_CMD_IOTLB);
     if (!vtd_nested_iotlb_inv(n, what, VTD_TLB_DID(iotlb), VTD_IVA_ADDR(iva),
-                              VTD_IVA_AM(iva), NULL, &err) ||
-        !iommufd_nested_inv_flush(n->core, NULL, &err)) {
+                              VTD_IVA_AM(iva), NULL, &err)) {
         iommufd_nested_tell(&n->told_inv, err);
     }
-    iommufd_nested_shadow_sync(n->core, false);
+    vtd_nested_ask(n, (VTDNestedAsked) { .iotlb = VTD_TLB_IVT });
 }
 
-/* TE or SRTP: no cache survives either (CAP.ESRTPS) */
-void vtd_nested_root_changed(IntelIOMMUState *s)
+/* No cache survives TE or SRTP (CAP.ESRTPS), and no look at the old tables */
+void vtd_nested_root_changed(IntelIOMMUState *s, uint32_t gsts)
 {
     VTDNested *n = s->nested;
     Error *err = NULL;
 
-    if (!n || !n->active || n->stale) {
+    if (!vtd_nested_may_ask(n)) {
         return;
     }
-    vtd_nested_sync_all(n);
+    vtd_nested_look_no_more(n, NULL);
+    vtd_nested_dirty_all(n);
     iommufd_nested_shadow_stale_all(n->core);
-    iommufd_nested_shadow_sync(n->core, false);
     if (!iommufd_nested_inv_all(n->core, &vtd_nested_everything, 0, NULL,
-                                &err) ||
-        !iommufd_nested_inv_flush(n->core, NULL, &err)) {
+                                &err)) {
         iommufd_nested_tell(&n->told_inv, err);
     }
+    vtd_nested_ask(n, (VTDNestedAsked) { .gsts = gsts });
 }

@@ -158,7 +158,7 @@ static bool vtd_nested_apply(VTDNestedDevice *vdev, uint32_t pasid,
     return true;
 }
 
-static void vtd_nested_dirty(VTDNestedDevice *vdev)
+void vtd_nested_dirty(VTDNestedDevice *vdev)
 {
     if (!vdev->dirty) {
         vdev->dirty = true;
@@ -528,19 +528,4 @@ void vtd_nested_dirty_sid(VTDNested *n, uint16_t sid, uint16_t mask)
             vtd_nested_dirty(vdev);
         }
     }
-}
-
-bool vtd_nested_sync_sid(VTDNested *n, uint16_t sid, uint16_t mask)
-{
-    bool ok = true;
-
-    vtd_nested_relabel(n);
-    for (uint16_t i = 0; i < 8; i++) {
-        VTDNestedDevice *vdev = vtd_nested_function(n, sid, mask, i);
-
-        if (vdev) {
-            ok &= vtd_nested_sync_device(vdev);
-        }
-    }
-    return ok;
 }

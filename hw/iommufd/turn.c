@@ -51,6 +51,11 @@ void iommufd_nested_turn_end(IOMMUFDNested *n)
     n->turn.on = false;
 }
 
+bool iommufd_nested_in_turn(const IOMMUFDNested *n)
+{
+    return n->turn.on;
+}
+
 void iommufd_nested_put_off(IOMMUFDNested *n)
 {
     trace_iommufd_nested_put_off(n->config.name,

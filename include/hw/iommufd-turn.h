@@ -40,6 +40,9 @@ bool iommufd_nested_turn(IOMMUFDNested *n);
  */
 void iommufd_nested_turn_end(IOMMUFDNested *n);
 
+/* Is there a turn that has neither ended nor been put off? */
+bool iommufd_nested_in_turn(const IOMMUFDNested *n);
+
 /* Call IOMMUFDNestedOps.go_on once the VM runs */
 void iommufd_nested_put_off(IOMMUFDNested *n);
 

@@ -182,15 +182,28 @@ static uint32_t gcmd_base(const IommuRegs *regs)
     return regs->read32(regs->opaque, VTD_REG_GSTS) & 0x96ffffffu;
 }
 
+/* As a driver does: then wait until GSTS says so */
+static void gcmd_set(const IommuRegs *regs, uint32_t bit)
+{
+    unsigned tries;
+
+    regs->write32(regs->opaque, VTD_REG_GCMD, gcmd_base(regs) | bit);
+    for (tries = 0; tries < 10000; tries++) {
+        if (regs->read32(regs->opaque, VTD_REG_GSTS) & bit) {
+            break;
+        }
+        g_usleep(1000);
+    }
+}
+
 void vtd_enable(const IommuRegs *regs, const VtdTables *t, const VtdQueue *q)
 {
     regs->write64(regs->opaque, VTD_REG_RTADDR, vtd_tables_rtaddr(t));
-    regs->write32(regs->opaque, VTD_REG_GCMD,
-                  gcmd_base(regs) | VTD_GCMD_SRTP);
+    gcmd_set(regs, VTD_GCMD_SRTP);
     regs->write64(regs->opaque, VTD_REG_IQT, 0);
     regs->write64(regs->opaque, VTD_REG_IQA, vtd_queue_iqa(q));
-    regs->write32(regs->opaque, VTD_REG_GCMD, gcmd_base(regs) | VTD_GCMD_QIE);
-    regs->write32(regs->opaque, VTD_REG_GCMD, gcmd_base(regs) | VTD_GCMD_TE);
+    gcmd_set(regs, VTD_GCMD_QIE);
+    gcmd_set(regs, VTD_GCMD_TE);
 }
 
 void vtd_queue_kick(const VtdQueue *q, const IommuRegs *regs)

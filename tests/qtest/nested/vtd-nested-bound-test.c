@@ -9,11 +9,9 @@
  */
 
 #include "qemu/osdep.h"
-#include "../libqos/vtd-second-stage.h"
 #include "vtd-migration-rig.h"
+#include "vtd-shadow-rig.h"
 
-#define IOVA        0x4000000000ULL
-#define DID         5
 /* include/hw/iommufd.h: units of work in a turn, and what a call counts */
 #define TURN        4096
 #define CALL        16
@@ -524,23 +522,6 @@ static uint64_t copies(VtdRig *r)
     return iommufd_model_counter(r->m, "IOAS_COPY", "calls");
 }
 
-static uint64_t scattered(VtdRig *r, unsigned num)
-{
-    uint64_t ss = vtd_s2_new(&r->mem);
-
-    for (unsigned i = 0; i < num; i += 512) {
-        uint64_t leaf, entry[512];
-
-        vtd_s2_map(&r->mem, ss, 4, IOVA + i * 4096ULL, 0, 4096, 12, 0);
-        leaf = vtd_s2_entry(&r->mem, ss, 4, IOVA + i * 4096ULL, 1);
-        for (unsigned j = 0; j < 512; j++) {
-            entry[j] = cpu_to_le64((DATA + (j ^ 1) % 64 * 4096) | VTD_S2_RW);
-        }
-        qtest_bufwrite(r->qts, leaf, entry, sizeof(entry));
-    }
-    return ss;
-}
-
 static void start_legacy(VtdRig *r)
 {
     vtd_rig_start_simple(r, 1);
@@ -584,7 +565,7 @@ static void test_shadow(void)
     empty = vtd_s2_new(&r.mem);
     vtd_context_legacy(&r.t, RID0, 0, empty, 4, DID);
     vtd_rig_inv_context(&r, RID0);
-    ss = scattered(&r, SHADOW_PAGES);
+    ss = shadow_scattered(&r, IOVA, SHADOW_PAGES, DATA);
     iommu_mem_write64(&r.mem, empty, iommu_mem_read64(&r.mem, ss));
     vtd_queue_push(&r.q, vtd_inv_iotlb(VTD_INV_NARROW, DID, IOVA, SHADOW_ORDER,
                                        false));
@@ -594,102 +575,12 @@ static void test_shadow(void)
     vtd_rig_stop(&r);
 
     start_legacy(&r);
-    ss = scattered(&r, SHADOW_PAGES);
+    ss = shadow_scattered(&r, IOVA, SHADOW_PAGES, DATA);
     vtd_context_legacy(&r.t, RID0, 0, ss, 4, DID);
     vtd_queue_push(&r.q, vtd_inv_context(VTD_INV_NARROW, 0, RID0));
     shadow_turns(&r);
     expect_scattered(&r, 0);
     expect_scattered(&r, SHADOW_PAGES - 1);
-    vtd_rig_stop(&r);
-}
-
-/*
- * What a register asks for is done at once, up to a limit. Beyond it the device
- * is blocked until its table has been read in turns.
- */
-static void test_shadow_register(void)
-{
-    const unsigned num = 66 * TURN / CALL;
-    uint64_t before, ss;
-    VtdRig r;
-
-    start_legacy(&r);
-    ss = scattered(&r, SHADOW_PAGES);
-    vtd_context_legacy(&r.t, RID0, 0, ss, 4, DID);
-    stop(&r);
-    vtd_rig_translation(&r, false);
-    vtd_rig_translation(&r, true);
-    expect_scattered(&r, SHADOW_PAGES - 1);
-
-    vtd_rig_translation(&r, false);
-    ss = scattered(&r, num);
-    vtd_context_legacy(&r.t, RID0, 0, ss, 4, DID);
-    before = copies(&r);
-    vtd_rig_translation(&r, true);
-    g_assert_cmpuint(copies(&r) - before, <=, 65 * TURN / CALL);
-    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
-                               "blocked");
-    cont(&r);
-    for (unsigned i = 0; copies(&r) - before < num; i++) {
-        g_assert_cmpuint(i, <, 60000);
-        g_usleep(1000);
-    }
-    vtd_rig_sync(&r);
-    expect_scattered(&r, num - 1);
-    g_assert_cmphex(vtd_rig_fsts(&r), ==, 0);
-
-    /* Stale as a whole, and told by a register: nobody uses it meanwhile */
-    iommu_mem_write64(&r.mem, vtd_s2_entry(&r.mem, ss, 4, IOVA, 1), 0);
-    stop(&r);
-    vtd_rig_translation(&r, false);
-    vtd_rig_translation(&r, true);
-    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
-                               "blocked");
-    cont(&r);
-    vtd_rig_sync(&r);
-    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 2,
-                               "not-present");
-    expect_scattered(&r, num - 1);
-    vtd_rig_stop(&r);
-}
-
-/* The same for what registers say of the tables: nobody uses what is stale */
-static void test_shadow_registers(void)
-{
-    const unsigned num = 66 * TURN / CALL;
-    uint64_t before, ss;
-    VtdRig r;
-
-    vtd_rig_start_simple(&r, 1);
-    for (unsigned i = 0; i < 64; i++) {
-        vtd_rig_fill(&r, i, i);
-    }
-    vtd_tables_init(&r.t, &r.mem, false);
-    r.regs.write64(r.regs.opaque, VTD_REG_RTADDR, vtd_tables_rtaddr(&r.t));
-    r.regs.write32(r.regs.opaque, VTD_REG_GCMD, VTD_GCMD_SRTP);
-    ss = scattered(&r, SHADOW_PAGES);
-    vtd_context_legacy(&r.t, RID0, 0, ss, 4, DID);
-    vtd_rig_translation(&r, true);
-    expect_scattered(&r, SHADOW_PAGES - 1);
-    /* Another page directory, which has as many more as take too long */
-    stop(&r);
-    before = copies(&r);
-    iommu_mem_write64(&r.mem, ss, iommu_mem_read64(&r.mem,
-                                                   scattered(&r, num)));
-    iommu_mem_write64(&r.mem, vtd_s2_entry(&r.mem, ss, 4, IOVA, 1), 0);
-    r.regs.write64(r.regs.opaque, 0xf8, 1ULL << 63 | 1ULL << 60);
-    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
-                               "blocked");
-    g_assert_cmpuint(copies(&r) - before, <=, 65 * TURN / CALL);
-    cont(&r);
-    for (unsigned i = 0; nested_rig_peek(r.m, HOST_DEV0, NULL,
-                                         IOVA + 4096) < 0; i++) {
-        g_assert_cmpuint(i, <, 60000);
-        g_usleep(1000);
-    }
-    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 2,
-                               "not-present");
-    expect_scattered(&r, num - 1);
     vtd_rig_stop(&r);
 }
 
@@ -733,10 +624,13 @@ static void test_shadow_sparse(gconstpointer arg)
     } else if (!strcmp(what, "off")) {
         vtd_rig_translation(&r, false);
         iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA, 0, 16);
-        /* On again, which comes back, though not with the device */
-        vtd_rig_translation(&r, true);
-        iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
-                                   "blocked");
+        /* On again: it will not be, and the guest sees it */
+        r.regs.write32(r.regs.opaque, VTD_REG_GCMD, VTD_GCMD_TE |
+                       VTD_GCMD_QIE);
+        g_usleep(20000);
+        g_assert_cmphex(r.regs.read32(r.regs.opaque, VTD_REG_GSTS) &
+                        VTD_GCMD_TE, ==, 0);
+        iommufd_model_expect_data(r.m, HOST_DEV0, NULL, DATA, 0, 16);
     }
     vtd_rig_stop(&r);
 }
@@ -768,8 +662,6 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/bound/switched-off", test_switched_off);
     qtest_add_func("/vtd-nested/bound/unplug", test_unplug);
     qtest_add_func("/vtd-nested/bound/shadow", test_shadow);
-    qtest_add_func("/vtd-nested/bound/shadow-register", test_shadow_register);
-    qtest_add_func("/vtd-nested/bound/shadow-registers", test_shadow_registers);
     qtest_add_data_func("/vtd-nested/bound/shadow-sparse/reset", "reset",
                         test_shadow_sparse);
     qtest_add_data_func("/vtd-nested/bound/shadow-sparse/off", "off",

@@ -170,6 +170,7 @@ static void set_root(Random *t)
                       vtd_tables_rtaddr(&t->r.t));
     t->r.regs.write32(t->r.regs.opaque, VTD_REG_GCMD, VTD_GCMD_QIE |
                       VTD_GCMD_SRTP | (t->o.translation ? VTD_GCMD_TE : 0));
+    vtd_rig_wait(&t->r, VTD_REG_GSTS, VTD_GCMD_SRTP, true);
     vtd_oracle_set_root(&t->o, vtd_tables_rtaddr(&t->r.t));
     random_release(t);
 }

@@ -66,6 +66,14 @@ static void test_erratum(void)
 #define MEMHP_FLAGS     0x14
 #define MEMHP_EJECT     8
 
+static void plug(VtdRig *r)
+{
+    qtest_qmp_assert_success(r->qts, "{'execute': 'object-add',"
+        " 'arguments': {'qom-type': 'memory-backend-ram', 'id': 'ram1',"
+        " 'size': %u}}", (unsigned)(128 * MiB));
+    qtest_qmp_device_add(r->qts, "pc-dimm", "dimm1", "{'memdev': 'ram1'}");
+}
+
 /* Memory that comes, goes, and comes again, below a table that has it mapped */
 static void test_memory(void)
 {
@@ -82,10 +90,7 @@ static void test_memory(void)
     shadow_legacy(&r, RID0, ss, 4);
     for (unsigned i = 0; i < 2; i++) {
         shadow_expect_none(&r, HOST_DEV0, IOVA + PAGE);
-        qtest_qmp_assert_success(r.qts, "{'execute': 'object-add',"
-            " 'arguments': {'qom-type': 'memory-backend-ram', 'id': 'ram1',"
-            " 'size': %u}}", (unsigned)(128 * MiB));
-        qtest_qmp_device_add(r.qts, "pc-dimm", "dimm1", "{'memdev': 'ram1'}");
+        plug(&r);
         qtest_memset(r.qts, dimm, 0x77, 64);
         iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA + PAGE, 0x77, 64);
 
@@ -101,11 +106,44 @@ static void test_memory(void)
     vtd_rig_stop(&r);
 }
 
+/*
+ * Memory that thousands of entries have been waiting for: that is done at once
+ * up to a limit. Beyond it the device is blocked until its table has been read
+ * in turns.
+ */
+static void test_late(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    /* include/hw/iommufd-turn.h: 64 turns, each with so many calls */
+    const unsigned turn = 4096 / 16, num = 66 * turn;
+    uint64_t dimm = 4 * GiB, last = IOVA + (num - 1) * PAGE;
+    VtdRig r;
+
+    vtd_rig_start(&r, host, "nested=on", 1, "-m 128M,slots=1,maxmem=512M");
+    vtd_rig_enable_legacy(&r);
+    shadow_legacy(&r, RID0, shadow_scattered(&r, IOVA, num, dimm), 4);
+    shadow_expect_none(&r, HOST_DEV0, IOVA);
+    qtest_qmp_assert_success(r.qts, "{ 'execute': 'stop' }");
+    plug(&r);
+    qtest_memset(r.qts, dimm, 0x77, 64 * PAGE);
+    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
+                               "blocked");
+    qtest_qmp_assert_success(r.qts, "{ 'execute': 'cont' }");
+    for (unsigned i = 0; vtd_rig_peek(&r, HOST_DEV0, NULL, last) < 0; i++) {
+        g_assert_cmpuint(i, <, 60000);
+        g_usleep(1000);
+    }
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x77, 64);
+    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, last, 0x77, 64);
+    vtd_rig_stop(&r);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/vtd-nested/shadow-memory/rom", test_rom);
     qtest_add_func("/vtd-nested/shadow-memory/erratum", test_erratum);
     qtest_add_func("/vtd-nested/shadow-memory/hot-plug", test_memory);
+    qtest_add_func("/vtd-nested/shadow-memory/late", test_late);
     return g_test_run();
 }

@@ -79,12 +79,22 @@ void vtd_rig_enable_legacy(VtdRig *r)
     vtd_enable(&r->regs, &r->t, &r->q);
 }
 
+void vtd_rig_wait(VtdRig *r, uint64_t reg, uint32_t bit, bool set)
+{
+    for (unsigned i = 0; !(r->regs.read32(r->regs.opaque, reg) & bit) == set;
+         i++) {
+        g_assert_cmpuint(i, <, 60000);
+        g_usleep(1000);
+    }
+}
+
 void vtd_rig_translation(VtdRig *r, bool on)
 {
     uint32_t gcmd = r->regs.read32(r->regs.opaque, VTD_REG_GSTS) & GCMD_KEEP;
 
     gcmd = on ? gcmd | VTD_GCMD_TE : gcmd & ~VTD_GCMD_TE;
     r->regs.write32(r->regs.opaque, VTD_REG_GCMD, gcmd);
+    vtd_rig_wait(r, VTD_REG_GSTS, VTD_GCMD_TE, on);
 }
 
 void vtd_rig_sync(VtdRig *r)
@@ -163,6 +173,11 @@ unsigned vtd_rig_take_fault(VtdRig *r, uint16_t *sid)
     return (hi >> 32) & 0xff;
 }
 
+uint64_t vtd_rig_config_addr(uint16_t rid, unsigned reg)
+{
+    return nested_rig_config_addr(ECAM, rid, reg);
+}
+
 uint32_t vtd_rig_config_read(VtdRig *r, uint16_t rid, unsigned reg)
 {
     return nested_rig_config_read(r->qts, ECAM, rid, reg);
@@ -198,7 +213,7 @@ static void enable_cap(VtdRig *r, uint16_t rid, unsigned id, unsigned reg,
 
     /* A word of its own: the other half may be a capability or status */
     if (pos) {
-        qtest_writew(r->qts, nested_rig_config_addr(ECAM, rid, pos + reg),
+        qtest_writew(r->qts, vtd_rig_config_addr(rid, pos + reg),
                      bits);
     }
 }

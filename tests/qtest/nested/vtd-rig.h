@@ -90,6 +90,8 @@ void vtd_rig_enable(VtdRig *r);
 /* The same in legacy mode */
 void vtd_rig_enable_legacy(VtdRig *r);
 void vtd_rig_translation(VtdRig *r, bool on);
+/* Wait until @bit of a register is @set, as it is when a write is over */
+void vtd_rig_wait(VtdRig *r, uint64_t reg, uint32_t bit, bool set);
 
 /* Context entry and RID_PASID entry (PASID 0) of a device, and tell of both */
 void vtd_rig_first_stage(VtdRig *r, uint16_t rid, uint16_t did, uint64_t s1);
@@ -114,6 +116,7 @@ unsigned vtd_rig_take_fault(VtdRig *r, uint16_t *sid);
 /* Make configuration space accessible; again after a system reset */
 void vtd_rig_open_config(VtdRig *r);
 /* Configuration space; @rid on bus 0 or on one that has been numbered */
+uint64_t vtd_rig_config_addr(uint16_t rid, unsigned reg);
 uint32_t vtd_rig_config_read(VtdRig *r, uint16_t rid, unsigned reg);
 void vtd_rig_config_write(VtdRig *r, uint16_t rid, unsigned reg,
                           uint32_t value);

@@ -38,6 +38,23 @@ void shadow_unmap(VtdRig *r, uint64_t ss, unsigned levels, uint64_t iova,
     vtd_s2_map(&r->mem, ss, levels, iova, 0, len, 12, 0);
 }
 
+uint64_t shadow_scattered(VtdRig *r, uint64_t iova, unsigned num, uint64_t gpa)
+{
+    uint64_t ss = vtd_s2_new(&r->mem);
+
+    for (unsigned i = 0; i < num; i += 512) {
+        uint64_t leaf, entry[512];
+
+        vtd_s2_map(&r->mem, ss, 4, iova + i * PAGE, 0, PAGE, 12, 0);
+        leaf = vtd_s2_entry(&r->mem, ss, 4, iova + i * PAGE, 1);
+        for (unsigned j = 0; j < 512; j++) {
+            entry[j] = cpu_to_le64((gpa + (j ^ 1) % 64 * PAGE) | VTD_S2_RW);
+        }
+        qtest_bufwrite(r->qts, leaf, entry, sizeof(entry));
+    }
+    return ss;
+}
+
 void shadow_inv(VtdRig *r, unsigned what, uint64_t iova, unsigned order)
 {
     vtd_queue_push(&r->q, vtd_inv_iotlb(what, DID, iova, order, false));

@@ -22,6 +22,11 @@ void shadow_map(VtdRig *r, uint64_t ss, unsigned levels, uint64_t iova,
                 unsigned page, unsigned num, uint64_t flags);
 void shadow_unmap(VtdRig *r, uint64_t ss, unsigned levels, uint64_t iova,
                   uint64_t len);
+/*
+ * A new table of @num pages, none beside its neighbour: of the 64 pages at @gpa
+ * over and over, each two of them exchanged. @num is a multiple of 512
+ */
+uint64_t shadow_scattered(VtdRig *r, uint64_t iova, unsigned num, uint64_t gpa);
 void shadow_inv(VtdRig *r, unsigned what, uint64_t iova, unsigned order);
 /*
  * One device, legacy mode, so many pages of data; returns a table that is not
