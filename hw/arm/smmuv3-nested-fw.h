@@ -16,6 +16,15 @@
 #include "hw/arm/smmuv3.h"
 #include "hw/pci/pci.h"
 
+/*
+ * Linux: MSI_IOVA_BASE of the SMMUv3 driver, for VFIO's users of a host and of
+ * a guest alike
+ */
+#define SMMUV3_NESTED_WINDOW_BASE   0x8000000
+
+/* Property of a machine: the guest's doorbell is there as well */
+#define SMMUV3_NESTED_USER_MSI      "user-msi"
+
 typedef struct SMMUv3NestedFirmware {
     /* Devices behind the SMMU may do ATS */
     bool ats;

@@ -19,12 +19,13 @@
 #include "qemu/units.h"
 #include "qapi/error.h"
 #include "migration/vmstate.h"
+#include "hw/boards.h"
 #include "system/address-spaces.h"
+#include "smmuv3-nested-fw.h"
 #include "smmuv3-nested-internal.h"
 #include "trace.h"
 
-/* Linux: MSI_IOVA_BASE and MSI_IOVA_LENGTH of the SMMUv3 driver */
-#define WINDOW_BASE         0x8000000
+/* Linux: MSI_IOVA_LENGTH of the SMMUv3 driver */
 #define WINDOW_SIZE         (1 * MiB)
 /* What an RMR descriptor can say (DEN 0049E.d, Memory range descriptor) */
 #define WINDOW_ALIGN        (64 * KiB)
@@ -50,7 +51,7 @@ bool smmuv3_nested_window_realize(SMMUv3Nested *n, Error **errp)
 {
     const char *text = n->s->nested_props.msi_window;
 
-    range_init_nofail(&n->window, WINDOW_BASE, WINDOW_SIZE);
+    range_init_nofail(&n->window, SMMUV3_NESTED_WINDOW_BASE, WINDOW_SIZE);
     if (!text || !strcmp(text, "auto")) {
         return true;
     }
@@ -159,6 +160,13 @@ static bool smmuv3_nested_window_in_ram(Range *window)
     return false;
 }
 
+/* Machines without the property do not have the doorbell there */
+static bool smmuv3_nested_user_msi(void)
+{
+    return object_property_get_bool(qdev_get_machine(),
+                                    SMMUV3_NESTED_USER_MSI, NULL);
+}
+
 bool smmuv3_nested_window_freeze(SMMUv3Nested *n, Error **errp)
 {
     n->window_chosen = true;
@@ -170,6 +178,16 @@ bool smmuv3_nested_window_freeze(SMMUv3Nested *n, Error **errp)
 
         error_setg(errp, "arm-smmuv3: property 'msi-window' is %s, but the "
                    "guest has memory there", window);
+        return false;
+    }
+    if (smmuv3_nested_user_msi() &&
+        range_lob(&n->window) != SMMUV3_NESTED_WINDOW_BASE) {
+        g_autofree char *window = smmuv3_nested_window_text(&n->window);
+
+        error_setg(errp, "arm-smmuv3: property 'msi-window' is %s, and the "
+                   "machine's user-msi=on has the guest's doorbell at 0x%x, "
+                   "which is not its start: use user-msi=off", window,
+                   SMMUV3_NESTED_WINDOW_BASE);
         return false;
     }
     trace_smmuv3_nested_window(range_lob(&n->window), range_upb(&n->window));
@@ -192,6 +210,14 @@ static int smmuv3_nested_window_pre_save(void *opaque)
     return 0;
 }
 
+static int smmuv3_nested_window_pre_load(void *opaque)
+{
+    SMMUv3State *s = opaque;
+
+    s->nested_props.saved_user_msi = false;
+    return 0;
+}
+
 /* The tables that the guest has read come from the other side */
 static int smmuv3_nested_window_post_load(void *opaque, int version_id)
 {
@@ -204,6 +230,12 @@ static int smmuv3_nested_window_post_load(void *opaque, int version_id)
 
     if (!s->nested || !s->nested->active) {
         return 0;
+    }
+    if (s->nested_props.saved_user_msi != smmuv3_nested_user_msi()) {
+        error_report("arm-smmuv3: the machine has user-msi=%s where the guest "
+                     "comes from, and here it is not",
+                     s->nested_props.saved_user_msi ? "on" : "off");
+        return -EINVAL;
     }
     if (saved.lob == s->nested->window.lob &&
         saved.upb == s->nested->window.upb) {
@@ -218,15 +250,46 @@ static int smmuv3_nested_window_post_load(void *opaque, int version_id)
     return -EINVAL;
 }
 
+static bool smmuv3_nested_user_msi_needed(void *opaque)
+{
+    return smmuv3_nested_user_msi();
+}
+
+static int smmuv3_nested_user_msi_pre_save(void *opaque)
+{
+    SMMUv3State *s = opaque;
+
+    s->nested_props.saved_user_msi = true;
+    return 0;
+}
+
+/* States without it are of machines that have it off */
+static const VMStateDescription vmstate_smmuv3_nested_user_msi = {
+    .name = "smmuv3/msi-window/user-msi",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = smmuv3_nested_user_msi_needed,
+    .pre_save = smmuv3_nested_user_msi_pre_save,
+    .fields = (const VMStateField[]) {
+        VMSTATE_BOOL(nested_props.saved_user_msi, SMMUv3State),
+        VMSTATE_END_OF_LIST()
+    }
+};
+
 const VMStateDescription vmstate_smmuv3_nested_window = {
     .name = "smmuv3/msi-window",
     .version_id = 1,
     .minimum_version_id = 1,
     .needed = smmuv3_nested_window_needed,
+    .pre_load = smmuv3_nested_window_pre_load,
     .pre_save = smmuv3_nested_window_pre_save,
     .post_load = smmuv3_nested_window_post_load,
     .fields = (const VMStateField[]) {
         VMSTATE_UINT64_ARRAY(nested_props.saved_window, SMMUv3State, 2),
         VMSTATE_END_OF_LIST()
+    },
+    .subsections = (const VMStateDescription * const []) {
+        &vmstate_smmuv3_nested_user_msi,
+        NULL
     }
 };

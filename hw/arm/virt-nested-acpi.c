@@ -13,6 +13,12 @@
 /* The first revision of the IORT that has RMR nodes (DEN 0049E.d) */
 #define IORT_RMR_REVISION   5
 
+/* Where the header of the IORT has the number of nodes */
+#define IORT_NODES          36
+
+/* Root complex: ATS is supported (DEN 0049, ATS Attribute) */
+#define RC_ATS              1
+
 /* DEN 0049E.d, Reserved Memory Range node, and what it consists of */
 #define RMR_TYPE            6
 #define RMR_REVISION        3
@@ -43,10 +49,31 @@ int virt_nested_iort_revision(int revision)
            IORT_RMR_REVISION : revision;
 }
 
-void virt_nested_iort_rmr(GArray *table, uint32_t id,
+static int virt_nested_has_ats(Object *obj, void *opaque)
+{
+    SMMUv3State *s = (SMMUv3State *)object_dynamic_cast(obj, TYPE_ARM_SMMUV3);
+
+    return s && smmuv3_nested_firmware(s).ats;
+}
+
+uint32_t virt_nested_iort_ats(void)
+{
+    return object_child_foreach_recursive(object_get_root(),
+                                          virt_nested_has_ats, NULL) ?
+           RC_ATS : 0;
+}
+
+void virt_nested_iort_rmr(GArray *table, unsigned iort,
                           const SMMUv3NestedFirmware *fw, uint32_t first_rid,
                           uint32_t num_rids, uint32_t smmu)
 {
+    void *nodes = table->data + iort + IORT_NODES;
+    uint32_t id = ldl_le_p(nodes);
+
+    if (!fw->msi_size) {
+        return;
+    }
+    stl_le_p(nodes, id + 1);
     build_append_int_noprefix(table, RMR_TYPE, 1);
     build_append_int_noprefix(table, RMR_NODE_SIZE + RMR_MAPPING_SIZE +
                               RMR_RANGE_SIZE, 2);

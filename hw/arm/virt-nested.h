@@ -16,22 +16,22 @@ SMMUv3State *virt_nested_smmu(PCIBus *root);
 
 /* --------------------------------------------------------------- IORT, DSDT */
 
-/* IORT root complex: ATS is supported (DEN 0049, ATS Attribute) */
-#define VIRT_NESTED_IORT_ATS            1
+/* ATS attribute of the root complex: is it on for one of the SMMUs? */
+uint32_t virt_nested_iort_ats(void);
 
 /* Revision of an IORT that has @revision, unless there are RMR nodes in it */
 int virt_nested_iort_revision(int revision);
 
 /**
  * virt_nested_iort_rmr() - append an RMR node for the window for interrupts
- * @table: the IORT, so far
- * @id: identifier of the node
- * @fw: of the SMMU; it has a window
+ * @table: ends with the IORT, whose other nodes are complete
+ * @iort: where the IORT starts in it
+ * @fw: of the SMMU; without a window there is nothing to append
  * @first_rid: of the root bus; StreamIDs are the same
  * @num_rids: how many follow each other from there on
  * @smmu: where the SMMU's node is, in bytes from the start of the IORT
  */
-void virt_nested_iort_rmr(GArray *table, uint32_t id,
+void virt_nested_iort_rmr(GArray *table, unsigned iort,
                           const SMMUv3NestedFirmware *fw, uint32_t first_rid,
                           uint32_t num_rids, uint32_t smmu);
 
@@ -91,6 +91,17 @@ char *virt_nested_pxb_node(VirtMachineState *vms, GPtrArray *buses,
 
 /* Leave of the machine's own host bridge what others do not have */
 void virt_nested_pxb_main(VirtMachineState *vms, GPtrArray *buses);
+
+/* -------------------------------------- user-msi (virt-nested-memmap.c) */
+
+/* user-msi=on: move what the memory map has to have elsewhere */
+void virt_nested_memmap(VirtMachineState *vms);
+
+/* The same for the doorbell that virtio-iommu is told of */
+void virt_nested_doorbell(VirtMachineState *vms, hwaddr *first, hwaddr *last);
+
+/* Properties of the machine */
+void virt_nested_properties(ObjectClass *oc);
 
 /* -------------------------------------------- host-cmdqv (virt-cmdqv.c) */
 

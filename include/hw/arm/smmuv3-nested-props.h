@@ -29,6 +29,7 @@ typedef struct SMMUv3NestedProps {
     /* No properties: the IDRs and the window, as they are in saved state */
     uint32_t saved_idr[6];
     uint64_t saved_window[2];
+    bool saved_user_msi;
     /* Events of other threads that wait for the main loop; atomic */
     unsigned events_late;
     bool events_lost;           /* and more of them than may wait */

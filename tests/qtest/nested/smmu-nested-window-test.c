@@ -159,6 +159,21 @@ static void save(const char *host, const char *props, const char *uri)
     smmu_rig_stop(&r);
 }
 
+static void arrive(const char *host, const char *props)
+{
+    SmmuRig r;
+
+    smmu_rig_start(&r, host, props, 0, "");
+    for (bool done = false; !done; g_usleep(1000)) {
+        QDict *answer = qtest_qmp_assert_success_ref(r.qts,
+                            "{ 'execute': 'query-status' }");
+
+        done = !strcmp(qdict_get_str(answer, "status"), "running");
+        qobject_unref(answer);
+    }
+    smmu_rig_stop(&r);
+}
+
 /* The guest goes by the tables of where it comes from */
 static void test_migration(void)
 {
@@ -171,22 +186,9 @@ static void test_migration(void)
                                            "-incoming %s ", uri);
     g_autofree char *on = g_strdup_printf("nested=on -incoming %s ", uri);
     g_autofree char *host = smmu_rig_host(1, "", "");
-    SmmuRig r;
 
     save(host, "nested=on", uri);
-    smmu_rig_start(&r, host, same, 0, "");
-    while (true) {
-        QDict *answer = qtest_qmp_assert_success_ref(r.qts,
-                            "{ 'execute': 'query-status' }");
-        bool done = !strcmp(qdict_get_str(answer, "status"), "running");
-
-        qobject_unref(answer);
-        if (done) {
-            break;
-        }
-        g_usleep(1000);
-    }
-    smmu_rig_stop(&r);
+    arrive(host, same);
     smmu_rig_expect_refusal(host, off, 0, "'msi-window' is 0x8000000-0x80fffff "
                             "where the guest comes from, but here it is off");
     save(host, "nested=on,msi-window=off", uri);
@@ -213,20 +215,22 @@ static void test_stall(void)
 
 /* GICv2m: a doorbell at its frame, an interrupt of the distributor */
 #define GICD            0x8000000
-#define GICD_ISPENDR    (GICD + 0x200)
-#define GICD_ICPENDR    (GICD + 0x280)
-#define GICD_ICFGR      (GICD + 0xc00)
+#define GICD_ISPENDR    0x200
+#define GICD_ICPENDR    0x280
+#define GICD_ICFGR      0xc00
 #define FRAME           0x8020000
 #define DOORBELL        0x40
 #define FIRST_SPI       80
 
-static bool pending(SmmuRig *r, unsigned irq)
+static bool pending(SmmuRig *r, uint64_t gicd, unsigned irq)
 {
-    return qtest_readl(r->qts, GICD_ISPENDR + irq / 32 * 4) >> irq % 32 & 1;
+    return qtest_readl(r->qts, gicd + GICD_ISPENDR + irq / 32 * 4) >>
+           irq % 32 & 1;
 }
 
 /* The device raises vector 0, which goes to @doorbell */
-static bool rings(SmmuRig *r, uint64_t doorbell, bool expected)
+static bool rings_at(SmmuRig *r, uint64_t gicd, uint64_t doorbell,
+                     bool expected)
 {
     const uint64_t bar = 0x10100000;
     uint8_t pos = smmu_rig_config_read(r, SID0, PCI_CAPABILITY_LIST);
@@ -248,17 +252,22 @@ static bool rings(SmmuRig *r, uint64_t doorbell, bool expected)
     qtest_writel(r->qts, table + 12, 0);
     smmu_rig_config_write(r, SID0, pos, PCI_MSIX_FLAGS_ENABLE << 16);
 
-    qtest_writel(r->qts, GICD_ICFGR + FIRST_SPI / 16 * 4, 0xaaaaaaaa);
-    qtest_writel(r->qts, GICD_ICPENDR + FIRST_SPI / 32 * 4, UINT32_MAX);
-    g_assert_false(pending(r, FIRST_SPI));
+    qtest_writel(r->qts, gicd + GICD_ICFGR + FIRST_SPI / 16 * 4, 0xaaaaaaaa);
+    qtest_writel(r->qts, gicd + GICD_ICPENDR + FIRST_SPI / 32 * 4, UINT32_MAX);
+    g_assert_false(pending(r, gicd, FIRST_SPI));
     iommufd_model_do(r->m, "{\"cmd\":\"irq\",\"dev\":\"" HOST_DEV0
                      "\",\"index\":2,\"vector\":0}");
     /* What must not come has as long to come as what may */
     for (unsigned i = 0; i < (expected ? 2000 : 50) && !got; i++) {
-        got = pending(r, FIRST_SPI);
+        got = pending(r, gicd, FIRST_SPI);
         g_usleep(1000);
     }
     return got;
+}
+
+static bool rings(SmmuRig *r, uint64_t doorbell, bool expected)
+{
+    return rings_at(r, GICD, doorbell, expected);
 }
 
 /*
@@ -311,6 +320,110 @@ static void test_doorbell(void)
     smmu_rig_stop(&r);
 }
 
+/* user-msi=on: the distributor is where the ITS was */
+#define USER_GICD       0x8080000
+#define USER_ITS        0x7ff0000
+#define ITS_CTLR        0x0
+#define ITS_TYPER       0x8
+#define ITS_PIDR2       0xffe8
+
+/* Nothing but what VFIO in the guest maps: its doorbell, at the window */
+static void test_user(void)
+{
+    g_autofree char *host = smmu_rig_host(1, "", "");
+    SmmuCdTable cds;
+    SmmuS1 s1;
+    SmmuRig r;
+
+    smmu_rig_start(&r, host, "nested=on", 1,
+                   "-machine gic-version=2,user-msi=on ");
+    smmu_rig_enable(&r, 4);
+    smmu_s1_init(&s1, &r.mem, 12, 48);
+    smmu_cdtab_init(&cds, &r.mem, SMMU_S1FMT_LINEAR, 0);
+    smmu_cd_set(&cds, 0, &s1, ASID);
+    smmu_rig_ste(&r, SID0, &(SmmuSte) { .cfg = SMMU_STE_S1, .cds = &cds });
+    g_assert_false(rings_at(&r, USER_GICD, WINDOW_BASE + DOORBELL, false));
+    smmu_s1_map(&s1, WINDOW_BASE, WINDOW_BASE, 4096, 12, SMMU_PTE_USER_RW);
+    g_assert_true(rings_at(&r, USER_GICD, WINDOW_BASE + DOORBELL, true));
+    /* The kernel's drivers have the doorbell elsewhere, and the window, too */
+    smmu_s1_map(&s1, 0xfffff000, WINDOW_BASE, 4096, 12, SMMU_PTE_USER_RW);
+    g_assert_true(rings_at(&r, USER_GICD, 0xfffff000 + DOORBELL, true));
+    smmu_rig_stop(&r);
+}
+
+/* MADT: GIC distributor and ITS, each with its address at byte 8 */
+static void expect_madt(SmmuRig *r, uint64_t gicd, uint64_t its)
+{
+    size_t len;
+    g_autofree uint8_t *madt = smmu_fw_table(r, "APIC", &len);
+    unsigned found = 0;
+
+    for (size_t at = 44; at < len; at += madt[at + 1]) {
+        if (madt[at] == 12 || madt[at] == 15) {
+            g_assert_cmphex(ldq_le_p(madt + at + 8), ==,
+                            madt[at] == 12 ? gicd : its);
+            found++;
+        }
+    }
+    g_assert_cmpuint(found, ==, 2);
+}
+
+/* An ITS, its first frame over the end of the flash, which is there no more */
+static void test_user_its(void)
+{
+    static const struct {
+        const char *machine;
+        uint64_t its, gicd;
+    } at[] = {
+        { "-machine user-msi=on ", USER_ITS, USER_GICD },
+        { "-machine user-msi=off ", USER_GICD, WINDOW_BASE },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+        g_autofree char *host = smmu_rig_host(1, "", "");
+        SmmuRig r;
+
+        smmu_rig_start(&r, host, "nested=on", 1, at[i].machine);
+        g_assert_cmphex(qtest_readl(r.qts, at[i].its + ITS_PIDR2) & 0xf0, ==,
+                        0x30);
+        g_assert_cmphex(qtest_readl(r.qts, at[i].its + ITS_TYPER) & 1, ==, 1);
+        g_assert_cmphex(qtest_readl(r.qts, at[i].gicd + ITS_PIDR2) & 0xf0, ==,
+                        0x30);
+        expect_window(&r, WINDOW_BASE, WINDOW_SIZE);
+        expect_madt(&r, at[i].gicd, at[i].its);
+        smmu_rig_stop(&r);
+    }
+}
+
+/* The guest's VFIO takes 0x8000000, wherever the host's window is */
+static void test_user_refused(void)
+{
+    refuse(HOST_ELSEWHERE, "nested=on -machine user-msi=on", 1,
+           "'msi-window' is 0xa0000000-0xa00fffff, and the machine's "
+           "user-msi=on has the guest's doorbell at 0x8000000");
+}
+
+static void test_user_migration(void)
+{
+    g_autofree char *file = g_strdup_printf("%s/smmu-user-msi-%d",
+                                            g_get_tmp_dir(), getpid());
+    g_autofree char *uri = g_strdup_printf("file:%s", file);
+    g_autofree char *on = g_strdup_printf("nested=on -machine user-msi=on "
+                                          "-incoming %s ", uri);
+    g_autofree char *off = g_strdup_printf("nested=on -incoming %s ", uri);
+    g_autofree char *host = smmu_rig_host(1, "", "");
+
+    save(host, "nested=on -machine user-msi=on", uri);
+    arrive(host, on);
+    smmu_rig_expect_refusal(host, off, 0, "the machine has user-msi=on where "
+                            "the guest comes from, and here it is not");
+    save(host, "nested=on", uri);
+    arrive(host, off);
+    smmu_rig_expect_refusal(host, on, 0, "the machine has user-msi=off where "
+                            "the guest comes from, and here it is not");
+    unlink(file);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -321,5 +434,9 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/window/migration", test_migration);
     qtest_add_func("/smmu-nested/window/stall", test_stall);
     qtest_add_func("/smmu-nested/window/doorbell", test_doorbell);
+    qtest_add_func("/smmu-nested/window/user", test_user);
+    qtest_add_func("/smmu-nested/window/user-its", test_user_its);
+    qtest_add_func("/smmu-nested/window/user-refused", test_user_refused);
+    qtest_add_func("/smmu-nested/window/user-migration", test_user_migration);
     return g_test_run();
 }
