@@ -95,6 +95,17 @@ def program(machine, name):
     return target
 
 
+def preload(machine, name):
+    """A library for QEMU in L1, if that can take one"""
+    source = os.path.join(TOP, 'lab/programs', name + '.c')
+    target = os.path.join(machine.folder, name + '.so')
+    if not newer(target, [source]):
+        run(*machine.compiler, '-std=gnu11', '-O2', '-Wall', '-shared',
+            '-fPIC', '-I', os.path.join(machine.build, 'src/linux-headers'),
+            '-o', target, source)
+    return target
+
+
 def base_system(cpio, machine):
     for name in ('dev', 'proc', 'sys', 'run', 'tmp', 'etc', 'sbin', 'usr/bin',
                  'usr/sbin'):
@@ -133,6 +144,8 @@ def make_l1(machine, l2):
     cpio.file('bin/' + machine.qemu, stripped)
     for path in [] if machine.static else libraries(qemu):
         cpio.file(path.lstrip('/'), path)
+    if not machine.static:
+        cpio.file('lib/omit.so', preload(machine, 'omit'))
     for path in machine.firmware_files():
         cpio.file('usr/share/qemu/' + os.path.basename(path), path, 0o644)
     linux = os.path.join(machine.folder, 'linux')

@@ -277,22 +277,29 @@ static void *fresh(size_t size)
 
 bool queue_open(Queue *q, Engine *e, unsigned n, unsigned order)
 {
-    unsigned base = SVA_QUEUE(n);
-
     *q = (Queue) { .e = e, .n = n, .order = order };
     q->ring = fresh(ring_size(q));
     q->records = fresh(records_size(q));
     if (!q->ring || !q->records) {
         return because(e, "no memory for queue %u", n);
     }
+    return queue_restart(q);
+}
+
+bool queue_restart(Queue *q)
+{
+    unsigned base = SVA_QUEUE(q->n);
+    Engine *e = q->e;
+
+    q->tail = 0;
     engine_writel(e, base + SVA_Q_CTRL, SVA_Q_CTRL_RESET);
     engine_writel(e, base + SVA_Q_PASID, e->pasid | SVA_Q_PASID_VALID);
-    engine_writel(e, base + SVA_Q_RING_ORDER, order);
+    engine_writel(e, base + SVA_Q_RING_ORDER, q->order);
     engine_writeq(e, base + SVA_Q_RING_BASE, (uintptr_t)q->ring);
     engine_writel(e, base + SVA_Q_VECTOR, 0);
     engine_writel(e, base + SVA_Q_CTRL, SVA_Q_CTRL_ENABLE);
     if (queue_state(q) != SVA_STATE_IDLE) {
-        return because(e, "queue %u: STATUS 0x%x after it was enabled", n,
+        return because(e, "queue %u: STATUS 0x%x after it was enabled", q->n,
                        engine_readl(e, base + SVA_Q_STATUS));
     }
     return true;
@@ -359,14 +366,21 @@ void queue_kick(Queue *q)
     engine_writel(q->e, SVA_QUEUE(q->n) + SVA_Q_TAIL, q->tail);
 }
 
+uint32_t queue_done(const Queue *q, unsigned slot)
+{
+    uint8_t *record = q->records + (size_t)slot * SVA_COMP_SIZE;
+
+    return le32toh(__atomic_load_n((uint32_t *)(record + SVA_COMP_CODE),
+                                   __ATOMIC_ACQUIRE));
+}
+
 Completion queue_wait(Queue *q, unsigned slot)
 {
     uint8_t *record = q->records + (size_t)slot * SVA_COMP_SIZE;
-    uint32_t *first = (uint32_t *)(record + SVA_COMP_CODE);
     uint64_t start = now_ns(), waited;
     uint32_t code, tag;
 
-    while (!(code = le32toh(__atomic_load_n(first, __ATOMIC_ACQUIRE)))) {
+    while (!(code = queue_done(q, slot))) {
         waited = now_ns() - start;
         if (waited > WAIT_NS) {
             return (Completion) { };

@@ -75,6 +75,8 @@ void engine_counters(const Engine *e, Counters *c);
 bool engine_wait_irq(Engine *e, int timeout_ms);
 
 bool queue_open(Queue *q, Engine *e, unsigned n, unsigned order);
+/* From the start, in the same memory, after a halt or with another PASID */
+bool queue_restart(Queue *q);
 /* Stops it at once, whatever it does */
 void queue_close(Queue *q);
 unsigned queue_state(const Queue *q);
@@ -85,6 +87,8 @@ unsigned queue_state(const Queue *q);
  */
 unsigned queue_push(Queue *q, const Desc *d);
 void queue_kick(Queue *q);
+/* Its code, 0 until there is a record */
+uint32_t queue_done(const Queue *q, unsigned slot);
 /* Code 0 when there is no record after the time any work here may take */
 Completion queue_wait(Queue *q, unsigned slot);
 /* All three; for work where nothing happens meanwhile */

@@ -57,8 +57,21 @@ static int open_device(const char *bdf)
     return fd;
 }
 
-/* An IOAS with @p in it, and the device attached to that */
-static bool attach(Test *t, int iommufd, int device, void *p, size_t len)
+static bool attach_to(int device, uint32_t pt_id)
+{
+    struct vfio_device_attach_iommufd_pt pt = {
+        .argsz = sizeof(pt), .pt_id = pt_id,
+    };
+
+    return !ioctl(device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &pt);
+}
+
+/*
+ * An IOAS with @p in it, and the device attached to that; @own is how a HWPT of
+ * its own, which stays when the device is detached, is asked for and told.
+ */
+static bool attach(Test *t, int iommufd, int device, void *p, size_t len,
+                   struct iommu_hwpt_alloc *own)
 {
     struct vfio_device_bind_iommufd bind = {
         .argsz = sizeof(bind), .iommufd = iommufd,
@@ -72,21 +85,31 @@ static bool attach(Test *t, int iommufd, int device, void *p, size_t len)
         .length = len,
         .iova = (uintptr_t)p,
     };
-    struct vfio_device_attach_iommufd_pt pt = { .argsz = sizeof(pt) };
     const char *what = "VFIO_DEVICE_BIND_IOMMUFD";
 
     if (!ioctl(device, VFIO_DEVICE_BIND_IOMMUFD, &bind)) {
         what = "IOMMU_IOAS_ALLOC";
         if (!ioctl(iommufd, IOMMU_IOAS_ALLOC, &ioas)) {
-            map.ioas_id = pt.pt_id = ioas.out_ioas_id;
+            map.ioas_id = ioas.out_ioas_id;
             what = "VFIO_DEVICE_ATTACH_IOMMUFD_PT";
-            if (!ioctl(device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &pt)) {
+            if (attach_to(device, ioas.out_ioas_id)) {
                 what = "IOMMU_IOAS_MAP";
                 if (!ioctl(iommufd, IOMMU_IOAS_MAP, &map)) {
-                    return true;
+                    what = NULL;
                 }
             }
         }
+    }
+    if (!what && own) {
+        *own = (struct iommu_hwpt_alloc) {
+            .size = sizeof(*own), .dev_id = bind.out_devid,
+            .pt_id = ioas.out_ioas_id,
+        };
+        what = ioctl(iommufd, IOMMU_HWPT_ALLOC, own) ? "IOMMU_HWPT_ALLOC" :
+               NULL;
+    }
+    if (!what) {
+        return true;
     }
     fail(t, "%s: %s", what, strerror(errno));
     return false;
@@ -119,10 +142,10 @@ static bool enable(Test *t, int device, Engine *e)
     return true;
 }
 
-static bool simple(Test *t, Engine *e, void *p, bool to_device)
+/* SVA_CODE_NONE, and a failure, if it does not end */
+static uint32_t simple_run(Test *t, Engine *e, void *p, bool to_device)
 {
     uint64_t limit = now_ns() + WAIT_NS;
-    uint32_t result;
 
     engine_writeq(e, SVA_SIMPLE_ADDRESS, (uintptr_t)p);
     engine_writel(e, SVA_SIMPLE_COMMAND, SVA_COMMAND_RUN |
@@ -130,10 +153,16 @@ static bool simple(Test *t, Engine *e, void *p, bool to_device)
     while (engine_readl(e, SVA_SIMPLE_COMMAND) & SVA_COMMAND_RUN) {
         if (now_ns() > limit) {
             fail(t, "the run does not end");
-            return false;
+            return SVA_CODE_NONE;
         }
     }
-    result = engine_readl(e, SVA_SIMPLE_RESULT);
+    return engine_readl(e, SVA_SIMPLE_RESULT);
+}
+
+static bool simple(Test *t, Engine *e, void *p, bool to_device)
+{
+    uint32_t result = simple_run(t, e, p, to_device);
+
     if (result != SVA_CODE_OK) {
         fail(t, "%s device: %s", to_device ? "to" : "from",
              code_name(result));
@@ -147,7 +176,8 @@ static void run(Test *t, int iommufd, int device)
     uint8_t *p = untouched(t, len);
     Engine e = *t->e;
 
-    if (!p || !attach(t, iommufd, device, p, len) || !enable(t, device, &e)) {
+    if (!p || !attach(t, iommufd, device, p, len, NULL) ||
+        !enable(t, device, &e)) {
         return;
     }
     for (int i = 0; i < 16 && !failed(t); i++) {
@@ -167,7 +197,60 @@ static void run(Test *t, int iommufd, int device)
     munmap(p, len);
 }
 
-void vfio_simple(Test *t)
+/* ------------------------------------------------- a device without a HWPT */
+
+typedef struct Detached {
+    Engine e;
+    int device;
+    uint32_t hwpt;
+    uint8_t *p;                 /* a page that gives, and one that is given */
+    uint64_t seed;
+} Detached;
+
+static void reattach(Test *t, void *opaque)
+{
+    Detached *d = opaque;
+
+    d->seed = random64(t);
+    scribble(d->p, SVA_SIMPLE_SIZE, d->seed);
+    memset(d->p + PAGE, 0, PAGE);
+    if (!attach_to(d->device, d->hwpt)) {
+        fail(t, "VFIO_DEVICE_ATTACH_IOMMUFD_PT: %s", strerror(errno));
+    } else if (simple(t, &d->e, d->p, true) &&
+               simple(t, &d->e, d->p + PAGE, false) &&
+               !scribbled(d->p + PAGE, SVA_SIMPLE_SIZE, d->seed)) {
+        fail(t, "other bytes came out than went in");
+    }
+}
+
+static bool detached(Test *t, void *opaque)
+{
+    struct vfio_device_detach_iommufd_pt pt = { .argsz = sizeof(pt) };
+    Detached *d = opaque;
+
+    memset(d->p + PAGE, 0, PAGE);
+    if (ioctl(d->device, VFIO_DEVICE_DETACH_IOMMUFD_PT, &pt)) {
+        fail(t, "VFIO_DEVICE_DETACH_IOMMUFD_PT: %s", strerror(errno));
+    }
+    simple_run(t, &d->e, d->p + PAGE, false);
+    return scribbled(d->p + PAGE, SVA_SIMPLE_SIZE, d->seed);
+}
+
+static void run_omit(Test *t, int iommufd, int device)
+{
+    struct iommu_hwpt_alloc own;
+    Detached d = { .e = *t->e, .device = device, .p = untouched(t, 2 * PAGE) };
+
+    if (!d.p || !attach(t, iommufd, device, d.p, 2 * PAGE, &own) ||
+        !enable(t, device, &d.e)) {
+        return;
+    }
+    d.hwpt = own.out_hwpt_id;
+    omit(t, "rid", reattach, detached, &d);
+    munmap(d.e.regs, SVA_BAR0_SIZE);
+}
+
+static void with_vfio(Test *t, void (*run)(Test *t, int iommufd, int device))
 {
     int iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
     int device;
@@ -190,4 +273,14 @@ void vfio_simple(Test *t)
     if (iommufd >= 0) {
         close(iommufd);
     }
+}
+
+void vfio_simple(Test *t)
+{
+    with_vfio(t, run);
+}
+
+void vfio_omit(Test *t)
+{
+    with_vfio(t, run_omit);
 }

@@ -9,6 +9,7 @@
  */
 
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -27,8 +28,17 @@ static const TestCase simple_test = {
     vfio_simple,
 };
 
-static const TestCase *const groups[] = {
-    memory_tests, error_tests, change_tests, process_tests, time_tests,
+static const TestCase omit_test = {
+    "rid", "the block at 0x0 has its HWPT taken away", vfio_omit,
+};
+
+/* Each ends with NULL */
+static const TestCase *const usual_groups[] = {
+    memory_tests, error_tests, change_tests, process_tests, time_tests, NULL,
+};
+
+static const TestCase *const omit_groups[] = {
+    omit_tests, NULL,
 };
 
 typedef struct Totals {
@@ -231,14 +241,15 @@ static void start_test(Test *t, uint64_t seed)
     *t->why = *t->skip = *t->facts = 0;
 }
 
-static void run_simple(Test *t, uint64_t seed, Totals *totals)
+static void run_vfio(Test *t, const TestCase *test, uint64_t seed,
+                     Totals *totals)
 {
     uint64_t start = now_ns();
 
     start_test(t, seed);
-    vfio_simple(t);
+    test->run(t);
     count(totals, t);
-    emit_test(t, simple_test.name, start, NULL, NULL);
+    emit_test(t, test->name, start, NULL, NULL);
 }
 
 static void run_test(Test *t, const TestCase *test, uint64_t seed,
@@ -274,6 +285,8 @@ static bool give_up(const Engine *e)
 
 static bool run_all(Test *t, const char *bdf, const char *only, uint64_t seed)
 {
+    const TestCase *vfio = t->vmm < 0 ? &simple_test : &omit_test;
+    const TestCase *const *groups = t->vmm < 0 ? usual_groups : omit_groups;
     Engine e;
     Totals totals = { };
     char line[512];
@@ -282,8 +295,8 @@ static bool run_all(Test *t, const char *bdf, const char *only, uint64_t seed)
     if (!engine_find(&e, bdf)) {
         return give_up(&e);
     }
-    if (wanted(only, simple_test.name)) {
-        run_simple(t, seed, &totals);
+    if (wanted(only, vfio->name)) {
+        run_vfio(t, vfio, seed, &totals);
     }
     if (!engine_bind(&e, DRIVER) || !engine_open(&e)) {
         return give_up(&e);
@@ -294,8 +307,8 @@ static bool run_all(Test *t, const char *bdf, const char *only, uint64_t seed)
              SVA_PARAMS_PASID_BITS(engine_readl(&e, SVA_PARAMS)),
              engine_readl(&e, SVA_STATUS), seed);
     emit(line);
-    for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
-        for (const TestCase *test = groups[i]; test->name; test++) {
+    for (; *groups; groups++) {
+        for (const TestCase *test = *groups; test->name; test++) {
             if (wanted(only, test->name)) {
                 run_test(t, test, seed, &totals);
             }
@@ -317,8 +330,8 @@ static bool run_all(Test *t, const char *bdf, const char *only, uint64_t seed)
 static void list(void)
 {
     printf("%-12s %s\n", simple_test.name, simple_test.about);
-    for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
-        for (const TestCase *test = groups[i]; test->name; test++) {
+    for (const TestCase *const *g = usual_groups; *g; g++) {
+        for (const TestCase *test = *g; test->name; test++) {
             printf("%-12s %s\n", test->name, test->about);
         }
     }
@@ -337,7 +350,7 @@ static void number(const char *text, uint64_t *value)
 static void usage(FILE *out)
 {
     fputs("vsva [--list] [--only NAME,...] [--faults N] [--seed N]"
-          " [--device BDF]\n", out);
+          " [--device BDF] [--vmm PORT]\n", out);
 }
 
 int main(int argc, char **argv)
@@ -348,10 +361,11 @@ int main(int argc, char **argv)
         { "faults", required_argument, NULL, 'f' },
         { "seed", required_argument, NULL, 's' },
         { "device", required_argument, NULL, 'd' },
+        { "vmm", required_argument, NULL, 'v' },
         { "help", no_argument, NULL, 'h' },
         { },
     };
-    static Test t = { .faults = FAULTS };
+    static Test t = { .faults = FAULTS, .vmm = -1 };
     const char *bdf = NULL;
     const char *only = NULL;
     uint64_t seed = 1;
@@ -373,6 +387,13 @@ int main(int argc, char **argv)
             break;
         case 'd':
             bdf = optarg;
+            break;
+        case 'v':
+            t.vmm = open(optarg, O_RDWR | O_CLOEXEC);
+            if (t.vmm < 0) {
+                perror(optarg);
+                return 2;
+            }
             break;
         case 'h':
             usage(stdout);

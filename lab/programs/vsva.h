@@ -12,6 +12,7 @@
  *   vsva-change.c   memory that changes while the device knows it
  *   vsva-process.c  fork, a second process, one that is killed
  *   vsva-time.c     interrupts, queues at once, how long a fault takes
+ *   vsva-omit.c     what happens when a VMM leaves out invalidations
  */
 
 #ifndef VSVA_H
@@ -26,6 +27,7 @@ typedef struct Test {
     Queue q;                    /* queue 0, open */
     uint64_t faults;            /* --faults */
     uint64_t random;            /* state of random64() */
+    int vmm;                    /* --vmm, or -1 */
     char why[256];              /* first failure, or empty */
     char skip[160];
     char facts[1024];           /* members for the JSON line */
@@ -43,9 +45,20 @@ extern const TestCase error_tests[];
 extern const TestCase change_tests[];
 extern const TestCase process_tests[];
 extern const TestCase time_tests[];
+/* With --vmm, and instead of all others */
+extern const TestCase omit_tests[];
 
 /* The simple block; before the engine is opened: it takes the function away */
 void vfio_simple(Test *t);
+void vfio_omit(Test *t);
+
+/*
+ * One change, three times: the VMM leaves out invalidations of @kind the second
+ * time. @change returns whether the device got to what it must not get to: it
+ * has to, but then only.
+ */
+void omit(Test *t, const char *kind, void (*prepare)(Test *t, void *opaque),
+          bool (*change)(Test *t, void *opaque), void *opaque);
 
 /* Only the first failure is kept: what follows often is its consequence */
 void fail(Test *t, const char *format, ...)
