@@ -23,6 +23,9 @@
 /* Units of work, see <hw/iommufd-turn.h>, that are done out of turn */
 #define AT_ONCE (64 * IOMMUFD_NESTED_TURN)
 
+/* Parts of one run that are looked at in a row */
+#define RUN_PARTS 64
+
 typedef struct IOMMUFDArea {
     IntervalTreeNode node;      /* addresses */
     uint64_t gpa;
@@ -240,22 +243,40 @@ static bool shadow_place(IOMMUFDHwpt *hwpt, const IOMMUFDNestedRun *run,
     return true;
 }
 
-static bool shadow_run(IOMMUFDHwpt *hwpt, const IOMMUFDNestedRun *run,
-                       Error **errp)
+/*
+ * What of @run is in @s. Memory that comes and goes in blocks makes a part of
+ * each: those that are too many are left for the next step.
+ */
+static bool shadow_run(IOMMUFDHwpt *hwpt, const IOMMUFDStale *s,
+                       const IOMMUFDNestedRun *run, Error **errp)
 {
+    IOMMUFDNested *n = hwpt->host->n;
+    unsigned parts = 0;
     uint64_t done = 0;
 
-    while (done < run->size) {
+    while (done < run->size && run->iova + done <= s->last) {
         IOMMUFDNestedRun part = *run;
         bool writable;
 
         part.iova += done;
         part.gpa += done;
         part.size -= done;
+        if (parts == RUN_PARTS) {
+            shadow_stale(hwpt, part.iova, MIN(part.iova + part.size - 1,
+                                              s->last), s->joined);
+            return true;
+        }
         if (!iommufd_sys_guest_ram(part.gpa, &part.size, &writable)) {
             part.read = part.write = false;
         }
         part.write &= writable;
+        if (part.iova + part.size <= s->first) {
+            done += part.size;
+            continue;
+        }
+        if (parts++) {
+            iommufd_nested_count_read(n);
+        }
         if (!(part.read || part.write ?
               shadow_place(hwpt, &part, errp) :
               shadow_unmap(hwpt, part.iova, part.iova + part.size - 1,
@@ -292,7 +313,7 @@ static bool shadow_step(IOMMUFDHwpt *hwpt, Error **errp)
     }
     return (run.iova <= s.first ||
             shadow_unmap(hwpt, s.first, MIN(run.iova - 1, s.last), errp)) &&
-           shadow_run(hwpt, &run, errp);
+           shadow_run(hwpt, &s, &run, errp);
 }
 
 /* Return: false: the turn is over, or all is done that can be at once */

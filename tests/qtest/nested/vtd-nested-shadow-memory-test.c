@@ -5,6 +5,9 @@
  */
 
 #include "qemu/osdep.h"
+#include "standard-headers/linux/virtio_mem.h"
+#include "../libqos/pci-pc.h"
+#include "virtio-rig.h"
 #include "vtd-shadow-rig.h"
 
 /*
@@ -138,6 +141,112 @@ static void test_late(void)
     vtd_rig_stop(&r);
 }
 
+#define BLOCK   (2 * MiB)
+
+typedef struct Blocks {
+    VtdRig r;
+    VirtioRig v;
+    QPCIBus *bus;
+    uint64_t addr;
+    uint64_t locked;            /* without any of them */
+} Blocks;
+
+static void block_fill(Blocks *b, unsigned block, uint8_t value)
+{
+    qtest_memset(b->r.qts, b->addr + block * BLOCK, value, 64);
+    qtest_memset(b->r.qts, b->addr + (block + 1) * BLOCK - 64, value, 64);
+}
+
+static void block_expect(Blocks *b, unsigned block, uint8_t value)
+{
+    uint64_t iova = IOVA + b->addr % GiB + block * BLOCK;
+
+    iommufd_model_expect_data(b->r.m, HOST_DEV0, NULL, iova, value, 64);
+    iommufd_model_expect_data(b->r.m, HOST_DEV0, NULL, iova + BLOCK - 64,
+                              value, 64);
+}
+
+static void block_expect_none(Blocks *b, unsigned block)
+{
+    uint64_t iova = IOVA + b->addr % GiB + block * BLOCK;
+
+    shadow_expect_none(&b->r, HOST_DEV0, iova);
+    shadow_expect_none(&b->r, HOST_DEV0, iova + BLOCK - 64);
+}
+
+static unsigned ask(Blocks *b, unsigned type, unsigned block, unsigned num)
+{
+    return virtio_rig_mem(&b->v, type, b->addr + block * BLOCK, num);
+}
+
+/*
+ * Blocks below a table that maps all of them at once: whoever has been there is
+ * not kept by the shadow, and who comes is seen without a word of the guest's
+ */
+static void test_blocks(void)
+{
+    g_autofree char *host = vtd_rig_host(1, "", "");
+    uint64_t ss;
+    Blocks b;
+
+    vtd_rig_start(&b.r, host, "nested=on", 1, "-m 128M,maxmem=4G "
+                  "-object memory-backend-ram,id=mem0,size=256M "
+                  "-device virtio-mem-pci,id=vmem0,memdev=mem0,block-size=2M,"
+                  "requested-size=256M,bus=pcie.0,addr=8");
+    b.bus = qpci_new_pc(b.r.qts, NULL);
+    virtio_rig_drive(&b.v, b.r.qts, b.bus, 0x40, 1, 82 * MiB);
+    b.addr = virtio_rig_mem_addr(&b.v);
+    shadow_fill(&b.r, 2);
+    vtd_rig_enable_legacy(&b.r);
+    ss = vtd_s2_new(&b.r.mem);
+    vtd_s2_map(&b.r.mem, ss, 4, IOVA, b.addr & -GiB, GiB, 30, VTD_S2_RW);
+    shadow_map(&b.r, ss, 4, 2 * IOVA, 1, 1, VTD_S2_RW);
+    shadow_legacy(&b.r, RID0, ss, 4);
+    b.locked = iommufd_model_pinned(b.r.m);
+    block_expect_none(&b, 0);
+
+    g_assert_cmpuint(ask(&b, VIRTIO_MEM_REQ_PLUG, 1, 3), ==,
+                     VIRTIO_MEM_RESP_ACK);
+    for (unsigned i = 1; i < 4; i++) {
+        block_fill(&b, i, 0x40 + i);
+    }
+    for (unsigned i = 1; i < 4; i++) {
+        block_expect(&b, i, 0x40 + i);
+    }
+    block_expect_none(&b, 0);
+    block_expect_none(&b, 4);
+    g_assert_cmpuint(iommufd_model_pinned(b.r.m), ==, b.locked + 3 * BLOCK);
+
+    g_assert_cmpuint(ask(&b, VIRTIO_MEM_REQ_UNPLUG, 2, 1), ==,
+                     VIRTIO_MEM_RESP_ACK);
+    g_assert_cmpuint(iommufd_model_pinned(b.r.m), ==, b.locked + 2 * BLOCK);
+    block_expect(&b, 1, 0x41);
+    block_expect_none(&b, 2);
+    block_expect(&b, 3, 0x43);
+    g_assert_cmpuint(ask(&b, VIRTIO_MEM_REQ_PLUG, 2, 1), ==,
+                     VIRTIO_MEM_RESP_ACK);
+    block_fill(&b, 2, 0x52);
+    block_expect(&b, 2, 0x52);
+
+    /* More parts than are looked at in a row, in both orders */
+    g_assert_cmpuint(ask(&b, VIRTIO_MEM_REQ_UNPLUG_ALL, 0, 0), ==,
+                     VIRTIO_MEM_RESP_ACK);
+    g_assert_cmpuint(iommufd_model_pinned(b.r.m), ==, b.locked);
+    g_assert_cmpuint(ask(&b, VIRTIO_MEM_REQ_PLUG, 0, 128), ==,
+                     VIRTIO_MEM_RESP_ACK);
+    for (unsigned i = 0; i < 128; i += 127) {
+        block_fill(&b, i, 0x60 + i % 16);
+        block_expect(&b, i, 0x60 + i % 16);
+    }
+    g_assert_cmpuint(iommufd_model_pinned(b.r.m), ==, b.locked + 128 * BLOCK);
+    shadow_inv(&b.r, VTD_INV_GLOBAL, 0, 0);
+    block_expect(&b, 127, 0x6f);
+    shadow_expect(&b.r, HOST_DEV0, 2 * IOVA, 1);
+    virtio_rig_free(&b.v);
+    vtd_rig_stop(&b.r);
+    qpci_free_pc(b.bus);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -145,5 +254,8 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/shadow-memory/erratum", test_erratum);
     qtest_add_func("/vtd-nested/shadow-memory/hot-plug", test_memory);
     qtest_add_func("/vtd-nested/shadow-memory/late", test_late);
+    if (qtest_has_device("virtio-mem-pci")) {
+        qtest_add_func("/vtd-nested/shadow-memory/blocks", test_blocks);
+    }
     return g_test_run();
 }
