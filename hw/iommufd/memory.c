@@ -338,3 +338,15 @@ bool iommufd_nested_check_plug(const MemoryRegion *mr, hwaddr addr,
     }
     return !why;
 }
+
+bool iommufd_nested_no_discard(void)
+{
+    if (!ram_block_discard_is_disabled()) {
+        return false;
+    }
+    warn_report_once("virtio-balloon frees nothing of what the guest gives "
+                     "back, in its balloon or by free-page-reporting: assigned "
+                     "devices have all memory locked. virtio-mem and pc-dimm "
+                     "can be unplugged");
+    return true;
+}

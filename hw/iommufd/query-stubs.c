@@ -8,6 +8,7 @@
 #include "hw/iommufd-memory.h"
 #include "monitor/hmp.h"
 #include "qapi/qapi-commands-nested-iommu.h"
+#include "system/memory.h"
 
 NestedIommuInfoList *qmp_x_query_nested_iommu(bool has_pasids, bool pasids,
                                               Error **errp)
@@ -23,4 +24,9 @@ bool iommufd_nested_check_plug(const MemoryRegion *mr, hwaddr addr,
                                Error **errp)
 {
     return true;
+}
+
+bool iommufd_nested_no_discard(void)
+{
+    return ram_block_discard_is_disabled();
 }

@@ -25,4 +25,14 @@ typedef struct MemoryRegion MemoryRegion;
 bool iommufd_nested_check_plug(const MemoryRegion *mr, hwaddr addr,
                                Error **errp);
 
+/**
+ * iommufd_nested_no_discard() - whether memory must stay that is given back
+ *
+ * Pages that the host has locked for devices stay locked, and devices go on
+ * using them. The user is told so, once.
+ *
+ * Return: ram_block_discard_is_disabled()
+ */
+bool iommufd_nested_no_discard(void);
+
 #endif
