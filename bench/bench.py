@@ -60,6 +60,9 @@ def all_cases():
     for workload in 'bind', 'pasid-cache-domain', 'pasid-cache-global':
         cases += [Case('x86_64', workload, devices, num, 1)
                   for devices in (1, 16) for num in (1, 256)]
+    # Those of one PASID among many of others
+    cases += [Case('x86_64', 'pasid-cache-domain', devices, num, 1)
+              for devices, num in ((4, 64), (1, 4096))]
     return cases
 
 

@@ -156,7 +156,9 @@ bool vtd_nested_realize(IntelIOMMUState *s, Error **errp)
     s->nested = n;
     n->devices = g_hash_table_new(vtd_nested_device_hash,
                                   vtd_nested_device_equal);
+    n->dirty_domains = g_hash_table_new(NULL, NULL);
     if (!vtd_nested_caps_realize(n, errp)) {
+        g_hash_table_destroy(n->dirty_domains);
         g_hash_table_destroy(n->devices);
         g_free(n);
         s->nested = NULL;

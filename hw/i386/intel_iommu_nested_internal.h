@@ -112,9 +112,12 @@ typedef struct VTDNestedDevice {
 /*
  * A look at all that the tables say of a device, each PASID once: those that
  * the core knows, which may have gone and make room, then those that are new.
+ * Or at what was read with a domain-id, of whatever device.
  */
 typedef struct VTDNestedLook {
-    VTDNestedDevice *vdev;      /* NULL: none is under way */
+    VTDNested *n;               /* NULL: none is under way */
+    VTDNestedDevice *vdev;      /* NULL: of a domain, and none of it is found */
+    bool domain;                /* see iommufd_nested_walk() */
     VTDNestedContext ctx;
     bool ok;                    /* so far the host has refused nothing */
     unsigned long *known;       /* by PASID; NULL: none */
@@ -161,6 +164,7 @@ struct VTDNested {
     uint8_t pasid_bits;
     /* Devices that the guest's commands want looked at, and where that is */
     QTAILQ_HEAD(, VTDNestedDevice) dirty;
+    GHashTable *dirty_domains;  /* a set of domain-ids */
     VTDNestedLook look;
     /* What was put off comes first: entries from before */
     bool going_on;
@@ -240,6 +244,9 @@ void vtd_nested_dirty_all(VTDNested *n);
 void vtd_nested_dirty_sid(VTDNested *n, uint16_t sid, uint16_t mask);
 /* All of them, for shadows that take longer than can be waited for */
 void vtd_nested_shadow_late(void *opaque);
+/* What was read with this domain-id; all, if that may be what is new */
+void vtd_nested_dirty_domain(VTDNested *n, uint16_t did);
+bool vtd_nested_is_dirty(const VTDNested *n);
 /*
  * As much of that as a turn has room for; sets @n->bad if the host refused
  * something. Return: false: to be continued, iommufd_nested_turn().

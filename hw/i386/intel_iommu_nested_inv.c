@@ -371,13 +371,17 @@ static void vtd_nested_context_inv(VTDNested *n, const VTDInvDesc *desc)
 
 static bool vtd_nested_pasid_cache_inv(VTDNested *n, const VTDInvDesc *desc)
 {
-    if (VTD_INV_DESC_PASIDC_G(desc) == VTD_INV_DESC_PASIDC_G_PASID_SI) {
+    switch (VTD_INV_DESC_PASIDC_G(desc)) {
+    case VTD_INV_DESC_PASIDC_G_PASID_SI:
         return vtd_nested_sync_pasid_value(n, VTD_INV_DESC_PASIDC_PASID(desc))
                || vtd_nested_inv_stop(n);
+    case VTD_INV_DESC_PASIDC_G_DSI:
+        vtd_nested_dirty_domain(n, VTD_INV_DESC_PASIDC_DID(desc));
+        return true;
+    default:
+        vtd_nested_dirty_all(n);
+        return true;
     }
-    /* An entry that is new in a domain is in no index of ours */
-    vtd_nested_dirty_all(n);
-    return true;
 }
 
 typedef enum VTDNestedIotlb {
@@ -563,7 +567,7 @@ static bool vtd_nested_run_may(VTDNested *n)
 {
     IntelIOMMUState *s = n->s;
 
-    if (!s->iq_dw || !QTAILQ_EMPTY(&n->dirty) ||
+    if (!s->iq_dw || vtd_nested_is_dirty(n) ||
         !QLIST_EMPTY(&s->vtd_as_with_notifiers)) {
         return false;
     }

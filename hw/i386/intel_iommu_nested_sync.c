@@ -260,7 +260,7 @@ static void vtd_nested_look_known(IOMMUFDNestedDevice *dev, uint32_t pasid,
 
 static void vtd_nested_look_begin(VTDNestedLook *look, VTDNestedDevice *vdev)
 {
-    *look = (VTDNestedLook) { .vdev = vdev };
+    *look = (VTDNestedLook) { .n = vdev->n, .vdev = vdev };
     if (vdev->dirty) {
         vdev->dirty = false;
         QTAILQ_REMOVE(&vdev->n->dirty, vdev, dirty_next);
@@ -278,7 +278,22 @@ static void vtd_nested_look_begin(VTDNestedLook *look, VTDNestedDevice *vdev)
 static void vtd_nested_look_end(VTDNestedLook *look)
 {
     g_clear_pointer(&look->known, g_free);
+    look->n = NULL;
     look->vdev = NULL;
+}
+
+/* One of the domains that are dirty */
+static void vtd_nested_look_domain(VTDNestedLook *look, VTDNested *n)
+{
+    GHashTableIter iter;
+    gpointer did;
+
+    g_hash_table_iter_init(&iter, n->dirty_domains);
+    if (g_hash_table_iter_next(&iter, &did, NULL)) {
+        g_hash_table_iter_remove(&iter);
+        *look = (VTDNestedLook) { .n = n, .domain = true, .ok = true };
+        iommufd_nested_walk(n->core, GPOINTER_TO_UINT(did));
+    }
 }
 
 static bool vtd_nested_look_knew(const VTDNestedLook *look, uint32_t pasid)
@@ -322,10 +337,28 @@ static bool vtd_nested_look_next(VTDNestedLook *look, uint32_t *pasid)
     return true;
 }
 
+/* The next entry of a domain. Return: false: that was all */
+static bool vtd_nested_look_walk(VTDNestedLook *look)
+{
+    IOMMUFDNestedDevice *dev = iommufd_nested_walk_next(look->n->core,
+                                                        &look->pasid);
+
+    if (!dev) {
+        return false;
+    }
+    look->vdev = iommufd_nested_device_opaque(dev);
+    vtd_nested_context(look->vdev, &look->ctx);
+    return true;
+}
+
 /* The next entry, if this step finds one. Return: false: that was all */
 static bool vtd_nested_look_find(VTDNestedLook *look)
 {
-    if (look->rid) {
+    if (look->domain) {
+        if (!vtd_nested_look_walk(look)) {
+            return false;
+        }
+    } else if (look->rid) {
         look->rid = false;
         look->pasid = IOMMUFD_NESTED_RID;
     } else if (!vtd_nested_look_next(look, &look->pasid)) {
@@ -341,10 +374,8 @@ static bool vtd_nested_look_find(VTDNestedLook *look)
 /* Return: false: the turn is over */
 static bool vtd_nested_look_on(VTDNestedLook *look, bool in_turns)
 {
-    VTDNestedDevice *vdev = look->vdev;
-
     for (;;) {
-        if (in_turns && !iommufd_nested_turn(vdev->n->core)) {
+        if (in_turns && !iommufd_nested_turn(look->n->core)) {
             return false;
         }
         if (!look->found && !vtd_nested_look_find(look)) {
@@ -353,16 +384,17 @@ static bool vtd_nested_look_on(VTDNestedLook *look, bool in_turns)
         if (!look->found) {
             continue;
         }
-        if (!vtd_nested_prepare(vdev, &look->entry, in_turns)) {
+        if (!vtd_nested_prepare(look->vdev, &look->entry, in_turns)) {
             if (in_turns) {
                 return false;
             }
             /* Blocked until then */
-            vtd_nested_late(vdev);
+            vtd_nested_late(look->vdev);
             vtd_nested_fault(&look->entry, VTD_FR_NESTED_LATE, false);
         }
         look->found = false;
-        if (vtd_nested_apply(vdev, look->pasid, &look->ctx, &look->entry)) {
+        if (vtd_nested_apply(look->vdev, look->pasid, &look->ctx,
+                             &look->entry)) {
             continue;
         }
         look->ok = false;
@@ -379,16 +411,25 @@ static bool vtd_nested_look_on(VTDNestedLook *look, bool in_turns)
     }
 }
 
+bool vtd_nested_is_dirty(const VTDNested *n)
+{
+    return !QTAILQ_EMPTY(&n->dirty) || g_hash_table_size(n->dirty_domains);
+}
+
 bool vtd_nested_look(VTDNested *n)
 {
     VTDNestedLook *look = &n->look;
 
-    while (look->vdev || !QTAILQ_EMPTY(&n->dirty)) {
-        if (!look->vdev) {
+    while (look->n || vtd_nested_is_dirty(n)) {
+        if (!look->n) {
             if (!iommufd_nested_turn(n->core)) {
                 return false;
             }
-            vtd_nested_look_begin(look, QTAILQ_FIRST(&n->dirty));
+            if (!QTAILQ_EMPTY(&n->dirty)) {
+                vtd_nested_look_begin(look, QTAILQ_FIRST(&n->dirty));
+            } else {
+                vtd_nested_look_domain(look, n);
+            }
         }
         if (!vtd_nested_look_on(look, true)) {
             return false;
@@ -403,7 +444,14 @@ void vtd_nested_look_no_more(VTDNested *n, VTDNestedDevice *vdev)
 {
     VTDNestedDevice *other, *next;
 
-    if (!vdev || n->look.vdev == vdev) {
+    if (!vdev) {
+        g_hash_table_remove_all(n->dirty_domains);
+    }
+    if (vdev && n->look.domain && n->look.vdev == vdev) {
+        /* The others of the domain are still to be looked at */
+        n->look.found = false;
+        n->look.vdev = NULL;
+    } else if (!vdev || n->look.vdev == vdev) {
         vtd_nested_look_end(&n->look);
     }
     QTAILQ_FOREACH_SAFE(other, &n->dirty, dirty_next, next) {
@@ -504,9 +552,24 @@ void vtd_nested_dirty_all(VTDNested *n)
     GHashTableIter iter;
 
     vtd_nested_relabel(n);
+    g_hash_table_remove_all(n->dirty_domains);
     g_hash_table_iter_init(&iter, n->devices);
     while (g_hash_table_iter_next(&iter, NULL, (void **)&vdev)) {
         vtd_nested_dirty(vdev);
+    }
+}
+
+/*
+ * In caching mode what is not present is cached with domain-id 0, so that
+ * others are for what was read. What leads to an entry that is new in a domain
+ * by the domain-id that it has now can be seen only if nothing else has it.
+ */
+void vtd_nested_dirty_domain(VTDNested *n, uint16_t did)
+{
+    if (!did || !iommufd_nested_in_domain(n->core, did)) {
+        vtd_nested_dirty_all(n);
+    } else {
+        g_hash_table_add(n->dirty_domains, GUINT_TO_POINTER(did));
     }
 }
 

@@ -309,6 +309,7 @@ struct IOMMUFDNested {
     bool labels_stale;          /* to be assigned anew, changed or not */
     GHashTable *buckets;        /* (domain, PASID) -> IOMMUFDBucket */
     IOMMUFDBucket *recent;      /* one of them, found last; NULL: none */
+    IOMMUFDAtt *walk;           /* who comes next; NULL: nobody */
     GHashTable *domains;        /* domain -> IOMMUFDDomain */
     /*
      * A HWPT whose stamp is this has been visited in the current walk. So a

@@ -168,12 +168,28 @@ void iommufd_index_hwpt(IOMMUFDAtt *att, IOMMUFDHwpt *hwpt)
     }
 }
 
+/* Who comes after @att in its domain; NULL: nobody */
+static IOMMUFDAtt *att_next(IOMMUFDAtt *att)
+{
+    IOMMUFDAtt *next = QTAILQ_NEXT(att, bucket_next);
+    IOMMUFDBucket *bucket;
+
+    if (!next) {
+        bucket = QLIST_NEXT(att->bucket, next);
+        next = bucket ? QTAILQ_FIRST(&bucket->atts) : NULL;
+    }
+    return next;
+}
+
 void iommufd_index_clear(IOMMUFDAtt *att)
 {
     IOMMUFDBucket *bucket = att->bucket;
 
     if (!bucket) {
         return;
+    }
+    if (bucket->n->walk == att) {
+        bucket->n->walk = att_next(att);
     }
     if (att->indexed_hwpt) {
         bucket_uncount(bucket, att->indexed_hwpt);
@@ -193,7 +209,8 @@ void iommufd_index_set(IOMMUFDAtt *att, uint32_t domain, uint32_t pasid)
     iommufd_index_clear(att);
     bucket = bucket_get(att->dev->n, domain, pasid);
     att->bucket = bucket;
-    QTAILQ_INSERT_TAIL(&bucket->atts, att, bucket_next);
+    /* In front: a walk of its bucket does not meet it again */
+    QTAILQ_INSERT_HEAD(&bucket->atts, att, bucket_next);
     if (att->indexed_hwpt) {
         bucket_count(bucket, att->indexed_hwpt);
     }
@@ -245,64 +262,27 @@ void iommufd_index_domain_hwpts(IOMMUFDNested *n, uint32_t domain,
     }
 }
 
-/*
- * Walks that hand control to a front end: it may change any attachment, so
- * the walk is over a copy, and what is gone or has moved is skipped.
- */
-typedef struct Visit {
-    IOMMUFDNestedDevice *dev;
-    uint32_t pasid;
-    uint64_t key;
-} Visit;
-
-static void visit_bucket(IOMMUFDBucket *bucket, GArray *visits)
+bool iommufd_nested_in_domain(IOMMUFDNested *n, uint32_t domain)
 {
-    IOMMUFDAtt *att;
-
-    QTAILQ_FOREACH(att, &bucket->atts, bucket_next) {
-        Visit v = {
-            .dev = att->dev, .pasid = att->pasid, .key = bucket->key,
-        };
-        g_array_append_val(visits, v);
-    }
+    return domain_find(n, domain);
 }
 
-static void visit_all(GArray *visits, IOMMUFDNestedBoundFn fn, void *arg)
+void iommufd_nested_walk(IOMMUFDNested *n, uint32_t domain)
 {
-    for (guint i = 0; i < visits->len; i++) {
-        Visit *v = &g_array_index(visits, Visit, i);
-        IOMMUFDAtt *att = iommufd_att_find(v->dev, v->pasid);
-
-        if (att && att->bucket && att->bucket->key == v->key) {
-            fn(v->dev, v->pasid, arg);
-        }
-    }
-}
-
-void iommufd_nested_foreach_bound(IOMMUFDNested *n, uint32_t domain,
-                                  uint32_t index_pasid,
-                                  IOMMUFDNestedBoundFn fn, void *arg)
-{
-    g_autoptr(GArray) visits = g_array_new(false, false, sizeof(Visit));
-    IOMMUFDBucket *bucket = bucket_find(n, domain, index_pasid);
-
-    if (bucket) {
-        visit_bucket(bucket, visits);
-        visit_all(visits, fn, arg);
-    }
-}
-
-void iommufd_nested_foreach_in_domain(IOMMUFDNested *n, uint32_t domain,
-                                      IOMMUFDNestedBoundFn fn, void *arg)
-{
-    g_autoptr(GArray) visits = g_array_new(false, false, sizeof(Visit));
     IOMMUFDDomain *d = domain_find(n, domain);
-    IOMMUFDBucket *bucket;
 
-    if (d) {
-        QLIST_FOREACH(bucket, &d->buckets, next) {
-            visit_bucket(bucket, visits);
-        }
-        visit_all(visits, fn, arg);
+    n->walk = d ? QTAILQ_FIRST(&QLIST_FIRST(&d->buckets)->atts) : NULL;
+}
+
+IOMMUFDNestedDevice *iommufd_nested_walk_next(IOMMUFDNested *n,
+                                              uint32_t *pasid)
+{
+    IOMMUFDAtt *att = n->walk;
+
+    if (!att) {
+        return NULL;
     }
+    n->walk = att_next(att);
+    *pasid = att->pasid;
+    return att->dev;
 }

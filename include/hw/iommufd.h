@@ -607,8 +607,7 @@ IOMMUFDNestedState iommufd_nested_get(const IOMMUFDNestedDevice *dev,
                                       uint32_t pasid, const char **reason);
 
 /**
- * typedef IOMMUFDNestedBoundFn - visit a RID or PASID with a translation
- * @pasid: IOMMUFD_NESTED_RID or the PASID
+ * typedef IOMMUFDNestedBoundFn - visit a PASID with a translation
  *
  * May call iommufd_nested_set() for any device and PASID, and queue and flush
  * invalidations; the visit is of those that were there when it began and
@@ -621,14 +620,27 @@ typedef void (*IOMMUFDNestedBoundFn)(IOMMUFDNestedDevice *dev, uint32_t pasid,
 void iommufd_nested_foreach_pasid(IOMMUFDNestedDevice *dev,
                                   IOMMUFDNestedBoundFn fn, void *arg);
 
-/* All with this @domain and @index_pasid, in any state. Cost: those found. */
-void iommufd_nested_foreach_bound(IOMMUFDNested *n, uint32_t domain,
-                                  uint32_t index_pasid,
-                                  IOMMUFDNestedBoundFn fn, void *arg);
+/* Was anything given this @domain, in whatever state it is? */
+bool iommufd_nested_in_domain(IOMMUFDNested *n, uint32_t domain);
 
-/* All with this @domain, in any state. Cost: those found. */
-void iommufd_nested_foreach_in_domain(IOMMUFDNested *n, uint32_t domain,
-                                      IOMMUFDNestedBoundFn fn, void *arg);
+/**
+ * iommufd_nested_walk() - go through all with this @domain, in any state
+ *
+ * One walk at a time; it may take as long as it likes, and
+ * iommufd_nested_set() may be called for any device and PASID meanwhile. Those
+ * that go before it comes to them are not met; those that come may be. Cost:
+ * those found.
+ */
+void iommufd_nested_walk(IOMMUFDNested *n, uint32_t domain);
+
+/**
+ * iommufd_nested_walk_next() - the next one
+ * @pasid: IOMMUFD_NESTED_RID or the PASID
+ *
+ * Return: the device, NULL: that was all.
+ */
+IOMMUFDNestedDevice *iommufd_nested_walk_next(IOMMUFDNested *n,
+                                              uint32_t *pasid);
 
 /* ------------------------------------------------------------------------ */
 /* Invalidations                                                             */

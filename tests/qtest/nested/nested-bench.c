@@ -31,7 +31,7 @@ void bench_parse(Bench *b, int argc, char **argv, const char *const *workloads)
     }
     b->workload = argv[1];
     b->devices = parse_number("DEVICES", argv[2], BENCH_DEVICES_MAX);
-    b->commands = parse_number("COMMANDS", argv[3], 1024);
+    b->commands = parse_number("COMMANDS", argv[3], 4096);
     b->times = parse_number("TIMES", argv[4], 100000);
     b->props = getenv("BENCH_IOMMU") ? getenv("BENCH_IOMMU") : "nested=on";
 }

@@ -362,9 +362,23 @@ VtdOracleChange *vtd_oracle_change(VtdOracle *o, unsigned dev)
     return c;
 }
 
+/* Is something of that not yet told, and what it was may be cached? */
+static bool is_changed(const VtdOracle *o, unsigned dev, uint32_t keys)
+{
+    for (guint i = 0; i < o->changes->len; i++) {
+        const VtdOracleChange *c = g_ptr_array_index(o->changes, i);
+
+        if (c->dev == dev && c->keys & keys) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /*
  * Caching mode: an entry that was not present may be cached as such, and is
- * to be invalidated with all that it leads to (6.1).
+ * to be invalidated with all that it leads to (6.1): by its PASID as Linux
+ * does, or globally. Such are no part of the domain that they come into.
  */
 void vtd_oracle_changed_pasid(VtdOracle *o, VtdOracleChange *change,
                               uint32_t pasid)
@@ -377,6 +391,8 @@ void vtd_oracle_changed_pasid(VtdOracle *o, VtdOracleChange *change,
         if ((now.present && now.pasid == pasid) ||
             (old->present && old->pasid == pasid)) {
             change->keys |= 1u << key;
+            change->fresh |= !old->present ||
+                             is_changed(o, change->dev, 1u << key);
             change->did = old->present ? old->did : now.did;
             add_tag(change->tags, old);
             add_tag(change->tags, &now);
@@ -463,7 +479,7 @@ static void tell_change(const VtdOracle *o, VtdOracleChange *c,
         c->cache_told = cmd->type == VTD_DESC_PASID_CACHE &&
                         (cmd->granularity == VTD_PC_GLOBAL ||
                          (!c->context && cmd->did == c->did &&
-                          (cmd->granularity == VTD_PC_DOMAIN ||
+                          (cmd->granularity == VTD_PC_DOMAIN ? !c->fresh :
                            cmd->pasid == c->pasid)));
     } else if (c->context) {
         c->iotlb_told |= cmd->type == VTD_DESC_IOTLB &&

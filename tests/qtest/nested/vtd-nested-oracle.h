@@ -68,6 +68,7 @@ typedef struct VtdOracleChange {
     bool context;               /* the context entry, or a PASID entry */
     bool context_told;
     uint16_t did;               /* under which the PASID entry is cached */
+    bool fresh;                 /* if it is: it may be so as not present */
     uint32_t pasid;
     bool cache_told;
     GArray *tags;               /* VtdOracleTag; none: IOTLB, global */

@@ -183,7 +183,8 @@ static void tell_change(Random *t, const VtdOracleChange *c)
     if (!c->cache_told) {
         cmd.type = VTD_DESC_PASID_CACHE;
         cmd.granularity = c->context || random_chance(t, 15) ? VTD_PC_GLOBAL :
-                          random_chance(t, 70) ? VTD_PC_PASID : VTD_PC_DOMAIN;
+                          c->fresh || random_chance(t, 70) ? VTD_PC_PASID :
+                                                             VTD_PC_DOMAIN;
         tell(t, cmd);
     }
     if (c->context && !c->iotlb_told) {

@@ -252,49 +252,57 @@ static void test_replace(void)
     teardown(&t);
 }
 
-static unsigned visited;
-
-static void visit(IOMMUFDNestedDevice *dev, uint32_t pasid, void *arg)
+static unsigned walk_len(IOMMUFDNested *n, uint32_t domain)
 {
-    visited++;
-    if (arg) {
-        /* Moves every attachment of the bucket, also those not yet visited */
-        IOMMUFDNestedDevice **devs = arg;
+    unsigned num = 0;
+    uint32_t pasid;
 
-        for (int i = 0; i < 3; i++) {
-            stage1(devs[i], RID, 0x9000);
-        }
+    iommufd_nested_walk(n, domain);
+    while (iommufd_nested_walk_next(n, &pasid)) {
+        num++;
+    }
+    return num;
+}
+
+static void set_all(Test *t, uint32_t pasid, uint64_t root)
+{
+    for (int i = 0; i < 3; i++) {
+        stage1(t->dev[i], pasid, root);
     }
 }
 
+/* Whoever comes or goes meanwhile, the others are met, and it ends */
 static void test_index(void)
 {
+    IOMMUFDNestedDevice *dev;
+    uint32_t first, pasid;
     Test t;
 
     setup(&t, &vtd_like);
     add_all(&t);
-    for (int i = 0; i < 3; i++) {
-        stage1(t.dev[i], RID, 0x1000);
-        stage1(t.dev[i], 5, 0x1000);
-    }
-    visited = 0;
-    iommufd_nested_foreach_bound(t.n, 0x1000, 0, visit, NULL);
-    g_assert_cmpuint(visited, ==, 3);
-    visited = 0;
-    iommufd_nested_foreach_in_domain(t.n, 0x1000, visit, NULL);
-    g_assert_cmpuint(visited, ==, 6);
-    visited = 0;
-    iommufd_nested_foreach_bound(t.n, 0x2000, 0, visit, NULL);
-    iommufd_nested_foreach_bound(t.n, 0x1000, 1, visit, NULL);
-    iommufd_nested_foreach_in_domain(t.n, 5, visit, NULL);
-    g_assert_cmpuint(visited, ==, 0);
+    set_all(&t, RID, 0x1000);
+    set_all(&t, 5, 0x1000);
+    g_assert_true(iommufd_nested_in_domain(t.n, 0x1000));
+    g_assert_cmpuint(walk_len(t.n, 0x1000), ==, 6);
+    g_assert_false(iommufd_nested_in_domain(t.n, 5));
+    g_assert_cmpuint(walk_len(t.n, 5), ==, 0);
 
-    /* A visitor that moves everything away ends the visit */
-    iommufd_nested_foreach_bound(t.n, 0x1000, 0, visit, t.dev);
-    g_assert_cmpuint(visited, ==, 1);
-    visited = 0;
-    iommufd_nested_foreach_bound(t.n, 0x9000, 0, visit, NULL);
-    g_assert_cmpuint(visited, ==, 3);
+    iommufd_nested_walk(t.n, 0x1000);
+    dev = iommufd_nested_walk_next(t.n, &first);
+    set_all(&t, first, 0x9000);
+    stage1(dev, first, 0x1000);
+    for (int i = 0; i < 3; i++) {
+        dev = iommufd_nested_walk_next(t.n, &pasid);
+        g_assert_nonnull(dev);
+        g_assert_cmpuint(pasid, !=, first);
+        stage1(dev, pasid, 0x1000);
+    }
+    g_assert_null(iommufd_nested_walk_next(t.n, &pasid));
+
+    iommufd_nested_walk(t.n, 0x1000);
+    set_all(&t, RID, 0x9000);
+    set_all(&t, 5, 0x9000);
+    g_assert_null(iommufd_nested_walk_next(t.n, &pasid));
     teardown(&t);
 }
 
