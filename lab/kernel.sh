@@ -35,6 +35,7 @@ arch=${3:-x86_64}
 lab_setup "${1:?which build tree?}" "$arch"
 jobs=${2:-$(nproc)}
 options=$top/lab/kernel/$arch.config
+selftest_dmabuf=$top/lab/kernel/selftest-dmabuf.c
 case $arch in
 x86_64)
     image=arch/x86/boot/bzImage
@@ -194,7 +195,9 @@ $lost"
 selftest() {
     # shellcheck disable=SC2086
     $compiler -O2 -w -static -D_GNU_SOURCE= -isystem "$tmp/obj/usr/include" \
-        -I "$tests" -o "$tmp/out/selftests/$1" "$tests/iommu/$1.c" -lcap \
+        -I "$tests" -I "$tmp/linux/drivers/iommu/iommufd" \
+        -o "$tmp/out/selftests/$1" "$tests/iommu/$1.c" "$selftest_dmabuf" \
+        -Wl,--wrap=ioctl -lcap \
         >>"$log" 2>&1 || {
         tail -n 20 "$log" >&2
         die "the kernel's selftest $1 does not build (libcap-dev missing?)"
@@ -237,7 +240,8 @@ source_key() {
     "$cache"/linux-source-*) source_id=${source##*/linux-source-} ;;
     *) source_id=$(sha256sum <"$source" | cut -c1-16) ;;
     esac
-    echo "${source_id%.tar.xz}-$(sha256sum <"$options" | cut -c1-12)"
+    echo "${source_id%.tar.xz}-$(cat "$options" "$selftest_dmabuf" | sha256sum |
+        cut -c1-12)"
 }
 
 cache_writable

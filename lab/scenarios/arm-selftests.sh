@@ -11,8 +11,7 @@
 
 l1() {
     echo 64 >/proc/sys/vm/nr_hugepages
-    # Those two want PCI_P2PDMA, and with it memory hotplug
-    selftest-iommufd -T dmabuf_simple -T dmabuf_revoke
+    selftest-iommufd
     stage "with injected failures"
     selftest-iommufd_fail_nth
 }
