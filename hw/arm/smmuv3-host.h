@@ -263,7 +263,10 @@ SMMUCmdError smmuv3_ats_invalidate(SMMUv3State *s, const Cmd *cmd);
 
 extern const VMStateDescription vmstate_tegra241_cmdqv_host;
 
-/* At the end of realize. Without host-cmdqv, this and the next do nothing. */
+/*
+ * At the end of realize. Without host-cmdqv, or cmdqv with nesting, this and
+ * the next do nothing.
+ */
 void tegra241_cmdqv_host_init(SMMUv3State *s);
 void tegra241_cmdqv_host_reset(SMMUv3State *s);
 
@@ -278,6 +281,9 @@ uint32_t tegra241_cmdqv_host_pending(const SMMUQueue *q);
  * Returns: whether its owner may give it
  */
 bool tegra241_cmdqv_host_command(SMMUv3State *s, const SMMUQueue *q, Cmd *cmd);
+
+/* Whether a queue that the hypervisor does not own may hold that */
+bool tegra241_cmdqv_guest_may(const Cmd *cmd);
 
 /* Whether @q is a queue of the CMDQV: it stops, and tells of @error */
 bool tegra241_cmdqv_host_error(SMMUv3State *s, SMMUQueue *q,

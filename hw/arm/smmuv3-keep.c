@@ -19,6 +19,7 @@
 #include "system/address-spaces.h"
 #include "system/dma.h"
 #include "smmuv3-host.h"
+#include "smmuv3-nested.h"
 #include "trace.h"
 
 #define STRUCTS_MAX     16384
@@ -247,6 +248,7 @@ SMMUTranslationStatus smmuv3_keep_translate(IOMMUMemoryRegion *mr, hwaddr addr,
     SMMUTranslationStatus status;
     SMMUTLBEntry *tlbe;
 
+    smmuv3_nested_cmdqv_translate(sdev->smmu);
     status = smmuv3_keep_request(sdev->smmu, addr, cfg, event, flag, &tlbe,
                                  SMMU_CLASS_IN);
     if (status == SMMU_TRANS_SUCCESS) {

@@ -202,6 +202,7 @@ static bool smmuv3_nested_refuse_props(SMMUv3State *s, Error **errp)
         { "bbml", props->bbml },
         { "msi-window", props->msi_window },
         { "stall", OnOffAuto_str(props->stall) },
+        { "cmdqv", OnOffAuto_str(props->cmdqv), "off" },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(text); i++) {
@@ -316,6 +317,9 @@ bool smmuv3_nested_caps_freeze(SMMUv3Nested *n, Error **errp)
         n->decided = true;
         n->active = false;
     }
+    if (!smmuv3_nested_cmdqv_freeze(n, errp)) {
+        return false;
+    }
     if (!n->active) {
         return true;
     }
@@ -352,6 +356,7 @@ void smmuv3_nested_caps_idr(SMMUv3Nested *n)
         s->idr[f->reg] = deposit32(s->idr[f->reg], f->shift, f->length,
                                    n->feature[i]);
     }
+    smmuv3_nested_cmdqv_idr(n);
 }
 
 bool smmuv3_nested_caps_refuse(SMMUv3Nested *n, const char *name,

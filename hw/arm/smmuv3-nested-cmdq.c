@@ -36,21 +36,22 @@ const char *const smmuv3_nested_commands[SMMUV3_NESTED_CMD__MAX] = {
     [SMMUV3_NESTED_CMD_TLBI] = "tlbi",
     [SMMUV3_NESTED_CMD_ATC_INV] = "atc-inv",
     [SMMUV3_NESTED_CMD_SYNC] = "sync",
+    [SMMUV3_NESTED_CMD_TRAPPED] = "cmdqv-trapped",
 };
 
 /* Position and wrap bit of the command that is being looked at */
-static uint32_t smmuv3_nested_cons(const SMMUv3State *s)
+static uint32_t smmuv3_nested_cons(const SMMUv3Nested *n)
 {
-    return s->cmdq.cons & WRAP_INDEX_MASK(&s->cmdq);
+    return n->q->cons & WRAP_INDEX_MASK(n->q);
 }
 
 static SMMUCmdError smmuv3_nested_failed(SMMUv3Nested *n,
                                          const IOMMUFDNestedInvError *fail,
                                          Error *err)
 {
-    SMMUQueue *q = &n->s->cmdq;
+    SMMUQueue *q = n->q;
 
-    trace_smmuv3_nested_inv_failed(fail->cookie, smmuv3_nested_cons(n->s),
+    trace_smmuv3_nested_inv_failed(fail->cookie, smmuv3_nested_cons(n),
                                    fail->err);
     iommufd_nested_tell(&n->told_inv, err);
     /* Bits above are the error code, which the caller sets */
@@ -69,11 +70,13 @@ static SMMUCmdError smmuv3_nested_send(SMMUv3Nested *n)
     return smmuv3_nested_failed(n, &fail, err);
 }
 
-SMMUCmdError smmuv3_nested_flush(SMMUv3State *s, SMMUCmdError error)
+SMMUCmdError smmuv3_nested_flush(SMMUv3State *s, SMMUQueue *q,
+                                 SMMUCmdError error)
 {
     SMMUCmdError earlier = SMMU_CERROR_NONE;
 
     if (s->nested) {
+        s->nested->q = q;
         earlier = smmuv3_nested_send(s->nested);
         iommufd_nested_turn_end(s->nested->core);
     }
@@ -111,6 +114,28 @@ void smmuv3_nested_device_tlb_late(void *opaque, IOMMUFDNestedDevice *dev,
     iommufd_nested_tell(&ndev->told_atc, err);
 }
 
+void smmuv3_nested_forget_atcs(SMMUv3Nested *n)
+{
+    SMMUv3NestedDevice *ndev;
+    GHashTableIter iter;
+    Error *err = NULL;
+
+    g_hash_table_iter_init(&iter, n->devices);
+    while (g_hash_table_iter_next(&iter, NULL, (void **)&ndev)) {
+        struct iommu_viommu_arm_smmuv3_invalidate entry = {};
+
+        if (ndev->ats && iommufd_nested_has_vdevice(ndev->dev)) {
+            smmuv3_nested_device_tlb_all(&entry, ndev->sid);
+            if (!iommufd_nested_inv_device(ndev->dev, &entry, 0, NULL, &err)) {
+                iommufd_nested_tell(&n->told_inv, g_steal_pointer(&err));
+            }
+        }
+    }
+    if (!iommufd_nested_inv_flush(n->core, NULL, &err)) {
+        iommufd_nested_tell(&n->told_inv, err);
+    }
+}
+
 static SMMUCmdError smmuv3_nested_sync(SMMUv3Nested *n)
 {
     SMMUCmdError error = smmuv3_nested_send(n);
@@ -127,6 +152,7 @@ void smmuv3_nested_go_on(void *opaque)
     SMMUv3Nested *n = opaque;
 
     smmuv3_cmdq_consume(n->s);
+    tegra241_cmdqv_host_go_on(n->s);
 }
 
 void smmuv3_nested_cmdq_forget(SMMUv3Nested *n)
@@ -165,7 +191,7 @@ static SMMUCmdError smmuv3_nested_to_stream(SMMUv3Nested *n,
         return SMMU_CERROR_NONE;
     }
     smmuv3_nested_entry(cmd, &entry);
-    if (!iommufd_nested_inv_device(ndev->dev, &entry, smmuv3_nested_cons(n->s),
+    if (!iommufd_nested_inv_device(ndev->dev, &entry, smmuv3_nested_cons(n),
                                    &fail, &err)) {
         return smmuv3_nested_failed(n, &fail, err);
     }
@@ -221,7 +247,7 @@ static SMMUCmdError smmuv3_nested_to_all(SMMUv3Nested *n, const Cmd *cmd)
     Error *err = NULL;
 
     smmuv3_nested_entry(cmd, &entry);
-    if (!iommufd_nested_inv_viommus(n->core, &entry, smmuv3_nested_cons(n->s),
+    if (!iommufd_nested_inv_viommus(n->core, &entry, smmuv3_nested_cons(n),
                                     &fail, &err)) {
         return smmuv3_nested_failed(n, &fail, err);
     }
@@ -305,7 +331,7 @@ static SMMUCmdError smmuv3_nested_cfgi_range(SMMUv3Nested *n, const Cmd *cmd)
     n->range.on = true;
     n->range.bad = false;
     n->range.cmd = *cmd;
-    n->range.cons = smmuv3_nested_cons(n->s);
+    n->range.cons = smmuv3_nested_cons(n);
     return smmuv3_nested_range_on(n);
 }
 
@@ -320,13 +346,16 @@ static bool smmuv3_nested_range_was(SMMUv3Nested *n, const Cmd *cmd,
         return false;
     }
     *error = smmuv3_nested_range_on(n);
-    return *error || (n->range.cons == smmuv3_nested_cons(n->s) &&
+    return *error || (n->range.cons == smmuv3_nested_cons(n) &&
                       !memcmp(&n->range.cmd, cmd, sizeof(*cmd)));
 }
 
 static void smmuv3_nested_count(SMMUv3Nested *n, SMMUv3NestedCommand command)
 {
     iommufd_nested_count_command(n->core, command);
+    if (n->q != &n->s->cmdq) {
+        iommufd_nested_count_command(n->core, SMMUV3_NESTED_CMD_TRAPPED);
+    }
 }
 
 static SMMUCmdError smmuv3_nested_tlbi(SMMUv3Nested *n, const Cmd *cmd)
@@ -367,6 +396,9 @@ static bool smmuv3_nested_run_may(SMMUv3Nested *n)
 /* Whether it concerns nobody but the core */
 static bool smmuv3_nested_run_fits(SMMUv3Nested *n, const Cmd *cmd)
 {
+    if (n->q != &n->s->cmdq && !tegra241_cmdqv_guest_may(cmd)) {
+        return false;
+    }
     switch (CMD_TYPE(cmd)) {
     case SMMU_CMD_TLBI_NH_ASID:
     case SMMU_CMD_TLBI_NH_VA:
@@ -386,7 +418,7 @@ static bool smmuv3_nested_run_fits(SMMUv3Nested *n, const Cmd *cmd)
  */
 static SMMUCmdError smmuv3_nested_run(SMMUv3Nested *n)
 {
-    SMMUQueue *q = &n->s->cmdq;
+    SMMUQueue *q = n->q;
     uint32_t next = (q->cons + 1) & INDEX_MASK(q);
     uint32_t num = ((q->prod - q->cons) & WRAP_INDEX_MASK(q)) - 1;
     QEMU_UNINITIALIZED Cmd run[RUN_MAX];
@@ -420,7 +452,8 @@ static SMMUCmdError smmuv3_nested_run(SMMUv3Nested *n)
     return SMMU_CERROR_NONE;
 }
 
-SMMUCmdError smmuv3_nested_command(SMMUv3State *s, const Cmd *cmd)
+SMMUCmdError smmuv3_nested_command(SMMUv3State *s, SMMUQueue *q,
+                                   const Cmd *cmd)
 {
     SMMUv3Nested *n = s->nested;
     SMMUCmdError error;
@@ -428,10 +461,14 @@ SMMUCmdError smmuv3_nested_command(SMMUv3State *s, const Cmd *cmd)
     if (!n || !n->active) {
         return SMMU_CERROR_NONE;
     }
+    if (q != &s->cmdq && !tegra241_cmdqv_guest_may(cmd)) {
+        return SMMU_CERROR_ILL;
+    }
+    n->q = q;
     if (!iommufd_nested_turn(n->core)) {
         return SMMUV3_NESTED_PUT_OFF;
     }
-    if (smmuv3_nested_range_was(n, cmd, &error)) {
+    if (q == &s->cmdq && smmuv3_nested_range_was(n, cmd, &error)) {
         return error;
     }
     if (n->stuck) {

@@ -5,6 +5,7 @@
  *   smmuv3-nested-caps.c   properties against the host, then frozen
  *   smmuv3-nested-ste.c    stream table to translations of the core
  *   smmuv3-nested-cmdq.c   commands to invalidation entries
+ *   smmuv3-nested-cmdqv.c  command queues of the guest's own
  *   smmuv3-nested-event.c  events of the host to the guest's event queue
  *   smmuv3-nested-window.c the window that interrupts go to
  *   smmuv3-nested-fw.c     what firmware tables have to say
@@ -21,6 +22,7 @@
 #include <linux/iommufd.h>
 
 #include "smmuv3-nested.h"
+#include "hw/iommufd-queue.h"
 #include "hw/iommufd-turn.h"
 #include "qemu/notify.h"
 #include "qemu/range.h"
@@ -43,6 +45,7 @@ typedef enum SMMUv3NestedCommand {
     SMMUV3_NESTED_CMD_TLBI,
     SMMUV3_NESTED_CMD_ATC_INV,
     SMMUV3_NESTED_CMD_SYNC,
+    SMMUV3_NESTED_CMD_TRAPPED,  /* of these: from queues of the guest's own */
     SMMUV3_NESTED_CMD__MAX,
 } SMMUv3NestedCommand;
 
@@ -60,9 +63,29 @@ typedef enum SMMUv3NestedFeatureId {
     SMMUV3_NESTED_FEATURE__MAX,
 } SMMUv3NestedFeatureId;
 
+/* Queues that a guest may be promised */
+#define SMMUV3_NESTED_VCMDQS 8
+
+/* Command queues of the guest's own; the rest is in SMMUv3Host.cmdqv */
+typedef struct SMMUv3NestedCMDQV {
+    IOMMUFDNestedQueues queues;
+    MemoryRegion page0;         /* what is at queues.page, in the guest */
+    bool taken;                 /* an assigned device has had a VINTF */
+    /* What the guest is promised */
+    uint8_t version;
+    uint8_t vcmdqs_log2;
+    unsigned sids;              /* devices that the host's VINTF can have */
+    uint64_t base[SMMUV3_NESTED_VCMDQS];    /* VCMDQ_BASE of the host's */
+    Error *blocker;             /* of migration */
+    IOMMUFDNestedTold told;
+} SMMUv3NestedCMDQV;
+
 struct SMMUv3Nested {
     SMMUv3State *s;
     IOMMUFDNested *core;
+    SMMUv3NestedCMDQV cmdqv;
+    /* Whose commands are being carried out; from smmuv3_nested_command() on */
+    SMMUQueue *q;
     /* SMMUv3NestedDevice by PCIBus and devfn, which the guest cannot change */
     GHashTable *devices;
     /* nested=auto: set by the first assigned device */
@@ -184,7 +207,20 @@ bool smmuv3_nested_window_check(SMMUv3Nested *n, HostIOMMUDevice *hiod,
                                 Error **errp);
 bool smmuv3_nested_window_freeze(SMMUv3Nested *n, Error **errp);
 
+/* smmuv3-nested-cmdqv.c; without cmdqv all of these do nothing else */
+bool smmuv3_nested_cmdqv_realize(SMMUv3Nested *n, Error **errp);
+bool smmuv3_nested_cmdqv_freeze(SMMUv3Nested *n, Error **errp);
+void smmuv3_nested_cmdqv_idr(SMMUv3Nested *n);
+/* iommufd_nested_device_add() */
+IOMMUFDNestedDevice *smmuv3_nested_cmdqv_add(SMMUv3Nested *n,
+                                             HostIOMMUDeviceIOMMUFD *idev,
+                                             void *opaque, Error **errp);
+/* A device is about to go, and is not among @n->devices any more */
+void smmuv3_nested_cmdqv_part(SMMUv3Nested *n);
+
 /* smmuv3-nested-cmdq.c */
+/* What device TLBs hold is forgotten, without the guest asking for it */
+void smmuv3_nested_forget_atcs(SMMUv3Nested *n);
 void smmuv3_nested_go_on(void *opaque);
 /* What the queue has put off is forgotten, see iommufd_nested_turn() */
 void smmuv3_nested_cmdq_forget(SMMUv3Nested *n);

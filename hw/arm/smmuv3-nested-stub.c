@@ -104,12 +104,14 @@ void smmuv3_nested_enable_changed(SMMUv3State *s)
 {
 }
 
-SMMUCmdError smmuv3_nested_command(SMMUv3State *s, const Cmd *cmd)
+SMMUCmdError smmuv3_nested_command(SMMUv3State *s, SMMUQueue *q,
+                                   const Cmd *cmd)
 {
     return SMMU_CERROR_NONE;
 }
 
-SMMUCmdError smmuv3_nested_flush(SMMUv3State *s, SMMUCmdError error)
+SMMUCmdError smmuv3_nested_flush(SMMUv3State *s, SMMUQueue *q,
+                                 SMMUCmdError error)
 {
     return error;
 }
@@ -127,6 +129,18 @@ bool smmuv3_nested_substreams(SMMUv3State *s, const STE *ste,
 }
 
 void smmuv3_nested_resume(SMMUv3State *s)
+{
+}
+
+void smmuv3_nested_cmdqv_init(SMMUv3State *s)
+{
+}
+
+void smmuv3_nested_cmdqv_changed(SMMUv3State *s)
+{
+}
+
+void smmuv3_nested_cmdqv_translate(SMMUv3State *s)
 {
 }
 

@@ -231,7 +231,12 @@ bool smmuv3_nested_realize(SMMUv3State *s, Error **errp)
         g_free(n);
         return true;
     }
+    if (!smmuv3_nested_cmdqv_realize(n, errp)) {
+        g_free(n);
+        return false;
+    }
     s->nested = n;
+    n->q = &s->cmdq;
     n->devices = g_hash_table_new(smmuv3_nested_device_hash,
                                   smmuv3_nested_device_equal);
     /* The vSMMU is not hot-pluggable and stays to the end: no counterpart */
@@ -260,7 +265,7 @@ void smmuv3_nested_reset(SMMUv3State *s)
     n->stuck = false;
     n->atc_late = false;
     smmuv3_nested_cmdq_forget(n);
-    n->told_inv = n->told_label = (IOMMUFDNestedTold) {};
+    n->told_inv = n->told_label = n->cmdqv.told = (IOMMUFDNestedTold) {};
     g_hash_table_iter_init(&iter, n->devices);
     while (g_hash_table_iter_next(&iter, NULL, (void **)&ndev)) {
         ndev->told = ndev->told_atc = (IOMMUFDNestedTold) {};
@@ -398,7 +403,7 @@ static bool smmuv3_nested_add(SMMUv3Nested *n, PCIBus *bus, int devfn,
     ndev->devfn = devfn;
     ndev->moved = true;
     ndev->info = *info;
-    ndev->dev = iommufd_nested_device_add(n->core, idev, ndev, errp);
+    ndev->dev = smmuv3_nested_cmdqv_add(n, idev, ndev, errp);
     if (!ndev->dev) {
         g_free(ndev);
         return false;
@@ -413,6 +418,7 @@ static bool smmuv3_nested_add(SMMUv3Nested *n, PCIBus *bus, int devfn,
      * detached it.
      */
     smmuv3_nested_renumbered(n);
+    smmuv3_nested_cmdqv_changed(n->s);
     return true;
 }
 
@@ -445,6 +451,7 @@ void smmuv3_nested_unset_iommu_device(PCIBus *bus, void *opaque, int devfn)
     if (ndev) {
         g_hash_table_remove(n->devices, ndev);
         smmuv3_nested_part(ndev);
+        smmuv3_nested_cmdqv_part(n);
         iommufd_nested_device_remove(ndev->dev);
         g_free(ndev);
         smmuv3_nested_renumbered(n);

@@ -75,18 +75,22 @@ void smmuv3_nested_enable_changed(SMMUv3State *s);
 /*
  * Before the emulation carries out a command.
  *
+ * @q: the queue that it is from, the SMMU's own or one of the CMDQV
+ *
  * Return: SMMU_CERROR_NONE to go on, SMMUV3_NESTED_PUT_OFF, or an error, which
- * stops the queue at CMDQ_CONS. That may have been set back to an earlier
+ * stops the queue at its CONS. That may have been set back to an earlier
  * command that the host refused.
  */
-SMMUCmdError smmuv3_nested_command(SMMUv3State *s, const Cmd *cmd);
+SMMUCmdError smmuv3_nested_command(SMMUv3State *s, SMMUQueue *q,
+                                   const Cmd *cmd);
 
 /*
  * At the end of the queue, or where it stopped because of @error: nothing
  * stays behind. Return: @error, none for SMMUV3_NESTED_PUT_OFF, or that of an
  * earlier command.
  */
-SMMUCmdError smmuv3_nested_flush(SMMUv3State *s, SMMUCmdError error);
+SMMUCmdError smmuv3_nested_flush(SMMUv3State *s, SMMUQueue *q,
+                                 SMMUCmdError error);
 
 /*
  * For the emulation's own walk, with nested=off too: the CD of a request
@@ -106,5 +110,16 @@ bool smmuv3_nested_substreams(SMMUv3State *s, const STE *ste,
  * for it gets its translation back.
  */
 void smmuv3_nested_resume(SMMUv3State *s);
+
+/* ----------------------------------- queues of the guest's own (cmdqv=on) */
+
+/* SMMUv3Host.cmdqv is one for a guest, and new */
+void smmuv3_nested_cmdqv_init(SMMUv3State *s);
+
+/* There are other notifiers of emulated endpoints than before */
+void smmuv3_nested_cmdqv_changed(SMMUv3State *s);
+
+/* Before a translation of an emulated endpoint; with the mutex held */
+void smmuv3_nested_cmdqv_translate(SMMUv3State *s);
 
 #endif

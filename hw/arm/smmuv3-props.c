@@ -11,19 +11,6 @@
 #include "qapi/visitor.h"
 #include "smmuv3-props.h"
 
-static int smmuv3_get_cmdqv(Object *obj, Error **errp)
-{
-    return ON_OFF_AUTO_OFF;
-}
-
-static void smmuv3_set_cmdqv(Object *obj, int value, Error **errp)
-{
-    if (value == ON_OFF_AUTO_ON) {
-        error_setg(errp, "cmdqv=on: command queues of the guest's own are not "
-                   "emulated; use cmdqv=auto or off");
-    }
-}
-
 /* Numbers that the machine has to choose, with what to use in their place */
 typedef struct SMMUv3Fixed {
     const char *name;
@@ -71,6 +58,8 @@ static const char *const smmuv3_descriptions[][2] = {
     { "gran16k", "Pages of 16 KiB. auto with nested=on: as the host" },
     { "gran64k", "Pages of 64 KiB. auto with nested=on: as the host" },
     { "stall", "Stalled transactions: with nested=on only off or auto" },
+    { "cmdqv", "Command queues of the guest's own, the host's Tegra241 CMDQV: "
+      "on, off (default) or auto: if the host has it" },
     { "ssidsize", "Width of SubstreamIDs (PASIDs), 0 to 20, or auto "
       "(default): with nested=on as the host" },
     { "oas", "Output address size in bits, or auto (default): with nested=on "
@@ -89,12 +78,6 @@ static const char *const smmuv3_descriptions[][2] = {
 
 void smmuv3_props_class_init(ObjectClass *klass)
 {
-    object_class_property_add_enum(klass, "cmdqv", "OnOffAuto",
-                                   &OnOffAuto_lookup, smmuv3_get_cmdqv,
-                                   smmuv3_set_cmdqv);
-    object_class_property_set_description(klass, "cmdqv", "off or auto: "
-                                          "there are no command queues of "
-                                          "the guest's own");
     for (size_t i = 0; i < ARRAY_SIZE(smmuv3_fixed); i++) {
         const SMMUv3Fixed *fixed = &smmuv3_fixed[i];
 

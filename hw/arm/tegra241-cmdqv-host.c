@@ -17,117 +17,22 @@
 #include "qemu/osdep.h"
 #include "qemu/log.h"
 #include "hw/irq.h"
-#include "hw/registerfields.h"
 #include "migration/vmstate.h"
-#include "smmuv3-host.h"
+#include "smmuv3-nested.h"
+#include "tegra241-cmdqv.h"
 #include "trace.h"
 
 #define VERSION             1
-#define VINTFS_LOG2         2
-#define VCMDQS_LOG2         3
-#define SIDS_LOG2           4
-#define VINTFS              (1 << VINTFS_LOG2)
-#define VCMDQS              (1 << VCMDQS_LOG2)
-#define SIDS                (1 << SIDS_LOG2)
-
-/* Pages of 64 KiB; windows are a page 0 and a page 1 each */
-#define VCMDQ_PAGE0         0x10000
-#define VCMDQ_PAGE1         0x20000
-#define WINDOWS             0x30000
-#define WINDOW_SIZE         0x20000
-#define PAGE_SIZE_64K       0x10000
-#define VCMDQ_STRIDE        0x80
-#define VINTF_BASE          0x1000
-#define VINTF_STRIDE        0x100
-
-REG32(CONFIG, 0x0)
-    FIELD(CONFIG, CMDQV_EN, 0, 1)
-REG32(PARAM, 0x4)
-    FIELD(PARAM, VER, 0, 4)
-    FIELD(PARAM, NUM_VCMDQ_LOG2, 4, 4)
-    FIELD(PARAM, NUM_VINTF_LOG2, 8, 4)
-    FIELD(PARAM, NUM_SID_PER_VM_LOG2, 12, 4)
-REG32(STATUS, 0x8)
-    FIELD(STATUS, ENABLED, 0, 1)
-REG32(VINTF_ERR_MAP, 0x14)      /* and the next: 64 bits, not aligned */
-REG32(VINTF_INT_MASK, 0x1c)
-REG32(CMDQ_ERR_MAP, 0x24)       /* four of them */
-REG32(CMDQ_ALLOC, 0x200)        /* one for each VCMDQ */
-    FIELD(CMDQ_ALLOC, ALLOCATED, 0, 1)
-    FIELD(CMDQ_ALLOC, LVCMDQ, 1, 7)
-    FIELD(CMDQ_ALLOC, VINTF, 15, 6)
-
-/* From VINTF_BASE */
-REG32(VINTF_CONFIG, 0x0)
-    FIELD(VINTF_CONFIG, EN, 0, 1)
-    FIELD(VINTF_CONFIG, VMID, 1, 16)
-    FIELD(VINTF_CONFIG, HYP_OWN, 17, 1)
-REG32(VINTF_STATUS, 0x4)
-REG32(SID_MATCH, 0x40)
-    FIELD(SID_MATCH, ENABLE, 0, 1)
-    FIELD(SID_MATCH, VIRT_SID, 1, 20)
-REG32(SID_REPLACE, 0x80)
-REG32(LVCMDQ_ERR_MAP, 0xc0)     /* two of 64 bits */
-
-/* Of a VCMDQ: page 0 */
-REG32(VCMDQ_CONS, 0x0)
-    FIELD(VCMDQ_CONS, RD, 0, 20)
-    FIELD(VCMDQ_CONS, ERR, 24, 7)
-REG32(VCMDQ_PROD, 0x4)
-    FIELD(VCMDQ_PROD, WR, 0, 20)
-REG32(VCMDQ_CONFIG, 0x8)
-    FIELD(VCMDQ_CONFIG, EN, 0, 1)
-REG32(VCMDQ_STATUS, 0xc)
-REG32(VCMDQ_GERROR, 0x10)
-    FIELD(VCMDQ_GERROR, CMDQ_ERR, 0, 1)
-REG32(VCMDQ_GERRORN, 0x14)
-
-/* and page 1 */
-REG32(VCMDQ_BASE_L, 0x0)
-    FIELD(VCMDQ_BASE_L, LOG2SIZE, 0, 5)
-REG32(VCMDQ_BASE_H, 0x4)
-REG32(VCMDQ_CONS_INDX_BASE_L, 0x8)
-REG32(VCMDQ_CONS_INDX_BASE_H, 0xc)
-#define VCMDQ_BASE_MASK     MAKE_64BIT_MASK(0, 48)
-
-typedef struct Tegra241VINTF {
-    uint32_t config;
-    uint32_t sid_match[SIDS];
-    uint32_t sid_replace[SIDS];
-} Tegra241VINTF;
-
-typedef struct Tegra241VCMDQ {
-    SMMUQueue q;
-    uint32_t alloc;             /* CMDQ_ALLOC */
-    uint32_t config;
-    uint32_t gerror, gerrorn;
-    uint64_t cons_base;         /* not made use of */
-} Tegra241VCMDQ;
-
-typedef struct Tegra241CMDQV {
-    MemoryRegion mmio;
-    qemu_irq irq;
-    uint32_t config;
-    uint64_t int_mask;
-    Tegra241VINTF vintf[VINTFS];
-    Tegra241VCMDQ vcmdq[VCMDQS];
-    unsigned first;             /* which one goes on first */
-} Tegra241CMDQV;
 
 static bool cmdqv_enabled(const Tegra241CMDQV *c)
 {
     return FIELD_EX32(c->config, CONFIG, CMDQV_EN);
 }
 
-static bool vintf_enabled(const Tegra241CMDQV *c, unsigned vintf)
+bool tegra241_cmdqv_vintf_enabled(const Tegra241CMDQV *c, unsigned vintf)
 {
     return cmdqv_enabled(c) &&
            FIELD_EX32(c->vintf[vintf].config, VINTF_CONFIG, EN);
-}
-
-static bool vcmdq_allocated(const Tegra241VCMDQ *v)
-{
-    return FIELD_EX32(v->alloc, CMDQ_ALLOC, ALLOCATED);
 }
 
 /* Of one that is allocated */
@@ -138,13 +43,9 @@ static unsigned vcmdq_vintf(const Tegra241VCMDQ *v)
 
 static bool vcmdq_enabled(const Tegra241CMDQV *c, const Tegra241VCMDQ *v)
 {
-    return vcmdq_allocated(v) && vintf_enabled(c, vcmdq_vintf(v)) &&
+    return vcmdq_allocated(v) &&
+           tegra241_cmdqv_vintf_enabled(c, vcmdq_vintf(v)) &&
            FIELD_EX32(v->config, VCMDQ_CONFIG, EN);
-}
-
-static uint32_t vcmdq_pending(const Tegra241VCMDQ *v)
-{
-    return v->gerror ^ v->gerrorn;
 }
 
 static const Tegra241VCMDQ *vcmdq_of(const SMMUQueue *q)
@@ -152,9 +53,8 @@ static const Tegra241VCMDQ *vcmdq_of(const SMMUQueue *q)
     return container_of(q, Tegra241VCMDQ, q);
 }
 
-/* The VCMDQ that is an LVCMDQ of a VINTF; NULL: none */
-static Tegra241VCMDQ *cmdqv_lvcmdq(Tegra241CMDQV *c, unsigned vintf,
-                                   unsigned lvcmdq)
+Tegra241VCMDQ *tegra241_cmdqv_lvcmdq(Tegra241CMDQV *c, unsigned vintf,
+                                     unsigned lvcmdq)
 {
     uint32_t alloc = FIELD_DP32(R_CMDQ_ALLOC_ALLOCATED_MASK, CMDQ_ALLOC,
                                 LVCMDQ, lvcmdq);
@@ -168,9 +68,37 @@ static Tegra241VCMDQ *cmdqv_lvcmdq(Tegra241CMDQV *c, unsigned vintf,
     return NULL;
 }
 
+/* Whether its registers are the host's, which carries its commands out */
+static bool vcmdq_direct(const Tegra241CMDQV *c, const Tegra241VCMDQ *v)
+{
+    return vcmdq_allocated(v) &&
+           FIELD_EX32(v->alloc, CMDQ_ALLOC, LVCMDQ) < c->direct;
+}
+
+void tegra241_cmdqv_pull(Tegra241CMDQV *c)
+{
+    for (unsigned i = 0; i < c->direct; i++) {
+        Tegra241VCMDQ *v = tegra241_cmdqv_lvcmdq(c, 0, i);
+
+        if (v) {
+            v->config = tegra241_cmdqv_page0_read(c, i, A_VCMDQ_CONFIG) &
+                        R_VCMDQ_CONFIG_EN_MASK;
+            v->q.prod = tegra241_cmdqv_page0_read(c, i, A_VCMDQ_PROD) &
+                        R_VCMDQ_PROD_WR_MASK;
+            v->q.cons = tegra241_cmdqv_page0_read(c, i, A_VCMDQ_CONS) &
+                        (R_VCMDQ_CONS_RD_MASK | R_VCMDQ_CONS_ERR_MASK);
+            v->gerror = tegra241_cmdqv_page0_read(c, i, A_VCMDQ_GERROR) &
+                        R_VCMDQ_GERROR_CMDQ_ERR_MASK;
+            v->gerrorn = tegra241_cmdqv_page0_read(c, i, A_VCMDQ_GERRORN) &
+                         R_VCMDQ_GERROR_CMDQ_ERR_MASK;
+        }
+    }
+}
+
 bool tegra241_cmdqv_host_enabled(SMMUv3State *s, const SMMUQueue *q)
 {
-    return vcmdq_enabled(s->host.cmdqv, vcmdq_of(q));
+    return vcmdq_enabled(s->host.cmdqv, vcmdq_of(q)) &&
+           !vcmdq_direct(s->host.cmdqv, vcmdq_of(q));
 }
 
 uint32_t tegra241_cmdqv_host_pending(const SMMUQueue *q)
@@ -194,6 +122,21 @@ static bool vintf_replace_sid(const Tegra241VINTF *vintf, Cmd *cmd)
     return false;
 }
 
+bool tegra241_cmdqv_guest_may(const Cmd *cmd)
+{
+    switch (CMD_TYPE(cmd)) {
+    case SMMU_CMD_SYNC:
+        return CMD_SYNC_CS(cmd) == CMD_SYNC_SIG_NONE;
+    case SMMU_CMD_TLBI_NH_ASID:
+    case SMMU_CMD_TLBI_NH_VA:
+        return true;
+    case SMMU_CMD_ATC_INV:
+        return !CMD_SSEC(cmd);
+    default:
+        return false;
+    }
+}
+
 bool tegra241_cmdqv_host_command(SMMUv3State *s, const SMMUQueue *q, Cmd *cmd)
 {
     const Tegra241VCMDQ *v = vcmdq_of(q);
@@ -202,27 +145,34 @@ bool tegra241_cmdqv_host_command(SMMUv3State *s, const SMMUQueue *q, Cmd *cmd)
 
     trace_tegra241_cmdqv_command(v - s->host.cmdqv->vcmdq, vcmdq_vintf(v),
                                  hyp_own, cmd->word[0], cmd->word[1]);
-    if (CMD_TYPE(cmd) == SMMU_CMD_SYNC) {
-        return CMD_SYNC_CS(cmd) == CMD_SYNC_SIG_NONE;
-    }
-    if (hyp_own) {
+    if (hyp_own && CMD_TYPE(cmd) != SMMU_CMD_SYNC) {
         return true;
     }
+    if (!tegra241_cmdqv_guest_may(cmd)) {
+        return false;
+    }
     switch (CMD_TYPE(cmd)) {
-    case SMMU_CMD_TLBI_NH_ASID:
-    case SMMU_CMD_TLBI_NH_VA:
+    case SMMU_CMD_SYNC:
+        return true;
+    case SMMU_CMD_ATC_INV:
+        /* To whom its own guests' StreamIDs belong, the guest cannot say */
+        return s->host.cmdqv->guest || vintf_replace_sid(vintf, cmd);
+    default:
         cmd->word[1] = deposit32(cmd->word[1], 0, 16,
                                  FIELD_EX32(vintf->config, VINTF_CONFIG,
                                             VMID));
         return true;
-    case SMMU_CMD_ATC_INV:
-        return !CMD_SSEC(cmd) && vintf_replace_sid(vintf, cmd);
-    default:
-        return false;
     }
 }
 
 /* Errors are told at an edge, each of them */
+void tegra241_cmdqv_irq(Tegra241CMDQV *c, unsigned vintf)
+{
+    if (!extract64(c->int_mask, vintf, 1)) {
+        qemu_irq_pulse(c->irq);
+    }
+}
+
 bool tegra241_cmdqv_host_error(SMMUv3State *s, SMMUQueue *q,
                                SMMUCmdError error)
 {
@@ -235,9 +185,7 @@ bool tegra241_cmdqv_host_error(SMMUv3State *s, SMMUQueue *q,
     trace_tegra241_cmdqv_error(v - c->vcmdq, vcmdq_vintf(v), error);
     q->cons = FIELD_DP32(q->cons, VCMDQ_CONS, ERR, error);
     v->gerror ^= ~vcmdq_pending(v) & R_VCMDQ_GERROR_CMDQ_ERR_MASK;
-    if (!extract64(c->int_mask, vcmdq_vintf(v), 1)) {
-        qemu_irq_pulse(c->irq);
-    }
+    tegra241_cmdqv_irq(c, vcmdq_vintf(v));
     return true;
 }
 
@@ -260,15 +208,20 @@ static void vcmdq_reset(Tegra241VCMDQ *v)
     *v = (Tegra241VCMDQ) { .q.entry_size = sizeof(Cmd), .alloc = v->alloc };
 }
 
-static void vcmdq_set_base(Tegra241VCMDQ *v, uint64_t base)
+static void vcmdq_set_base(const Tegra241CMDQV *c, Tegra241VCMDQ *v,
+                           uint64_t base)
 {
     v->q.base = base & VCMDQ_BASE_MASK;
-    v->q.log2size = MIN(FIELD_EX32(base, VCMDQ_BASE_L, LOG2SIZE), SMMU_CMDQS);
+    v->q.log2size = MIN(FIELD_EX32(base, VCMDQ_BASE_L, LOG2SIZE), c->cmdqs);
 }
 
 static uint32_t vcmdq_read_page0(Tegra241CMDQV *c, Tegra241VCMDQ *v,
                                  hwaddr reg)
 {
+    if (vcmdq_direct(c, v)) {
+        return tegra241_cmdqv_page0_read(
+            c, FIELD_EX32(v->alloc, CMDQ_ALLOC, LVCMDQ), reg & ~3);
+    }
     switch (reg) {
     case A_VCMDQ_CONS:
         return v->q.cons;
@@ -306,6 +259,12 @@ static uint32_t vcmdq_read_page1(Tegra241VCMDQ *v, hwaddr reg)
 static void vcmdq_write_page0(SMMUv3State *s, Tegra241VCMDQ *v, hwaddr reg,
                               uint32_t value)
 {
+    if (vcmdq_direct(s->host.cmdqv, v)) {
+        tegra241_cmdqv_page0_write(
+            s->host.cmdqv, FIELD_EX32(v->alloc, CMDQ_ALLOC, LVCMDQ),
+            reg & ~3, value);
+        return;
+    }
     switch (reg) {
     case A_VCMDQ_CONS:
         if (!vcmdq_enabled(s->host.cmdqv, v)) {
@@ -330,15 +289,17 @@ static void vcmdq_write_page0(SMMUv3State *s, Tegra241VCMDQ *v, hwaddr reg,
 static void vcmdq_write_page1(SMMUv3State *s, Tegra241VCMDQ *v, hwaddr reg,
                               uint32_t value)
 {
-    if (vcmdq_enabled(s->host.cmdqv, v)) {
+    const Tegra241CMDQV *c = s->host.cmdqv;
+
+    if (vcmdq_enabled(c, v)) {
         return;
     }
     switch (reg) {
     case A_VCMDQ_BASE_L:
-        vcmdq_set_base(v, deposit64(v->q.base, 0, 32, value));
+        vcmdq_set_base(c, v, deposit64(v->q.base, 0, 32, value));
         break;
     case A_VCMDQ_BASE_H:
-        vcmdq_set_base(v, deposit64(v->q.base, 32, 32, value));
+        vcmdq_set_base(c, v, deposit64(v->q.base, 32, 32, value));
         break;
     case A_VCMDQ_CONS_INDX_BASE_L:
         v->cons_base = deposit64(v->cons_base, 0, 32, value);
@@ -358,6 +319,7 @@ static uint64_t vintf_err_map(Tegra241CMDQV *c, unsigned vintf)
 {
     uint64_t map = 0;
 
+    tegra241_cmdqv_pull(c);
     for (unsigned i = 0; i < VCMDQS; i++) {
         const Tegra241VCMDQ *v = &c->vcmdq[i];
 
@@ -377,7 +339,7 @@ static uint32_t vintf_read(Tegra241CMDQV *c, unsigned n, hwaddr reg)
     case A_VINTF_CONFIG:
         return vintf->config;
     case A_VINTF_STATUS:
-        return vintf_enabled(c, n);
+        return tegra241_cmdqv_vintf_enabled(c, n);
     case A_SID_MATCH ... A_SID_MATCH + 4 * SIDS - 1:
         return vintf->sid_match[(reg - A_SID_MATCH) / 4];
     case A_SID_REPLACE ... A_SID_REPLACE + 4 * SIDS - 1:
@@ -400,7 +362,7 @@ static void vintf_write(SMMUv3State *s, unsigned n, hwaddr reg, uint32_t value)
     case A_VINTF_CONFIG:
         vintf->config = value & (R_VINTF_CONFIG_EN_MASK |
                                  R_VINTF_CONFIG_VMID_MASK |
-                                 R_VINTF_CONFIG_HYP_OWN_MASK);
+                                 (c->guest ? 0 : R_VINTF_CONFIG_HYP_OWN_MASK));
         /* Not from here: its queues may be long */
         qemu_bh_schedule(s->host.cmdq_bh);
         break;
@@ -436,7 +398,7 @@ static void cmdqv_write_alloc(Tegra241CMDQV *c, Tegra241VCMDQ *v,
         if (value == v->alloc) {
             return;
         }
-        if (value & allocated || cmdqv_lvcmdq(c, vintf, lvcmdq + 1)) {
+        if (value & allocated || tegra241_cmdqv_lvcmdq(c, vintf, lvcmdq + 1)) {
             qemu_log_mask(LOG_GUEST_ERROR, "tegra241-cmdqv: VCMDQ%td is the "
                           "last LVCMDQ of no VINTF, and stays allocated\n",
                           v - c->vcmdq);
@@ -446,9 +408,9 @@ static void cmdqv_write_alloc(Tegra241CMDQV *c, Tegra241VCMDQ *v,
     } else if (value & allocated) {
         vintf = FIELD_EX32(value, CMDQ_ALLOC, VINTF);
         lvcmdq = FIELD_EX32(value, CMDQ_ALLOC, LVCMDQ);
-        if (vintf >= VINTFS || lvcmdq >= VCMDQS ||
-            cmdqv_lvcmdq(c, vintf, lvcmdq) ||
-            (lvcmdq && !cmdqv_lvcmdq(c, vintf, lvcmdq - 1))) {
+        if (vintf >= c->vintfs || lvcmdq >= c->vcmdqs ||
+            tegra241_cmdqv_lvcmdq(c, vintf, lvcmdq) ||
+            (lvcmdq && !tegra241_cmdqv_lvcmdq(c, vintf, lvcmdq - 1))) {
             qemu_log_mask(LOG_GUEST_ERROR, "tegra241-cmdqv: VCMDQ%td cannot "
                           "be LVCMDQ%u of VINTF%u\n", v - c->vcmdq, lvcmdq,
                           vintf);
@@ -480,10 +442,7 @@ static uint32_t cmdqv_read(Tegra241CMDQV *c, hwaddr reg)
     case A_CONFIG:
         return c->config;
     case A_PARAM:
-        return VERSION << R_PARAM_VER_SHIFT |
-               VCMDQS_LOG2 << R_PARAM_NUM_VCMDQ_LOG2_SHIFT |
-               VINTFS_LOG2 << R_PARAM_NUM_VINTF_LOG2_SHIFT |
-               SIDS_LOG2 << R_PARAM_NUM_SID_PER_VM_LOG2_SHIFT;
+        return c->param;
     case A_STATUS:
         return cmdqv_enabled(c);
     case A_VINTF_ERR_MAP:
@@ -496,6 +455,7 @@ static uint32_t cmdqv_read(Tegra241CMDQV *c, hwaddr reg)
     case A_VINTF_INT_MASK + 4:
         return c->int_mask >> 32;
     case A_CMDQ_ERR_MAP:
+        tegra241_cmdqv_pull(c);
         for (i = 0; i < VCMDQS; i++) {
             value |= !!vcmdq_pending(&c->vcmdq[i]) << i;
         }
@@ -520,7 +480,9 @@ static void cmdqv_write(Tegra241CMDQV *c, hwaddr reg, uint32_t value)
         c->int_mask = deposit64(c->int_mask, 32, 32, value);
         break;
     case A_CMDQ_ALLOC ... A_CMDQ_ALLOC + 4 * VCMDQS - 1:
-        cmdqv_write_alloc(c, &c->vcmdq[(reg - A_CMDQ_ALLOC) / 4], value);
+        if ((reg - A_CMDQ_ALLOC) / 4 < c->vcmdqs) {
+            cmdqv_write_alloc(c, &c->vcmdq[(reg - A_CMDQ_ALLOC) / 4], value);
+        }
         break;
     default:
         break;
@@ -545,7 +507,7 @@ static Tegra241Where cmdqv_where(Tegra241CMDQV *c, hwaddr offset)
         offset -= WINDOWS;
         where.page = offset % WINDOW_SIZE / PAGE_SIZE_64K;
         if (n < VCMDQS) {
-            where.vcmdq = cmdqv_lvcmdq(c, offset / WINDOW_SIZE, n);
+            where.vcmdq = tegra241_cmdqv_lvcmdq(c, offset / WINDOW_SIZE, n);
         }
     } else {
         where.page = offset >= VCMDQ_PAGE1;
@@ -556,10 +518,8 @@ static Tegra241Where cmdqv_where(Tegra241CMDQV *c, hwaddr offset)
     return where;
 }
 
-static uint64_t tegra241_cmdqv_read(void *opaque, hwaddr offset, unsigned size)
+static uint32_t cmdqv_read_any(Tegra241CMDQV *c, hwaddr offset)
 {
-    SMMUv3State *s = opaque;
-    Tegra241CMDQV *c = s->host.cmdqv;
     Tegra241Where where;
 
     if (offset < VINTF_BASE) {
@@ -567,7 +527,7 @@ static uint64_t tegra241_cmdqv_read(void *opaque, hwaddr offset, unsigned size)
     }
     if (offset < VCMDQ_PAGE0) {
         offset -= VINTF_BASE;
-        return offset < VINTFS * VINTF_STRIDE ?
+        return offset < c->vintfs * VINTF_STRIDE ?
                vintf_read(c, offset / VINTF_STRIDE, offset % VINTF_STRIDE) : 0;
     }
     where = cmdqv_where(c, offset);
@@ -578,31 +538,67 @@ static uint64_t tegra241_cmdqv_read(void *opaque, hwaddr offset, unsigned size)
                         vcmdq_read_page0(c, where.vcmdq, where.reg);
 }
 
+static uint64_t tegra241_cmdqv_read(void *opaque, hwaddr offset, unsigned size)
+{
+    SMMUv3State *s = opaque;
+    uint64_t value = cmdqv_read_any(s->host.cmdqv, offset);
+
+    return size < 8 ? value :
+           value | (uint64_t)cmdqv_read_any(s->host.cmdqv, offset + 4) << 32;
+}
+
+static void cmdqv_write_vcmdq(SMMUv3State *s, hwaddr offset, uint64_t value,
+                              unsigned size)
+{
+    Tegra241CMDQV *c = s->host.cmdqv;
+    Tegra241Where where = cmdqv_where(c, offset);
+    Tegra241VCMDQ *v = where.vcmdq;
+
+    if (!v) {
+        return;
+    }
+    if (!where.page) {
+        vcmdq_write_page0(s, v, where.reg, value);
+    } else if (size == 8 && where.reg == A_VCMDQ_BASE_L) {
+        /* As one: half of it is another address */
+        if (!vcmdq_enabled(c, v)) {
+            vcmdq_set_base(c, v, value);
+        }
+        return;
+    } else {
+        vcmdq_write_page1(s, v, where.reg, value);
+    }
+    if (size == 8) {
+        cmdqv_write_vcmdq(s, offset + 4, value >> 32, 4);
+    }
+}
+
 static void tegra241_cmdqv_write(void *opaque, hwaddr offset, uint64_t value,
                                  unsigned size)
 {
     SMMUv3State *s = opaque;
     Tegra241CMDQV *c = s->host.cmdqv;
-    Tegra241Where where;
+    /* PROD and CONS say nothing of who has the queue */
+    bool is_index = offset >= VCMDQ_PAGE0 && !cmdqv_where(c, offset).page &&
+                    offset % VCMDQ_STRIDE < A_VCMDQ_CONFIG;
+    unsigned half = size / 4;
 
     trace_tegra241_cmdqv_write(offset, value);
-    if (offset < VINTF_BASE) {
-        cmdqv_write(c, offset, value);
-        return;
+    tegra241_cmdqv_pull(c);
+    if (offset >= VCMDQ_PAGE0) {
+        cmdqv_write_vcmdq(s, offset, value, size);
+        half = 0;
     }
-    if (offset < VCMDQ_PAGE0) {
-        offset -= VINTF_BASE;
-        if (offset < VINTFS * VINTF_STRIDE) {
-            vintf_write(s, offset / VINTF_STRIDE, offset % VINTF_STRIDE,
-                        value);
+    for (; half; half--, offset += 4, value >>= 32) {
+        if (offset < VINTF_BASE) {
+            cmdqv_write(c, offset, value);
+        } else if (offset - VINTF_BASE < c->vintfs * VINTF_STRIDE) {
+            vintf_write(s, (offset - VINTF_BASE) / VINTF_STRIDE,
+                        (offset - VINTF_BASE) % VINTF_STRIDE, value);
         }
-        return;
     }
-    where = cmdqv_where(c, offset);
-    if (where.vcmdq && where.page) {
-        vcmdq_write_page1(s, where.vcmdq, where.reg, value);
-    } else if (where.vcmdq) {
-        vcmdq_write_page0(s, where.vcmdq, where.reg, value);
+    if (c->changed && !is_index) {
+        c->changed(s);
     }
 }
 
@@ -616,30 +612,45 @@ static const MemoryRegionOps tegra241_cmdqv_ops = {
     },
     .impl = {
         .min_access_size = 4,
-        .max_access_size = 4,
+        .max_access_size = 8,
     },
 };
 
 void tegra241_cmdqv_host_init(SMMUv3State *s)
 {
+    bool guest = s->nested && s->nested_props.cmdqv != ON_OFF_AUTO_OFF;
     Tegra241CMDQV *c;
 
-    if (!s->host.has_cmdqv) {
+    if (!s->host.has_cmdqv && !guest) {
         return;
     }
     c = g_new0(Tegra241CMDQV, 1);
+    c->guest = guest;
+    c->vintfs = guest ? 1 : VINTFS;
+    c->vcmdqs = VCMDQS;
+    c->cmdqs = SMMU_CMDQS;
+    c->param = tegra241_cmdqv_param(VERSION, VCMDQS_LOG2, VINTFS_LOG2,
+                                    SIDS_LOG2);
     s->host.cmdqv = c;
     memory_region_init_io(&c->mmio, OBJECT(s), &tegra241_cmdqv_ops, s,
-                          "tegra241-cmdqv", WINDOWS + VINTFS * WINDOW_SIZE);
+                          "tegra241-cmdqv", WINDOWS + c->vintfs * WINDOW_SIZE);
     sysbus_init_mmio(SYS_BUS_DEVICE(s), &c->mmio);
     sysbus_init_irq(SYS_BUS_DEVICE(s), &c->irq);
+    if (guest) {
+        smmuv3_nested_cmdqv_init(s);
+    }
 }
 
 void tegra241_cmdqv_host_reset(SMMUv3State *s)
 {
-    if (s->host.cmdqv) {
-        s->host.cmdqv->int_mask = 0;
-        cmdqv_write_config(s->host.cmdqv, 0);
+    Tegra241CMDQV *c = s->host.cmdqv;
+
+    if (c) {
+        c->int_mask = 0;
+        cmdqv_write_config(c, 0);
+        if (c->changed) {
+            c->changed(s);
+        }
     }
 }
 
@@ -661,7 +672,9 @@ static int vcmdq_post_load(void *opaque, int version_id)
          FIELD_EX32(v->alloc, CMDQ_ALLOC, LVCMDQ) >= VCMDQS)) {
         return -EINVAL;
     }
-    vcmdq_set_base(v, v->q.base);
+    v->q.log2size = MIN(FIELD_EX32(v->q.base, VCMDQ_BASE_L, LOG2SIZE),
+                        SMMU_CMDQS);
+    v->q.base &= VCMDQ_BASE_MASK;
     return 0;
 }
 

@@ -35,6 +35,8 @@ bool virt_cmdqv_where(VirtMachineState *vms, SMMUv3State *s,
     PlatformBusDevice *pbus;
     hwaddr bus;
 
+    /* Then it is known what became of cmdqv=auto */
+    smmuv3_nested_firmware(s);
     if (!s->host.cmdqv) {
         return false;
     }

@@ -170,6 +170,8 @@ static NestedIommuHost *query_host(const IOMMUFDHost *host)
     h->fault_queue = host->fault_id;
     h->has_veventq = host->events.fd >= 0;
     h->veventq = host->events.id;
+    h->has_hw_queues = host->page;
+    h->hw_queues = host->page ? host->hw_queues->len : 0;
     h->hwpts = g_hash_table_size(host->hwpts);
     h->devices = g_hash_table_size(host->devices);
     return h;
@@ -403,6 +405,10 @@ static void hmp_host(Monitor *mon, const NestedIommuHost *h)
     }
     if (h->has_veventq) {
         monitor_printf(mon, ", vEVENTQ %" PRIu32, h->veventq);
+    }
+    if (h->has_hw_queues) {
+        monitor_printf(mon, ", %" PRIu32 " queues of the guest's own",
+                       h->hw_queues);
     }
     monitor_printf(mon, "\n");
 }

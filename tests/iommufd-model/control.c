@@ -63,7 +63,7 @@ static int cmd_counters(const MdlJson *req, Reply *r)
 {
     static const MdlObjType types[] = {
         MDL_OBJ_IOAS, MDL_OBJ_HWPT, MDL_OBJ_VIOMMU, MDL_OBJ_VDEVICE,
-        MDL_OBJ_FAULT, MDL_OBJ_VEVENTQ,
+        MDL_OBJ_FAULT, MDL_OBJ_VEVENTQ, MDL_OBJ_HW_QUEUE,
     };
     size_t i;
 

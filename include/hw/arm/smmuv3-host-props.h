@@ -30,7 +30,8 @@ typedef struct SMMUv3Host {
     /* And tables that walks have found; see smmuv3-walks.c */
     GHashTable *tables;
     uint32_t last_event[8];     /* recorded, with host-keep */
-    struct Tegra241CMDQV *cmdqv;    /* NULL: without host-cmdqv */
+    /* With host-cmdqv, or cmdqv of a guest with nesting; NULL: there is none */
+    struct Tegra241CMDQV *cmdqv;
     /* Goes on with command queues; units of work until then */
     QEMUBH *cmdq_bh;
     int64_t cmdq_turn;

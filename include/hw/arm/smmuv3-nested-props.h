@@ -22,6 +22,7 @@ typedef struct SMMUv3NestedProps {
     OnOffAuto gran16k;
     OnOffAuto gran64k;
     OnOffAuto stall;
+    OnOffAuto cmdqv;
     char *ssidsize;             /* bits, or "auto" */
     char *oas;
     char *bbml;                 /* level, or "auto" */

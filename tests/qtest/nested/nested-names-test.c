@@ -43,7 +43,7 @@ static const PeerProperty peer_properties[] = {
     { "arm-smmuv3", "accel", "bool" },
     { "arm-smmuv3", "ats", "OnOffAuto" },
     { "arm-smmuv3", "bus_num", "uint8" },
-    { "arm-smmuv3", "cmdqv", "OnOffAuto", .refused = "cmdqv=on" },
+    { "arm-smmuv3", "cmdqv", "OnOffAuto" },
     { "arm-smmuv3", "identifier", "uint8", .refused = "identifier=1" },
     { "arm-smmuv3", "memory", "link<memory-region>", .absent = true },
     { "arm-smmuv3", "msi-gpa", "uint64", .refused = "msi-gpa=4096" },
@@ -245,7 +245,7 @@ static void test_refusals(void)
         { "aarch64", "-device arm-smmuv3,primary-bus=pcie.0,host-ats=on,"
           "ats=off", { "ats=off", "nested=on" } },
         { "aarch64", "-device arm-smmuv3,primary-bus=pcie.0,cmdqv=on",
-          { "cmdqv=on", "cmdqv=auto or off" } },
+          { "cmdqv=on", "needs nested=on" } },
         { "aarch64", "-device arm-smmuv3,primary-bus=pcie.0,identifier=1",
           { "identifier=0x1", "leave it out" } },
         { "aarch64", "-device arm-smmuv3,primary-bus=pcie.0,msi-gpa=4096",
