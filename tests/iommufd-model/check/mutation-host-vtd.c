@@ -260,7 +260,6 @@ static bool device_log(HmCase *c)
 }
 
 const HmMistake hm_vtd_mistakes[] = {
-    { "Bus Master Enable forgotten", HM_PLAIN, 0, hm_bus_master },
     { "PASID refused late, and not detached", HM_PLAIN, 0, late_pasid },
     { "RID refused late, and reset", HM_PLAIN, 0, late_rid },
     { "page requests of a group by dev_id", HM_GROUP, 0, group_by_dev_id },
@@ -270,17 +269,7 @@ const HmMistake hm_vtd_mistakes[] = {
       answer_after_detach },
     { "page requests wider than the CPU", HM_PLAIN, 0, wide_requests },
     { "a domain for each PASID of a table", HM_FEW_IDS, 0, domain_ids },
-    { "entry_num believed after an early error", HM_PLAIN, 0, hm_entry_num },
-    { "dirty bits read after the unmapping", HM_PLAIN, 0,
-      hm_dirty_after_unmap },
-    { "dirty bits read into memory that is gone", HM_PLAIN, 0,
-      hm_dirty_to_nowhere },
     { "a device's own log of writes believed", HM_LOGS,
       IOMMU_HWPT_ALLOC_DIRTY_TRACKING, device_log },
-    { "low power entered twice", HM_PLAIN, 0, hm_low_power_twice },
-    { "a BAR used while memory is off", HM_LOGS, 0, hm_bar_off },
-    { "a BAR taken for memory", HM_LOGS, 0, hm_bar_as_ram },
-    { "memory discarded that is mapped", HM_PLAIN, 0, hm_balloon },
-    { "memory mapped anew for each device", HM_PLAIN, 0, hm_locked_twice },
     { }
 };

@@ -194,7 +194,7 @@ unsigned hm_uses_after_free(void)
 /* ---------------------------------------------------- of both architectures */
 
 /* vfio clears Bus Master Enable at open; messages are writes of the device */
-bool hm_bus_master(HmCase *c)
+static bool bus_master(HmCase *c)
 {
     int ret;
 
@@ -229,7 +229,7 @@ static uint32_t fill_entries(HmCase *c, void *entries, unsigned *size)
 }
 
 /* An error before any entry leaves entry_num as it was: "all done" */
-bool hm_entry_num(HmCase *c)
+static bool entry_num(HmCase *c)
 {
     g_autofree void *entries =
         g_new0(struct iommu_hwpt_vtd_s1_invalidate, ENTRIES);
@@ -292,7 +292,7 @@ static void detach_tracking(HmCase *c, uint32_t hwpt)
 }
 
 /* The bits go with the mapping */
-bool hm_dirty_after_unmap(HmCase *c)
+static bool dirty_after_unmap(HmCase *c)
 {
     uint32_t hwpt = attach_tracking(c);
     bool dirty = false;
@@ -309,7 +309,7 @@ bool hm_dirty_after_unmap(HmCase *c)
 }
 
 /* No error, and the bits are gone: read again is read too late */
-bool hm_dirty_to_nowhere(HmCase *c)
+static bool dirty_to_nowhere(HmCase *c)
 {
     uint32_t hwpt = attach_tracking(c);
     void *gone = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -327,7 +327,7 @@ bool hm_dirty_to_nowhere(HmCase *c)
 }
 
 /* The guest writes D3hot twice */
-bool hm_low_power_twice(HmCase *c)
+static bool low_power_twice(HmCase *c)
 {
     bool low = false;
     int ret = 0;
@@ -342,6 +342,21 @@ bool hm_low_power_twice(HmCase *c)
     hm_feature(c, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT, false, NULL, 0);
     return ret;
 }
+
+/* With either IOMMU */
+static const HmMistake mistakes[] = {
+    { "Bus Master Enable forgotten", HM_PLAIN, 0, bus_master },
+    { "entry_num believed after an early error", HM_PLAIN, 0, entry_num },
+    { "dirty bits read after the unmapping", HM_PLAIN, 0, dirty_after_unmap },
+    { "dirty bits read into memory that is gone", HM_PLAIN, 0,
+      dirty_to_nowhere },
+    { "low power entered twice", HM_PLAIN, 0, low_power_twice },
+    { "a BAR used while memory is off", HM_LOGS, 0, hm_bar_off },
+    { "a BAR taken for memory", HM_LOGS, 0, hm_bar_as_ram },
+    { "memory discarded that is mapped", HM_PLAIN, 0, hm_balloon },
+    { "memory mapped anew for each device", HM_PLAIN, 0, hm_locked_twice },
+    { }
+};
 
 /* ----------------------------------------------------------------- running */
 
@@ -403,20 +418,21 @@ static void check(TvArch arch, const char *name, const HmMistake *m)
 {
     unsigned bug, live;
 
-    for (bug = 0; bug < 2; bug++) {
-        printf("# %s%s\n", bug ? "" : "not: ", m->name);
-        check_result(run(arch, m, bug) == bug, "%s: %s: %s", name, m->name,
-                     bug ? "is caught" : "nothing wrong is seen without");
-        live = tv_live_objects();
-        check_result(!live, "%s: %s: no object is left (%u)", name, m->name,
-                     live);
+    for (; m->name; m++) {
+        for (bug = 0; bug < 2; bug++) {
+            printf("# %s%s\n", bug ? "" : "not: ", m->name);
+            check_result(run(arch, m, bug) == bug, "%s: %s: %s", name, m->name,
+                         bug ? "is caught" : "nothing wrong is seen without");
+            live = tv_live_objects();
+            check_result(!live, "%s: %s: no object is left (%u)", name,
+                         m->name, live);
+        }
     }
 }
 
 int main(int argc, char **argv)
 {
     g_autofree char *text = NULL;
-    const HmMistake *m;
     TvArch arch;
 
     if (argc != 2 || (strcmp(argv[1], "vtd") && strcmp(argv[1], "smmuv3"))) {
@@ -428,10 +444,9 @@ int main(int argc, char **argv)
                               getpid());
     text = g_strdup_printf("[model]\njournal=%s\n%s", journal, config[arch]);
     check_with_model(argv, text);
-    for (m = arch == TV_VTD ? hm_vtd_mistakes : hm_smmuv3_mistakes; m->name;
-         m++) {
-        check(arch, argv[1], m);
-    }
+    check(arch, argv[1], mistakes);
+    check(arch, argv[1], arch == TV_VTD ? hm_vtd_mistakes :
+                                          hm_smmuv3_mistakes);
     unlink(journal);
     g_free(journal);
     return check_done();

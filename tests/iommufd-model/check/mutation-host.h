@@ -44,11 +44,6 @@ typedef struct HmMistake {
 extern const HmMistake hm_vtd_mistakes[], hm_smmuv3_mistakes[];
 
 /* Mistakes that can be made with either IOMMU */
-bool hm_bus_master(HmCase *c);
-bool hm_entry_num(HmCase *c);
-bool hm_dirty_after_unmap(HmCase *c);
-bool hm_dirty_to_nowhere(HmCase *c);
-bool hm_low_power_twice(HmCase *c);
 bool hm_bar_off(HmCase *c);
 bool hm_bar_as_ram(HmCase *c);
 bool hm_balloon(HmCase *c);

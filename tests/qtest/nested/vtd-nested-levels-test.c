@@ -446,6 +446,21 @@ static void test_fs1gp(void)
     vtd_rig_stop(&r);
 }
 
+/* The follower has one page of a second stage */
+static uint64_t follow(VtdRig *r, unsigned levels, uint64_t iova)
+{
+    uint64_t ss;
+
+    shadow_fill(r, 4);
+    vtd_rig_config_write(r, 0x90, PCI_PRIMARY_BUS, 0x010100);
+    vtd_rig_enable_legacy(r);
+    ss = vtd_s2_new(&r->mem);
+    shadow_map(r, ss, levels, iova, 1, 1, VTD_S2_RW);
+    shadow_legacy(r, BEHIND(1), ss, levels);
+    shadow_expect(r, HOST_DEV1, iova, 1);
+    return ss;
+}
+
 /*
  * A device that follows what the guest announces needs the width of
  * second-stage tables: where the host has less than 57 bits for it (of a first
@@ -457,20 +472,13 @@ static void test_follower(void)
                                          "");
     g_autofree char *args = vtd_rig_args("nested=on,ss-aw-bits=57", 0,
                                          FOLLOWER);
-    uint64_t ss;
     VtdRig r;
 
     nested_rig_expect_refusal(host, args, "'ss-aw-bits' is 57", "has 56",
                               HOST_DEV1, "ss-aw-bits=48", NULL);
     vtd_rig_start(&r, host, "nested=on", 1, FOLLOWER);
     g_assert_cmpuint(VTD_CAP_WIDTH_OF(cap(&r)), ==, 57);
-    shadow_fill(&r, 2);
-    vtd_rig_config_write(&r, 0x90, PCI_PRIMARY_BUS, 0x010100);
-    vtd_rig_enable_legacy(&r);
-    ss = vtd_s2_new(&r.mem);
-    shadow_map(&r, ss, 4, IOVA, 1, 1, VTD_S2_RW);
-    shadow_legacy(&r, BEHIND(1), ss, 4);
-    shadow_expect(&r, HOST_DEV1, IOVA, 1);
+    follow(&r, 4, IOVA);
     vtd_rig_stop(&r);
 }
 
@@ -557,13 +565,7 @@ static void test_wide_follower(void)
     VtdRig r;
 
     vtd_rig_start(&r, host, "nested=on,ss-aw-bits=57", 1, FOLLOWER);
-    shadow_fill(&r, 4);
-    vtd_rig_config_write(&r, 0x90, PCI_PRIMARY_BUS, 0x010100);
-    vtd_rig_enable_legacy(&r);
-    ss = vtd_s2_new(&r.mem);
-    shadow_map(&r, ss, 5, FAR2, 1, 1, VTD_S2_RW);
-    shadow_legacy(&r, BEHIND(1), ss, 5);
-    shadow_expect(&r, HOST_DEV1, FAR2, 1);
+    ss = follow(&r, 5, FAR2);
     shadow_map(&r, ss, 5, FAR2 + PAGE, 2, 1, VTD_S2_RW);
     shadow_inv(&r, VTD_INV_NARROW, FAR2 + PAGE, 0);
     shadow_expect(&r, HOST_DEV1, FAR2 + PAGE, 2);
