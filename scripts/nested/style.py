@@ -17,6 +17,7 @@ MAX_LINES = 800
 MAX_PATCH_LINES = 100
 
 SOURCE = ('.c', '.h', '.py', '.sh', '.rst', '.json', '.build', '.mak')
+BINARY = ('.gz',)
 # Generated from, or read by, programs that know no comment
 NO_SPDX = ('trace-events', '.json')
 
@@ -184,6 +185,8 @@ def run(top, build, jobs):
     headers = ''
     for name in tracked(top):
         path = os.path.join(top, name)
+        if name.endswith(BINARY):
+            continue
         with open(path, encoding='utf-8', errors='replace') as data:
             text = data.read()
         text_rules(tap, name, text)

@@ -69,12 +69,16 @@ static void connect_socket(IommufdModel *m)
  * libqtest runs "exec $binary arguments" in a shell.  The environment is
  * given to the binary alone, not to this process or the shell, so that
  * nobody else runs under the model.  An address sanitizer in the binary
- * wants to be the first library, and has to be told that it is not.
+ * wants to be the first library, and has to be told that it is not. Another
+ * library of the test's comes last, so that its constructor is the first.
  */
 static char *binary_under_model(const IommufdModel *m)
 {
     const char *options = getenv("ASAN_OPTIONS");
-    g_autofree char *library = g_shell_quote(m->library);
+    g_autofree char *libraries =
+        g_strdup_printf("%s %s", m->library,
+                        getenv("IOMMUFD_MODEL_PRELOAD") ?: "");
+    g_autofree char *library = g_shell_quote(libraries);
     g_autofree char *dir = g_shell_quote(m->dir);
     g_autofree char *asan =
         g_strdup_printf("%s:verify_asan_link_order=0", options ?: "");
