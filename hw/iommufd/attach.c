@@ -382,19 +382,24 @@ static void att_error(const IOMMUFDAtt *att, const IOMMUFDHwpt *hwpt, int ret,
 {
     g_autofree char *name = att_name(att), *stranger = NULL;
     IOMMUFDNested *n = att->dev->n;
+    bool is_bridge;
 
     n->count.errors[IOMMUFD_ERR_ATTACH]++;
     /* arm_smmu_attach_prepare_vmaster(), for each device of a group */
     if (ret == -ENOENT && hwpt && n->config.vdevice) {
-        stranger = iommufd_group_stranger(att->dev);
+        stranger = iommufd_group_stranger(att->dev, &is_bridge);
     }
     if (stranger) {
         error_setg(errp, "%s: cannot be attached to stage-1 HWPT %" PRIu32
                    ": the host wants a vDEVICE of all devices of its IOMMU "
                    "group %" PRIu32 " first, and %s is of that group, but "
-                   "not behind %s: give it to the VM, in the same place",
-                   name, hwpt->id, att->dev->group->id, stranger,
-                   n->config.name);
+                   "not behind %s: %s", name, hwpt->id, att->dev->group->id,
+                   stranger, n->config.name,
+                   /* Nor does a group with a port keep vfio-pci away */
+                   is_bridge ? "it is a bridge, which no VM can have. The "
+                   "device needs a slot of the host behind ports with ACS, "
+                   "where it has a group of its own" :
+                   "give it to the VM, in the same place");
         return;
     }
     error_setg_errno(errp, -ret, "%s: cannot be attached to %s %" PRIu32, name,

@@ -425,8 +425,11 @@ IOMMUFDNestedDevice *iommufd_group_dissent(const IOMMUFDAtt *att,
                                            IOMMUFDHwpt **hwpt);
 /* Whether what comes under the name of @att's device may be of another one */
 bool iommufd_group_may_ask(const IOMMUFDAtt *att);
-/* Who is in @dev's group, but no device of ours; NULL: nobody, or not known */
-char *iommufd_group_stranger(const IOMMUFDNestedDevice *dev);
+/*
+ * Who is in @dev's group, but no device of ours, a bridge (@is_bridge) first;
+ * NULL: nobody, or not known
+ */
+char *iommufd_group_stranger(const IOMMUFDNestedDevice *dev, bool *is_bridge);
 /* @dev's group is blocked for that: the user is told if it stays so */
 void iommufd_group_differs(IOMMUFDNestedDevice *dev);
 

@@ -206,17 +206,20 @@ static bool group_has(const IOMMUFDHostGroup *group, const char *address)
     return false;
 }
 
-char *iommufd_group_stranger(const IOMMUFDNestedDevice *dev)
+char *iommufd_group_stranger(const IOMMUFDNestedDevice *dev, bool *is_bridge)
 {
     g_auto(GStrv) all = dev->group ?
                         iommufd_sys_group_devices(dev->group->id) : NULL;
+    const char *stranger = NULL;
 
-    for (char **name = all; name && *name; name++) {
+    *is_bridge = false;
+    for (char **name = all; name && *name && !*is_bridge; name++) {
         if (!group_has(dev->group, *name)) {
-            return g_strdup(*name);
+            stranger = *name;
+            *is_bridge = iommufd_sys_is_bridge(stranger);
         }
     }
-    return NULL;
+    return g_strdup(stranger);
 }
 
 void iommufd_group_differs(IOMMUFDNestedDevice *dev)

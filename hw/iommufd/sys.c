@@ -18,6 +18,7 @@
 #include <linux/iommufd.h>
 #include <linux/magic.h>
 #include <linux/vfio.h>
+#include "hw/pci/pci_ids.h"
 #include "hw/vfio/vfio-device.h"
 #include "hw/vfio/vfio-iommufd.h"
 #include "qapi/qapi-events-nested-iommu.h"
@@ -139,6 +140,17 @@ char **iommufd_sys_group_devices(uint32_t group)
     g_dir_close(dir);
     g_ptr_array_add(names, NULL);
     return (char **)g_ptr_array_free(names, false);
+}
+
+bool iommufd_sys_is_bridge(const char *address)
+{
+    g_autofree char *path = NULL, *text = NULL;
+    unsigned long class;
+
+    path = g_strdup_printf("/sys/bus/pci/devices/%s/class", address);
+    return g_file_get_contents(path, &text, NULL, NULL) &&
+           !qemu_strtoul(g_strchomp(text), NULL, 16, &class) &&
+           class >> 8 == PCI_CLASS_BRIDGE_PCI;
 }
 
 char *iommufd_sys_fd_reserved(int device_fd, uint64_t first, uint64_t last)

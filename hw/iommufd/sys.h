@@ -40,6 +40,8 @@ int64_t iommufd_sys_group(HostIOMMUDeviceIOMMUFD *idev);
 /* Bus addresses of all that is in a group, and of a device; NULL: not known */
 char **iommufd_sys_group_devices(uint32_t group);
 char *iommufd_sys_address(HostIOMMUDeviceIOMMUFD *idev);
+/* Is it a PCI bridge or port, which vfio-pci takes none of? */
+bool iommufd_sys_is_bridge(const char *address);
 
 /*
  * What sysfs says the host keeps of [@first, @last] for the device's group:

@@ -255,7 +255,9 @@ static void make_cdev(MdlDevice *dev, const char *dir)
     make_file(text, "%s/vfio-dev/vfio%u/dev", dir, n);
     make_link("../../../../../class/vfio-dev",
               "%s/vfio-dev/vfio%u/subsystem", dir, n);
-    make_link("../..", "%s/vfio-dev/vfio%u/device", dir, n);
+    /* kernfs_get_target_path(): by way of the parent, so by name */
+    snprintf(text, sizeof(text), "../../../%s", dev->bdf);
+    make_link(text, "%s/vfio-dev/vfio%u/device", dir, n);
     snprintf(text, sizeof(text), "../../../../devices/pci%.7s/%s", dev->bdf,
              dev->bdf);
     make_link(text, "/sys/bus/pci/drivers/vfio-pci/%s", dev->bdf);

@@ -49,11 +49,22 @@ static unsigned find_ext_cap(const Config *c, uint16_t id)
     return 0;
 }
 
-static bool is_bridge(const char *address)
+static bool is_class(const char *address, const char *prefix)
 {
     char *class = read_text(DEVICES "/%s/class", address);
 
-    return class && has_prefix(class, "0x06");
+    return class && has_prefix(class, prefix);
+}
+
+static bool is_bridge(const char *address)
+{
+    return is_class(address, "0x06");
+}
+
+/* Of PCI to PCI, which vfio-pci takes none of */
+static bool is_port(const char *address)
+{
+    return is_class(address, "0x0604");
 }
 
 bool is_candidate(const char *address)
@@ -61,22 +72,29 @@ bool is_candidate(const char *address)
     return !is_bridge(address) && exists(DEVICES "/%s/iommu", address);
 }
 
-static void check_group(const char *address)
+static void check_group(const char *address, bool smmuv3)
 {
     Names mates = list_dir(DEVICES "/%s/iommu_group/devices", address);
     char *group = link_name(DEVICES "/%s/iommu_group", address);
-    char *others = format("%s", "");
+    char *others = format("%s", ""), *port = NULL;
 
     if (!group) {
         report(address, "group", RESULT_NO, NULL, "no IOMMU group");
         return;
     }
     for (size_t i = 0; i < mates.num; i++) {
-        if (strcmp(mates.name[i], address) && !is_bridge(mates.name[i])) {
+        if (is_port(mates.name[i])) {
+            port = mates.name[i];
+        } else if (strcmp(mates.name[i], address) &&
+                   !is_bridge(mates.name[i])) {
             others = append(others, " %s", mates.name[i]);
         }
     }
-    if (others[0]) {
+    if (port && smmuv3) {
+        report(address, "group", RESULT_NO, "another slot, whose ports have "
+               "ACS", "%s, with the port %s: SMMUv3 wants to know all of it, "
+               "and no VM can have a port", group, port);
+    } else if (others[0]) {
         report(address, "group", RESULT_WARN, "another slot, or ACS of the "
                "ports above; else give the guest all of them",
                "%s, with%s: these have one translation", group, others);
@@ -212,7 +230,7 @@ Result check_device(const char *address, bool try)
             check_iommu(iommu);
         }
         report(address, "iommu", RESULT_OK, NULL, "%s", iommu);
-        check_group(address);
+        check_group(address, iommu_arch(iommu) == ARCH_SMMUV3);
         check_reserved(address);
         has_ats = check_config(address, iommu_arch(iommu));
         cdev = check_driver(address);

@@ -49,6 +49,8 @@ def ecap(lacks):
     return ['[iommu 0]', f'ecap={ECAP & ~lacks:#x}']
 
 
+PORT = [f'[device {DEV2}]', 'group=7', 'class=0x060400', 'bound=off']
+
 HOSTS = [
     Host('VT-d that can do everything', VTD + DEVICE, 0, None, expect={
         'host/kernel': 'ok', 'host/kernel-options': 'ok', 'host/iommu': 'ok',
@@ -95,6 +97,8 @@ HOSTS = [
     Host('two devices of a group', VTD + DEVICE + [
         'group=7', f'[device {DEV2}]', 'group=7'], 0, None,
          expect={f'{DEV}/group': 'warn', f'{DEV2}/group': 'warn'}),
+    Host('a port in the group', VTD + DEVICE + ['group=7'] + PORT, 0, None,
+         expect={f'{DEV}/group': 'ok'}),
     Host('a device of a driver of the host', VTD + DEVICE + ['bound=off'], 3,
          '?', expect={f'{DEV}/driver': 'unknown', f'{DEV}/bind': None}),
     Host('one to try, one not', VTD + DEVICE + [
@@ -113,6 +117,8 @@ HOSTS = [
                  'smmu3.0x0000000009050000/pages': 'ok',
                  f'{DEV}/page-requests': 'warn',
                  f'{DEV}/nesting-parent': 'ok', f'{DEV}/viommu': 'ok'}),
+    Host('SMMUv3 with a port in the group', SMMU + DEVICE + ['group=7'] +
+         PORT, 1, 'group', cmdline='', expect={f'{DEV}/group': 'no'}),
     Host('SMMUv3 without S2FWB', SMMU + ['[iommu 0]', 'fwb=off'] + DEVICE, 1,
          'viommu', expect={'smmu3.0x0000000009050000/fwb': 'warn'}),
     Host('SMMUv3 with one stage', SMMU + ['[iommu 0]', 'idr0=0xd4c149a'] +

@@ -442,9 +442,15 @@ static void test_fd(void)
     smmu_rig_stop(&r);
 }
 
-/* One that the VM does not have: the host wants a vDEVICE of it, too */
-static void test_stranger(void)
+/*
+ * One that the VM does not have: the host wants a vDEVICE of it, too. Of a port
+ * no VM can have one.
+ */
+static void check_stranger(const char *stranger, const char *remedy)
 {
+    g_autofree char *host = g_strdup_printf("[host]\narch=smmuv3\n[iommu 0]\n"
+        "[device " HOST_DEV0 "]\ngroup=7\n"
+        "[device " HOST_DEV1 "]\ngroup=7\n%s", stranger);
     g_autofree char *said = g_strdup_printf("%s/smmu-group-%d",
                                             g_get_tmp_dir(), getpid());
     g_autofree char *extra = g_strdup_printf("2>'%s'", said);
@@ -452,7 +458,7 @@ static void test_stranger(void)
     SmmuCdTable cds;
     SmmuRig r;
 
-    start(&r, 1, extra);
+    smmu_rig_start(&r, host, "nested=on", 1, extra);
     smmu_rig_enable(&r, 4);
     cds = table(&r, ASID, 1);
     smmu_ste_set(&r.t, SID0, &(SmmuSte) { .cfg = SMMU_STE_S1, .cds = &cds });
@@ -464,7 +470,14 @@ static void test_stranger(void)
     g_assert_nonnull(strstr(text, HOST_DEV0));
     g_assert_nonnull(strstr(text, "IOMMU group 7"));
     g_assert_nonnull(strstr(text, HOST_DEV1 " is of that group"));
+    g_assert_nonnull(strstr(text, remedy));
     unlink(said);
+}
+
+static void test_stranger(void)
+{
+    check_stranger("", "give it to the VM");
+    check_stranger("class=0x060400\nbound=off\n", "behind ports with ACS");
 }
 
 static void test_refused(void)

@@ -109,6 +109,11 @@ char **iommufd_sys_group_devices(uint32_t group)
     return NULL;
 }
 
+bool iommufd_sys_is_bridge(const char *address)
+{
+    return false;
+}
+
 char *iommufd_sys_address(HostIOMMUDeviceIOMMUFD *idev)
 {
     return NULL;
