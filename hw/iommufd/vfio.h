@@ -10,6 +10,17 @@
 #include "hw/vfio/vfio-device.h"
 #include "hw/vfio/vfio-iommufd.h"
 
+struct vfio_device_bind_iommufd;
+
+/**
+ * iommufd_nested_vfio_bind() - VFIO_DEVICE_BIND_IOMMUFD, with a vf-token=
+ * @bind: all but the token is filled in
+ * @errp: set on failure; names the remedy where it is known
+ */
+bool iommufd_nested_vfio_bind(VFIODevice *vbasedev,
+                              struct vfio_device_bind_iommufd *bind,
+                              Error **errp);
+
 /**
  * iommufd_nested_vfio_prepare() - ask the vIOMMU how to attach a device
  * @vbasedev: bound to its iommufd, attached to nothing; nesting_flags and

@@ -63,6 +63,7 @@ enum {
     CT_DMABUF   = 1u << 31,     /* a device whose BARs can be dma-bufs */
     CT_CONTAINER = 1ull << 32,  /* /dev/vfio/vfio, an iommufd, and its group */
     CT_CMDQV    = 1ull << 33,   /* an SMMUv3 with a Tegra241 CMDQV */
+    CT_VF       = 1ull << 34,   /* a VF whose PF vfio has, too */
 };
 
 typedef struct CtScenario {
@@ -88,7 +89,7 @@ extern const CtGroup ct_group_abi, ct_group_ioas, ct_group_copy,
     ct_group_viommu, ct_group_veventq, ct_group_vfio, ct_group_irq,
     ct_group_bar, ct_group_dmabuf, ct_group_pin, ct_group_container,
     ct_group_reset, ct_group_migration, ct_group_lifetime, ct_group_dma,
-    ct_group_dma_reset, ct_group_cmdqv;
+    ct_group_dma_reset, ct_group_cmdqv, ct_group_vf;
 
 /* What is known about a device before any scenario runs */
 typedef struct CtDevice {
@@ -114,6 +115,7 @@ typedef struct CtDevice {
 typedef struct CtConfig {
     CtDevice dev[CT_MAX_DEVICES];
     unsigned nr_dev;
+    CtDevice vf, pf;            /* a VF that takes a token: not in @dev */
     uint64_t have;              /* CT_* the machine offers */
     bool model;
 } CtConfig;

@@ -525,6 +525,27 @@ static void scan_sysfs(void)
     qsort(ct.dev, ct.nr_dev, sizeof(ct.dev[0]), by_bdf);
 }
 
+/* What takes a token to be bound is for scenarios that have one */
+static void take_vf_out(void)
+{
+    for (unsigned i = 0; i < ct.nr_dev; i++) {
+        char pf[32];
+
+        link_name(ct.dev[i].bdf, "physfn", pf, sizeof(pf));
+        for (unsigned j = 0; pf[0] && j < ct.nr_dev; j++) {
+            if (!strcmp(ct.dev[j].bdf, pf)) {
+                ct.vf = ct.dev[i];
+                ct.pf = ct.dev[j];
+                ct.have |= CT_VF;
+                memmove(&ct.dev[i], &ct.dev[i + 1],
+                        (--ct.nr_dev - i) * sizeof(ct.dev[0]));
+                i--;
+                break;
+            }
+        }
+    }
+}
+
 static void find_combinations(void)
 {
     for (unsigned i = 0; i < ct.nr_dev; i++) {
@@ -552,6 +573,7 @@ bool ct_discover(const char *const *names, unsigned nr)
     if (!nr) {
         scan_sysfs();
     }
+    take_vf_out();
     for (unsigned i = 0; i < ct.nr_dev; i++) {
         CtDevice *d = &ct.dev[i];
 

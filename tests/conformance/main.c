@@ -24,6 +24,7 @@ static const CtGroup *const groups[] = {
     &ct_group_dmabuf, &ct_group_pin, &ct_group_container, &ct_group_reset,
     &ct_group_migration, &ct_group_lifetime, &ct_group_dma, &ct_group_dma_reset,
     &ct_group_cmdqv,
+    &ct_group_vf,
 };
 
 static const struct {
@@ -63,6 +64,7 @@ static const struct {
     { CT_ATS, "ats", "no device with ATS" },
     { CT_NO_ATS, "no-ats", "every device has ATS" },
     { CT_CMDQV, "cmdqv", "the host SMMUv3 has no Tegra241 CMDQV" },
+    { CT_VF, "vf", "no VF of a device that vfio has, too" },
     { CT_STALLS, "stalls", "the host SMMUv3 cannot stall" },
     { CT_FEW_IDS, "few-ids", "the host IOMMU has more ids than a test uses" },
 };

@@ -165,6 +165,7 @@ static void kernel_features(Parser *p, const char *key, const char *value)
         { "no-change-process", MDL_NO_CHANGE_PROCESS },
         { "no-dma-buf", MDL_NO_DMA_BUF | MDL_NO_DMA_BUF_MAP },
         { "no-dma-buf-map", MDL_NO_DMA_BUF_MAP },
+        { "no-bind-token", MDL_NO_BIND_TOKEN },
         { "7.3", 0 },
     };
     char *copy = dup_string(value), *save, *word;
@@ -451,6 +452,12 @@ static void key_device(Parser *p, const char *key, const char *value)
     }
     if (!strcmp(key, "iommu")) {
         x->iommu = number(p, key, value, 0, MDL_MAX_IOMMUS - 1);
+    } else if (!strcmp(key, "pf")) {
+        dev->pf = mdl_device_by_bdf(value);
+        if (!dev->pf || dev->pf == dev) {
+            bad(p, key, value, "is no device that comes before this one");
+        }
+        dev->vf = true;
     } else if (!strcmp(key, "group")) {
         dev->group = number(p, key, value, 0, INT32_MAX);
         x->group_given = true;

@@ -255,18 +255,47 @@ static int open_device(MdlDevice *dev, MdlCtx *ctx)
     return fd;
 }
 
+/* The name may be near the end of what can be read */
+static int copy_name(char *name, size_t room, const char *uptr)
+{
+    for (size_t i = 0; i < room; i++) {
+        if (mdl_copy_from(&name[i], &uptr[i], 1)) {
+            return -EFAULT;
+        }
+        if (!name[i]) {
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
 static int get_device_fd(MdlFile *file, MdlCmd *cmd)
 {
-    char bdf[16] = "";
+    char bdf[128], *options;
+    uint8_t token[16];
     MdlDevice *dev;
+    bool given;
+    int ret;
 
-    if (mdl_copy_from(bdf, cmd->uptr, sizeof(bdf) - 1)) {
-        return -EFAULT;
+    ret = copy_name(bdf, sizeof(bdf), cmd->uptr);
+    if (ret) {
+        return ret;
+    }
+    options = bdf + strcspn(bdf, " ");
+    if (*options) {
+        *options++ = '\0';
     }
     mdl_cmd_note(cmd, "\"dev\":\"%s\"", bdf);
     dev = member(file->dev->group, bdf);
     if (!dev) {
         return -ENODEV;
+    }
+    ret = mdl_vf_options(options, token, &given);
+    if (!ret) {
+        ret = mdl_vf_match(dev, given ? token : NULL);
+    }
+    if (ret) {
+        return ret;
     }
     if (!file->ctx || !file->ctx->vfio_ioas) {
         return -EINVAL;

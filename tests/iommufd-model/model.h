@@ -50,6 +50,7 @@ enum {
     MDL_NO_CHANGE_PROCESS = 1 << 6,
     MDL_NO_DMA_BUF      = 1 << 7,       /* vfio-pci makes none */
     MDL_NO_DMA_BUF_MAP  = 1 << 8,       /* iommufd maps none */
+    MDL_NO_BIND_TOKEN   = 1 << 9,
 };
 
 struct MdlIommu {
@@ -230,6 +231,7 @@ struct MdlDevice {
     bool intx;                          /* has pin A */
     bool viable;                        /* no host driver in its group */
     bool group_open;                    /* /dev/vfio/GROUP */
+    struct MdlDevice *pf;               /* of a VF, if vfio drives that */
     bool vfio_driver;                   /* it is bound to vfio-pci */
     unsigned streams;                   /* SMMUv3: StreamIDs it has */
     bool express;                       /* else conventional PCI */
@@ -252,6 +254,8 @@ struct MdlDevice {
     uint32_t mig_state;                 /* enum vfio_device_mig_state */
     MdlMigStream *mig_stream;           /* of the session that is open */
     MdlDmaLog *dma_log;                 /* NULL: off */
+    uint8_t token[16];                  /* private to vf.c */
+    bool has_token;
     MdlEndpoint *ep;
 };
 

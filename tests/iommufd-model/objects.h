@@ -429,4 +429,14 @@ void mdl_control_forget(void);          /* the listener is the parent's */
 
 MdlDevice *mdl_device_by_bdf(const char *bdf);
 
+/* ------------------------------------------------- vf.c: who may have a VF */
+
+/* 0, -EACCES, or -EINVAL: there is no need of one. @token: NULL: none given */
+int mdl_vf_match(MdlDevice *dev, const uint8_t *token);
+/* Whether it is a PF, with a token for its VFs */
+bool mdl_vf_has_token(const MdlDevice *dev);
+void mdl_vf_set_token(MdlDevice *pf, const uint8_t *token);
+/* What stands behind the name of a device: a token, if @given, or -EINVAL */
+int mdl_vf_options(const char *text, uint8_t *token, bool *given);
+
 #endif

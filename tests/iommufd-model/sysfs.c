@@ -297,9 +297,10 @@ static void make_device(MdlDevice *dev)
              iommu_name(dev->iommu, name, sizeof(name)));
     make_link(text, "%s/iommu", dir);
     if (dev->vf) {
-        /* pci_iov_sysfs_link(); the PF is nobody's device here: function 0 */
-        snprintf(text, sizeof(text), "../%.*s0", (int)strlen(dev->bdf) - 1,
-                 dev->bdf);
+        /* pci_iov_sysfs_link(); one that is not modelled is function 0 */
+        snprintf(text, sizeof(text), "../%.*s%s",
+                 dev->pf ? 0 : (int)strlen(dev->bdf) - 1, dev->bdf,
+                 dev->pf ? dev->pf->bdf : "0");
         make_link(text, "%s/physfn", dir);
     }
     snprintf(text, sizeof(text), "../../../devices/pci%.7s/%s", dev->bdf,

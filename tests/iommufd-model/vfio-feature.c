@@ -27,6 +27,29 @@ static int check_feature(uint32_t flags, size_t argsz, uint32_t can,
     return !ops || argsz < minsz ? -EINVAL : 1;
 }
 
+/* vfio_pci_core_feature_token() */
+static int token_feature(MdlFile *file, MdlCmd *cmd,
+                         const struct vfio_device_feature *hdr)
+{
+    uint8_t token[16];
+    int ret;
+
+    if (!mdl_vf_has_token(file->dev)) {
+        return -ENOTTY;
+    }
+    ret = check_feature(hdr->flags, hdr->argsz - sizeof(*hdr),
+                        VFIO_DEVICE_FEATURE_SET, sizeof(token));
+    if (ret != 1) {
+        return ret;
+    }
+    if (mdl_copy_from(token, (char *)cmd->uptr + sizeof(*hdr),
+                      sizeof(token))) {
+        return -EFAULT;
+    }
+    mdl_vf_set_token(file->dev, token);
+    return 0;
+}
+
 /* What only a device that can be migrated has */
 static int migration_feature(MdlFile *file, MdlCmd *cmd,
                              const struct vfio_device_feature *hdr)
@@ -175,8 +198,9 @@ int mdl_vfio_feature(MdlFile *file, MdlCmd *cmd)
     case VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP:
     case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT:
         return logging_feature(file, cmd, &hdr);
+    case VFIO_DEVICE_FEATURE_PCI_VF_TOKEN:
+        return token_feature(file, cmd, &hdr);
     default:
-        /* No VF token */
         return -ENOTTY;
     }
 }

@@ -39,6 +39,7 @@ static int device_bind(MdlFile *file, MdlCmd *cmd)
 {
     struct vfio_device_bind_iommufd arg;
     MdlDevice *dev = file->dev;
+    uint8_t token[16];
     MdlFile *iommufd;
     uint32_t argsz;
     int ret;
@@ -54,19 +55,23 @@ static int device_bind(MdlFile *file, MdlCmd *cmd)
         return ret;
     }
     mdl_cmd_note(cmd, "\"dev\":\"%s\",\"iommufd\":%d", dev->bdf, arg.iommufd);
-    if (arg.iommufd < 0 || (arg.flags & ~VFIO_DEVICE_BIND_FLAG_TOKEN) ||
-        file->ctx) {
+    if (arg.iommufd < 0 || file->ctx || (arg.flags & ~(uint32_t)
+        (mdl_host.absent & MDL_NO_BIND_TOKEN ? 0 :
+                                               VFIO_DEVICE_BIND_FLAG_TOKEN))) {
         return -EINVAL;
     }
     if (dev->group_open) {
         return -EBUSY;
     }
-    if (arg.flags & VFIO_DEVICE_BIND_FLAG_TOKEN) {
-        uint8_t uuid[16];
-
-        /* Neither a PF with VFs nor a VF of one that vfio drives */
-        return mdl_copy_from(uuid, (void *)(uintptr_t)arg.token_uuid_ptr,
-                             sizeof(uuid)) ? -EFAULT : -EINVAL;
+    if ((arg.flags & VFIO_DEVICE_BIND_FLAG_TOKEN) &&
+        mdl_copy_from(token, (void *)(uintptr_t)arg.token_uuid_ptr,
+                      sizeof(token))) {
+        return -EFAULT;
+    }
+    ret = mdl_vf_match(dev, arg.flags & VFIO_DEVICE_BIND_FLAG_TOKEN ? token :
+                                                                      NULL);
+    if (ret) {
+        return ret;
     }
     iommufd = mdl_fd_file(arg.iommufd);
     if (!iommufd) {
