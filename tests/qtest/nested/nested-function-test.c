@@ -262,6 +262,31 @@ static void test_hot_reset_foreign(void)
     nested_rig_scratch_remove(said);
 }
 
+/*
+ * A device is known by its number and its iommufd. The third function of the
+ * first bus, which is reset first, has siblings whose numbers others have.
+ */
+static void test_hot_reset_iommufds(void)
+{
+    g_autofree char *host = bus_host();
+    Rig r;
+
+    rig_start(&r, host, "-object iommufd,id=iommufd1 "
+              DEVICE("0000:01:00.0", " ") DEVICE("0000:01:00.1", " ")
+              "-device vfio-pci,host=0000:02:00.0,iommufd=iommufd1 "
+              "-device vfio-pci,host=0000:02:00.1,iommufd=iommufd1 "
+              DEVICE("0000:01:00.2", " "));
+    expect_reset(&r, 2);
+    for (unsigned bus = 1; bus < 3; bus++) {
+        for (unsigned fn = 0; fn < 2; fn++) {
+            g_autofree char *dev = g_strdup_printf("0000:%02x:00.%u", bus, fn);
+
+            expect_data(&r, dev, 0x60 + 2 * bus + fn);
+        }
+    }
+    iommufd_model_free(r.m);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -271,5 +296,7 @@ int main(int argc, char **argv)
     qtest_add_func("/nested/function/hot-reset", test_hot_reset);
     qtest_add_func("/nested/function/hot-reset-foreign",
                    test_hot_reset_foreign);
+    qtest_add_func("/nested/function/hot-reset-iommufds",
+                   test_hot_reset_iommufds);
     return g_test_run();
 }
