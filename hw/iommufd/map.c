@@ -155,6 +155,23 @@ static int map_bar(const VFIOIOMMUFDContainer *container, IOMMUFDMaps *maps,
     return 0;
 }
 
+/* Older kernels, which map no files, map what is at their address */
+static int map_memory(const VFIOIOMMUFDContainer *container,
+                      const IOMMUFDMapRequest *req)
+{
+    int ret = req->fd < 0 ? -ENOTTY :
+        iommufd_backend_map_file_dma(container->be, container->ioas_id,
+                                     req->iova, req->size, req->fd, req->start,
+                                     req->readonly);
+
+    if (ret == -ENOTTY && req->vaddr) {
+        ret = iommufd_backend_map_dma(container->be, container->ioas_id,
+                                      req->iova, req->size, req->vaddr,
+                                      req->readonly);
+    }
+    return ret;
+}
+
 static int map(const VFIOIOMMUFDContainer *container,
                const IOMMUFDMapRequest *req)
 {
@@ -174,15 +191,7 @@ static int map(const VFIOIOMMUFDContainer *container,
         return 0;
     }
     since = get_clock();
-    if (req->fd < 0) {
-        ret = iommufd_backend_map_dma(container->be, container->ioas_id,
-                                      req->iova, req->size, req->vaddr,
-                                      req->readonly);
-    } else {
-        ret = iommufd_backend_map_file_dma(container->be, container->ioas_id,
-                                           req->iova, req->size, req->fd,
-                                           req->start, req->readonly);
-    }
+    ret = map_memory(container, req);
     if (!ret && maps) {
         area_add(maps, req, false, since);
     }
@@ -256,10 +265,10 @@ int iommufd_nested_vfio_map_file(const VFIOIOMMUFDContainer *container,
     if (find.rb) {
         req.name = memory_region_name(find.rb->mr);
         req.page_size = qemu_ram_pagesize(find.rb);
+        req.vaddr = (char *)qemu_ram_get_host_addr(find.rb) + start -
+                    qemu_ram_get_fd_offset(find.rb);
         if (!qemu_ram_is_shared(find.rb) || !iommufd_sys_can_pin_file(fd)) {
             req.fd = -1;
-            req.vaddr = (char *)qemu_ram_get_host_addr(find.rb) + start -
-                        qemu_ram_get_fd_offset(find.rb);
         }
     }
     return map(container, &req);

@@ -123,6 +123,23 @@ static void expect_refused(QDict *answer, const char *text)
     qobject_unref(answer);
 }
 
+/* A kernel that maps no files: that the memory is one does no harm */
+static void test_memfd_old(void)
+{
+    g_autofree char *one = rig_host("");
+    g_autofree char *host = g_strdup_printf("%s[host]\nkernel=no-map-file\n",
+                                            one);
+    g_autofree char *args =
+        rig_args("memory-backend-memfd,id=ram,size=128M");
+    Rig r = { .data = 96 * MiB + (arm() ? 1 * GiB : 0) };
+
+    r.m = iommufd_model_new(host);
+    r.qts = iommufd_model_start(r.m, "%s", args);
+    expect_same(&r);
+    g_assert_cmpuint(iommufd_model_counter(r.m, "IOAS_MAP", "calls"), >, 0);
+    rig_stop(&r);
+}
+
 static bool shmem(const char *dir)
 {
     struct statfs fs;
@@ -289,6 +306,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/nested/backend/memfd", test_memfd);
     qtest_add_func("/nested/backend/memfd-private", test_memfd_private);
+    qtest_add_func("/nested/backend/memfd-old", test_memfd_old);
     qtest_add_func("/nested/backend/tmpfs", test_tmpfs);
     qtest_add_func("/nested/backend/tmpfs-private", test_tmpfs_private);
     qtest_add_func("/nested/backend/disk", test_disk);

@@ -296,6 +296,34 @@ static void test_renumber(void)
     smmu_rig_stop(&r);
 }
 
+/*
+ * A device that only its bus resets, alone there: the guest resets the bus, the
+ * host does it, and STE and HWPT are what they were
+ */
+static void test_bus_reset(void)
+{
+    g_autofree char *host = smmu_rig_host(1, "", "reset=off\n");
+    uint64_t resets;
+    SmmuRig r;
+
+    smmu_rig_start(&r, host, "nested=on", 0, PORT);
+    smmu_rig_number(&r, 0x10, 1);
+    smmu_rig_enable(&r, 4);
+    smmu_rig_fill(&r, 1, 0x11);
+    plug(&r, "hot", HOST_DEV0);
+    smmu_rig_stage1(&r, BEHIND(1), ASID, IOVA, 1);
+    expect(&r, HOST_DEV0, IOVA, 0x11);
+    resets = iommufd_model_counter(r.m, "PCI_HOT_RESET", "calls");
+    smmu_rig_config_write(&r, 0x10 << 3, PCI_INTERRUPT_LINE,
+                          PCI_BRIDGE_CTL_BUS_RESET << 16);
+    smmu_rig_config_write(&r, 0x10 << 3, PCI_INTERRUPT_LINE, 0);
+    g_assert_cmpuint(iommufd_model_counter(r.m, "PCI_HOT_RESET", "calls"), ==,
+                     resets + 1);
+    expect(&r, HOST_DEV0, IOVA, 0x11);
+    expect(&r, HOST_DEV0, DATA, -1);
+    smmu_rig_stop(&r);
+}
+
 /* Two SMMUs of the host behind one of the guest: a vIOMMU each */
 static void test_two_hosts(void)
 {
@@ -532,6 +560,7 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/life/hot-plug-blocked",
                    test_hot_plug_blocked);
     qtest_add_func("/smmu-nested/life/renumber", test_renumber);
+    qtest_add_func("/smmu-nested/life/bus-reset", test_bus_reset);
     qtest_add_func("/smmu-nested/life/two-hosts", test_two_hosts);
     qtest_add_func("/smmu-nested/life/idr", test_idr);
     qtest_add_func("/smmu-nested/life/contradiction", test_contradiction);

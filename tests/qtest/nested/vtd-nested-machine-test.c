@@ -428,6 +428,41 @@ static void test_bridge_reset(void)
     vtd_rig_stop(&r);
 }
 
+/*
+ * A device that only its bus resets, alone there: the guest resets the bus, the
+ * host does it, and tables and HWPT are what they were
+ */
+static void test_bus_reset(void)
+{
+    const uint16_t port = 0x10 << 3;
+    g_autofree char *host = vtd_rig_host(1, "", "reset=off\n");
+    IommufdDma how = { .with_pasid = true, .pasid = PRI_PASID };
+    uint64_t resets;
+    PriRig p;
+
+    pri_start_with(&p, host, "nested=on", 0, VTD_RIG_SLOTS
+                   "-device vfio-pci,host=" HOST_DEV0 ",iommufd=iommufd0,"
+                   "bus=rp0 ", 0);
+    p.rid = BEHIND(1);
+    vtd_rig_number_slot(&p.v, 0, 1);
+    pri_context(&p, VTD_CTX_DTE | VTD_CTX_PRE);
+    pri_map(&p, IOVA, 0x44);
+    vtd_rig_enable_sva(&p.v, BEHIND(1));
+    iommufd_model_expect_data(p.v.m, HOST_DEV0, &how, IOVA, 0x44, 16);
+    resets = iommufd_model_counter(p.v.m, "PCI_HOT_RESET", "calls");
+    vtd_rig_config_write(&p.v, port, PCI_INTERRUPT_LINE,
+                         PCI_BRIDGE_CTL_BUS_RESET << 16);
+    vtd_rig_config_write(&p.v, port, PCI_INTERRUPT_LINE, 0);
+    g_assert_cmpuint(iommufd_model_counter(p.v.m, "PCI_HOT_RESET", "calls"),
+                     ==, resets + 1);
+    /* PASIDs are off until the guest has them on again */
+    g_assert_cmpint(vtd_rig_peek(&p.v, HOST_DEV0, &how, IOVA), ==, -1);
+    iommufd_model_expect_data(p.v.m, HOST_DEV0, NULL, IOVA, 0x44, 16);
+    vtd_rig_enable_sva(&p.v, BEHIND(1));
+    iommufd_model_expect_data(p.v.m, HOST_DEV0, &how, IOVA, 0x44, 16);
+    pri_stop(&p);
+}
+
 /* -------------------------------------------------- page requests in time */
 
 /* What comes while the VM is stopped waits with the host */
@@ -551,6 +586,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-nested/machine/renumber-unplug",
                    test_renumber_unplug);
     qtest_add_func("/vtd-nested/machine/bridge-reset", test_bridge_reset);
+    qtest_add_func("/vtd-nested/machine/bus-reset", test_bus_reset);
     qtest_add_func("/vtd-nested/machine/stop-cont", test_stop_cont);
     qtest_add_func("/vtd-nested/machine/never-answered", test_never_answered);
     qtest_add_func("/vtd-nested/machine/too-many", test_too_many);
