@@ -23,6 +23,7 @@
 #include <sys/mman.h>
 #include "qemu/error-report.h"
 #include "qemu/host-utils.h"
+#include "qemu/main-loop.h"
 #include "qapi/error.h"
 #include "migration/blocker.h"
 #include "system/hostmem.h"
@@ -69,12 +70,11 @@ static void cmdqv_stop(Tegra241CMDQV *c)
     }
 }
 
-static void cmdqv_leave(SMMUv3State *s)
+static void cmdqv_take_back(SMMUv3State *s)
 {
     SMMUv3Nested *n = s->nested;
     Tegra241CMDQV *c = s->host.cmdqv;
 
-    memory_region_set_enabled(&n->cmdqv.page0, false);
     cmdqv_stop(c);
     iommufd_nested_queues_cut(n->core, 0);
     trace_smmuv3_nested_cmdqv(c->direct, 0);
@@ -85,6 +85,30 @@ static void cmdqv_leave(SMMUv3State *s)
     smmu_inv_notifiers_all(ARM_SMMU(s));
     smmuv3_nested_forget_atcs(n);
     iommufd_nested_put_off(n->core);
+}
+
+static void cmdqv_leave(SMMUv3State *s)
+{
+    memory_region_set_enabled(&s->nested->cmdqv.page0, false);
+    cmdqv_take_back(s);
+}
+
+/* The guest's address space is being changed already: the page goes later */
+static void cmdqv_page_goes(void *opaque)
+{
+    SMMUv3State *s = opaque;
+
+    if (s->host.cmdqv && !s->host.cmdqv->direct) {
+        memory_region_set_enabled(&s->nested->cmdqv.page0, false);
+    }
+}
+
+static void cmdqv_memory_goes(void *opaque)
+{
+    SMMUv3Nested *n = opaque;
+
+    cmdqv_take_back(n->s);
+    aio_bh_schedule_oneshot(qemu_get_aio_context(), cmdqv_page_goes, n->s);
 }
 
 /* All of them, or none */
@@ -173,7 +197,8 @@ static void cmdqv_changed(SMMUv3State *s)
     Tegra241CMDQV *c = s->host.cmdqv;
     unsigned num;
 
-    if (!cmdqv_pending(c, 0)) {
+    /* As for the SMMU's own queue: what was blocked for an error */
+    if (tegra241_cmdqv_vintf_enabled(c, 0) && !cmdqv_pending(c, 0)) {
         smmuv3_nested_resume(s);
     }
     num = cmdqv_wanted(s);
@@ -266,6 +291,7 @@ bool smmuv3_nested_cmdqv_realize(SMMUv3Nested *n, Error **errp)
         .event_len = sizeof(struct iommu_vevent_tegra241_cmdqv),
         .event = cmdqv_event,
         .events_lost = cmdqv_events_lost,
+        .memory_goes = cmdqv_memory_goes,
     };
     q->page = mmap(NULL, q->page_len, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

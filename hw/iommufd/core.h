@@ -169,6 +169,12 @@ typedef struct IOMMUFDEventQueue {
     IOMMUFDRetry retry;
 } IOMMUFDEventQueue;
 
+/* A command queue of the guest's own */
+typedef struct IOMMUFDHwQueue {
+    uint32_t id;
+    uint64_t first, last;       /* guest-physical */
+} IOMMUFDHwQueue;
+
 /*
  * A host instance: one physical IOMMU as one iommufd sees it. vfio finds out
  * which devices share one (attach to the parent of another is EINVAL), so the
@@ -190,7 +196,7 @@ struct IOMMUFDHost {
     size_t fault_cap;           /* elements of fault_buf */
     IOMMUFDEventQueue events;   /* of IOMMUFDNestedConfig.veventq_type */
     IOMMUFDEventQueue queue_events;     /* of IOMMUFDNestedQueues, if any */
-    GArray *hw_queues;          /* ids by index; NULL: not with this vIOMMU */
+    GArray *hw_queues;          /* IOMMUFDHwQueue; NULL: not with this vIOMMU */
     bool page;                  /* of the vIOMMU, is mapped */
     GHashTable *hwpts;          /* IOMMUFDHwptKey -> IOMMUFDHwpt */
     GHashTable *devices;        /* dev_id -> IOMMUFDNestedDevice */
@@ -529,6 +535,9 @@ void iommufd_event_drain(IOMMUFDHost *host);
 /* hw-queue.c: @data is what the kernel has said when it made the vIOMMU */
 bool iommufd_hw_queues_get(IOMMUFDHost *host, const void *data, Error **errp);
 void iommufd_hw_queues_free(IOMMUFDHost *host);
+/* Memory is about to be unmapped, which no queue may hold */
+void iommufd_hw_queues_unmap(const IOMMUFDBackend *iommufd, uint32_t ioas,
+                             uint64_t first, uint64_t last);
 /* Whether @host, which is new, may have a vIOMMU: there can be one */
 bool iommufd_hw_queues_alone(const IOMMUFDHost *host, const char *name,
                              Error **errp);

@@ -88,18 +88,48 @@ bool iommufd_hw_queues_get(IOMMUFDHost *host, const void *data, Error **errp)
         return false;
     }
     host->page = true;
-    host->hw_queues = g_array_new(false, false, sizeof(uint32_t));
+    host->hw_queues = g_array_new(false, false, sizeof(IOMMUFDHwQueue));
     return true;
 }
 
 static void queues_cut(IOMMUFDHost *host, uint32_t num)
 {
-    GArray *ids = host->hw_queues;
+    GArray *queues = host->hw_queues;
 
-    while (ids->len > num) {
-        iommufd_nested_destroy(host, g_array_index(ids, uint32_t,
-                                                   ids->len - 1), "HW queue");
-        g_array_set_size(ids, ids->len - 1);
+    while (queues->len > num) {
+        iommufd_nested_destroy(host, g_array_index(queues, IOMMUFDHwQueue,
+                                                   queues->len - 1).id,
+                               "HW queue");
+        g_array_set_size(queues, queues->len - 1);
+    }
+}
+
+static bool queues_are_in(const IOMMUFDHost *host, uint64_t first,
+                          uint64_t last)
+{
+    for (unsigned i = 0; i < host->hw_queues->len; i++) {
+        const IOMMUFDHwQueue *q = &g_array_index(host->hw_queues,
+                                                 IOMMUFDHwQueue, i);
+
+        if (q->first <= last && first <= q->last) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void iommufd_hw_queues_unmap(const IOMMUFDBackend *iommufd, uint32_t ioas,
+                             uint64_t first, uint64_t last)
+{
+    IOMMUFDNested *n;
+
+    QLIST_FOREACH(n, &iommufd_nested_list, next) {
+        const IOMMUFDHost *host = queues_host(n);
+
+        if (host && host->page && host->iommufd == iommufd &&
+            host->ioas_id == ioas && queues_are_in(host, first, last)) {
+            n->queues->memory_goes(n->opaque);
+        }
     }
 }
 
@@ -138,17 +168,18 @@ bool iommufd_nested_queue_add(IOMMUFDNested *n, uint64_t gpa, uint64_t length,
                               Error **errp)
 {
     IOMMUFDHost *host = queues_host(n);
-    uint32_t index = iommufd_nested_queues(n), id = 0;
+    IOMMUFDHwQueue queue = { .first = gpa, .last = gpa + length - 1 };
+    uint32_t index = iommufd_nested_queues(n);
     int ret;
 
     assert(host && host->page);
     ret = iommufd_sys_hw_queue_alloc(iommufd_host_fd(host), host->viommu_id,
                                      n->queues->queue_type, index, gpa, length,
-                                     &id);
+                                     &queue.id);
     trace_iommufd_nested_hw_queue_alloc(n->config.name, host->viommu_id, index,
-                                        gpa, length, id, ret);
+                                        gpa, length, queue.id, ret);
     if (!ret) {
-        g_array_append_val(host->hw_queues, id);
+        g_array_append_val(host->hw_queues, queue);
         return true;
     }
     n->count.errors[IOMMUFD_ERR_QUEUE]++;

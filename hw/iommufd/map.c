@@ -286,6 +286,7 @@ int iommufd_nested_vfio_unmap(const VFIOIOMMUFDContainer *container,
     if (maps && maps->memory && !area) {
         return 0;
     }
+    iommufd_hw_queues_unmap(container->be, container->ioas_id, iova, last);
     ret = iommufd_backend_unmap_dma(container->be, container->ioas_id, iova,
                                     size);
     if (!ret && area) {

@@ -33,6 +33,9 @@
  * @veventq_depth: events the host keeps for us at most
  * @event_len: bytes of such an event, at most IOMMUFD_NESTED_EVENT_MAX
  * @event, @events_lost: as in IOMMUFDNestedOps, of these events
+ * @memory_goes: memory that a queue is in goes from the guest, in the middle of
+ *               a change of its address space: to be followed by
+ *               iommufd_nested_queues_cut() of all of them at once
  */
 typedef struct IOMMUFDNestedQueues {
     uint32_t viommu_type;
@@ -46,6 +49,7 @@ typedef struct IOMMUFDNestedQueues {
     uint32_t event_len;
     void (*event)(void *opaque, const void *data, size_t len);
     void (*events_lost)(void *opaque, uint32_t count);
+    void (*memory_goes)(void *opaque);
 } IOMMUFDNestedQueues;
 
 /**

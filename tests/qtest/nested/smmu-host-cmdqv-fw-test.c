@@ -1,6 +1,6 @@
 /*
- * arm-smmuv3 as the SMMU of an emulated host, host-cmdqv=on: what firmware says
- * of it, and its state on another side
+ * arm-smmuv3 as the SMMU of an emulated host, host-cmdqv=on, or nested with
+ * cmdqv=on: what firmware says of it, and its state on another side
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -116,7 +116,8 @@ static uint32_t fdt_cell(const void *fdt, int node, const char *prop,
 }
 
 /* As tegra_cmdqv_dt_probe() finds it. Returns: where it is */
-static uint64_t check_fdt(const void *fdt, uint64_t smmu, unsigned *spi)
+static uint64_t check_fdt(const void *fdt, uint64_t smmu, uint64_t size,
+                          unsigned *spi)
 {
     g_autofree char *path = g_strdup_printf("/smmuv3@%" PRIx64, smmu);
     int node = fdt_path_offset(fdt, path), cmdqv;
@@ -131,7 +132,7 @@ static uint64_t check_fdt(const void *fdt, uint64_t smmu, unsigned *spi)
     g_assert_cmpint(cmdqv, >=, 0);
     g_assert_cmpint(fdt_node_check_compatible(fdt, cmdqv,
                                               "nvidia,tegra264-cmdqv"), ==, 0);
-    g_assert_cmphex(fdt_cell(fdt, cmdqv, "reg", 3), ==, CMDQV_SIZE);
+    g_assert_cmphex(fdt_cell(fdt, cmdqv, "reg", 3), ==, size);
     g_assert_cmphex(fdt_cell(fdt, cmdqv, "interrupts", 0), ==, 0);
     *spi = fdt_cell(fdt, cmdqv, "interrupts", 1);
     /* An edge */
@@ -151,7 +152,7 @@ static const uint8_t *aml_find(const uint8_t *at, const uint8_t *end,
 }
 
 static void check_dsdt(SmmuRig *r, unsigned index, uint32_t id, uint64_t base,
-                       unsigned spi)
+                       uint64_t size, unsigned spi)
 {
     g_autofree char *name = g_strdup_printf("CMD%X", index);
     size_t len;
@@ -167,7 +168,7 @@ static void check_dsdt(SmmuRig *r, unsigned index, uint32_t id, uint64_t base,
     crs = memmem(p, end - p, "\x86\x09\x00\x01", 4);
     g_assert_nonnull(crs);
     g_assert_cmphex(ldl_le_p(crs + 4), ==, base);
-    g_assert_cmphex(ldl_le_p(crs + 8), ==, CMDQV_SIZE);
+    g_assert_cmphex(ldl_le_p(crs + 8), ==, size);
     g_assert_cmphex(crs[12], ==, 0x89);
     g_assert_cmphex(crs[15] & 0xf, ==, 0x3);
     g_assert_cmphex(ldl_le_p(crs + 17), ==, spi + 32);
@@ -180,10 +181,11 @@ static void test_firmware(void)
     unsigned spi;
     Iort iort;
 
-    g_assert_cmphex(check_fdt(fdt, 0x09050000, &spi), ==, CMDQV);
+    g_assert_cmphex(check_fdt(fdt, 0x09050000, CMDQV_SIZE, &spi), ==, CMDQV);
     g_assert_cmpuint(spi, ==, CMDQV_INTID - 32);
     smmu_fw_iort(&r, &iort);
-    check_dsdt(&r, 0, smmu_fw_node(&iort, IORT_SMMUV3, 0)->id, CMDQV, spi);
+    check_dsdt(&r, 0, smmu_fw_node(&iort, IORT_SMMUV3, 0)->id, CMDQV,
+               CMDQV_SIZE, spi);
     qtest_quit(r.qts);
 }
 
@@ -203,9 +205,11 @@ static void test_firmware_several(void)
 
     smmu_fw_iort(&r, &iort);
     g_assert_cmpuint(smmu_fw_node(&iort, IORT_SMMUV3, 2)->id, ==, 3);
-    base = check_fdt(fdt, smmu_fw_node(&iort, IORT_SMMUV3, 0)->base, &spi);
+    base = check_fdt(fdt, smmu_fw_node(&iort, IORT_SMMUV3, 0)->base,
+                     CMDQV_SIZE, &spi);
     g_assert_cmphex(qtest_readl(r.qts, base + PARAM), ==, 0x4231);
-    check_dsdt(&r, 0, smmu_fw_node(&iort, IORT_SMMUV3, 0)->id, base, spi);
+    check_dsdt(&r, 0, smmu_fw_node(&iort, IORT_SMMUV3, 0)->id, base,
+               CMDQV_SIZE, spi);
     {
         size_t len;
         g_autofree uint8_t *dsdt = smmu_fw_table(&r, "DSDT", &len);
@@ -220,6 +224,45 @@ static void test_firmware_several(void)
         g_assert_cmphex(qtest_readl(r.qts, base + PARAM), ==, 0x4231);
     }
     qtest_quit(r.qts);
+}
+
+/* That of a guest with nesting: with a VINTF of the host, or none */
+static void guest(const char *props, const char *iommu, bool there)
+{
+    g_autofree char *host = smmu_rig_host(1, iommu, "");
+    g_autofree void *fdt = NULL;
+    uint64_t base;
+    unsigned spi;
+    SmmuRig r;
+    Iort iort;
+
+    smmu_rig_start(&r, host, props, 1, "-m 256M");
+    fdt = smmu_fw_fdt(&r);
+    smmu_fw_iort(&r, &iort);
+    if (there) {
+        base = check_fdt(fdt, r.where.base, 0x50000, &spi);
+        /* The guest maps the window by pages */
+        g_assert_cmphex(base & 0xffff, ==, 0);
+        g_assert_cmphex(qtest_readl(r.qts, base + PARAM), ==, 0x11);
+        check_dsdt(&r, 0, smmu_fw_node(&iort, IORT_SMMUV3, 0)->id, base,
+                   0x50000, spi);
+    } else {
+        size_t len;
+        g_autofree uint8_t *dsdt = smmu_fw_table(&r, "DSDT", &len);
+
+        g_assert_null(memmem(dsdt, len, "NVDA200C", 8));
+        g_assert_cmpint(fdt_node_offset_by_compatible(
+            fdt, -1, "nvidia,tegra264-cmdqv"), <, 0);
+    }
+    smmu_rig_stop(&r);
+}
+
+static void test_firmware_guest(void)
+{
+    guest("nested=on,cmdqv=on", "cmdqv=on\n", true);
+    guest("nested=on,cmdqv=auto", "cmdqv=on\n", true);
+    guest("nested=on,cmdqv=auto", "", false);
+    guest("nested=on", "cmdqv=on\n", false);
 }
 
 /* Without the property nothing tells of it */
@@ -244,6 +287,7 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-host-cmdqv-fw/migration", test_migration);
     qtest_add_func("/smmu-host-cmdqv-fw/one", test_firmware);
     qtest_add_func("/smmu-host-cmdqv-fw/several", test_firmware_several);
+    qtest_add_func("/smmu-host-cmdqv-fw/guest", test_firmware_guest);
     qtest_add_func("/smmu-host-cmdqv-fw/off", test_off);
     return g_test_run();
 }

@@ -10,7 +10,7 @@
 
 #include "qemu/osdep.h"
 #include "../libqos/generic-pcihost.h"
-#include "smmu-rig.h"
+#include "smmu-nested-cmdqv.h"
 #include "vhost-rig.h"
 
 #define SID         0x40
@@ -29,19 +29,25 @@ typedef struct Net {
     char *said;
 } Net;
 
-static void start(Net *n, const char *device)
+static void start_with(Net *n, const char *device, const char *iommu,
+                       const char *props)
 {
-    g_autofree char *one = smmu_rig_host(1, "", "");
+    g_autofree char *one = smmu_rig_host(1, iommu, "");
     g_autofree char *host = g_strconcat(one, "[host]\nvhost=on\n", NULL);
     g_autofree char *extra = NULL;
 
     n->said = nested_rig_scratch("stderr");
     extra = g_strdup_printf("%s 2>'%s'", device, n->said);
-    smmu_rig_start(&n->r, host, "nested=on", 1, extra);
+    smmu_rig_start(&n->r, host, props, 1, extra);
     qpci_init_generic(&n->bus, n->r.qts, NULL, false);
     smmu_rig_enable(&n->r, 6);
     n->s1 = smmu_rig_stage1(&n->r, SID, ASID, IOVA, 1);
     smmu_s1_map(&n->s1, RINGS, RINGS, RINGS_END - RINGS, 12, SMMU_PTE_USER_RW);
+}
+
+static void start(Net *n, const char *device)
+{
+    start_with(n, device, "", "nested=on");
     vhost_rig_drive(&n->v, &n->bus.bus, SID, RINGS, RINGS_END);
 }
 
@@ -104,10 +110,54 @@ static void test_vdpa(void)
     stop(&n);
 }
 
+/*
+ * What is in a queue that the host has is not heard of here: who keeps
+ * translations has the queues taken back, and the rest told
+ */
+static void test_cmdqv(void)
+{
+    g_autofree char *device = NULL;
+    struct vhost_iotlb_msg msg;
+    Queue q;
+    Net n;
+
+    device = vhost_rig_net(&n.v, AT);
+    start_with(&n, device, "cmdqv=on\n", "nested=on,cmdqv=on");
+    add_vintf(&n.r);
+    q = add_queue(&n.r, 0);
+    g_assert_cmpuint(iommufd_model_live(n.r.m, "hw_queue"), ==, 1);
+    kick_hw(&n.r);
+    q_push(&q, smmu_tlbi_asid(ASID));
+    q_prod(&q);
+    vhost_rig_drive(&n.v, &n.bus.bus, SID, RINGS, RINGS_END);
+    g_assert_cmpuint(iommufd_model_live(n.r.m, "hw_queue"), ==, 0);
+    /* It is told to forget everything, as there may have been something */
+    vhost_rig_next(&n.v, VHOST_IOTLB_INVALIDATE, &msg);
+    do {
+        vhost_rig_next(&n.v, 0, &msg);
+    } while (vhost_rig_more(&n.v));
+    vhost_rig_miss(&n.v, IOVA + 0x10, VHOST_ACCESS_RO);
+    vhost_rig_next(&n.v, VHOST_IOTLB_UPDATE, &msg);
+    g_assert_cmphex(msg.iova, ==, IOVA);
+    smmu_s1_unmap(&n.s1, IOVA, PAGE);
+    q_push(&q, smmu_tlbi_va(ASID, IOVA, true));
+    q_push(&q, smmu_sync());
+    q_prod(&q);
+    vhost_rig_next(&n.v, VHOST_IOTLB_INVALIDATE, &msg);
+    g_assert_cmphex(msg.iova, ==, IOVA);
+    g_assert_cmphex(q_rd(&q, CONS), ==, q.q.index);
+
+    /* It stops */
+    qvirtio_reset(&n.v.pci->vdev);
+    g_assert_cmpuint(iommufd_model_live(n.r.m, "hw_queue"), ==, 1);
+    stop(&n);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/smmu-nested/vhost/net", test_net);
     qtest_add_func("/smmu-nested/vhost/vdpa", test_vdpa);
+    qtest_add_func("/smmu-nested/vhost/cmdqv", test_cmdqv);
     return g_test_run();
 }

@@ -23,6 +23,7 @@ static const IOMMUFDNestedConfig config = {
 
 static uint64_t page[FAKE_PAGE_LEN / sizeof(uint64_t)];
 static unsigned events, queue_events, lost, queue_lost;
+static IOMMUFDNested *nested;
 
 static void on_event(void *opaque, const void *data, size_t len)
 {
@@ -44,6 +45,11 @@ static void on_queue_event(void *opaque, const void *data, size_t len)
 static void on_queue_lost(void *opaque, uint32_t count)
 {
     queue_lost += MAX(count, 1);
+}
+
+static void on_memory_goes(void *opaque)
+{
+    iommufd_nested_queues_cut(nested, 0);
 }
 
 static const IOMMUFDNestedOps ops = {
@@ -71,6 +77,7 @@ static const IOMMUFDNestedQueues queues = {
     .event_len = sizeof(struct iommu_vevent_tegra241_cmdqv),
     .event = on_queue_event,
     .events_lost = on_queue_lost,
+    .memory_goes = on_memory_goes,
 };
 
 typedef struct Rig {
@@ -86,6 +93,7 @@ static void setup(Rig *t)
     events = queue_events = lost = queue_lost = 0;
     t->n = iommufd_nested_new(&config, &ops, NULL);
     iommufd_nested_want_queues(t->n, &queues);
+    nested = t->n;
     t->idev = fake_device("d0", fake_parent(NEST));
     t->dev = NULL;
 }
@@ -179,6 +187,28 @@ static void test_fallback(void)
         iommufd_nested_queues_cut(t.n, 0);
         teardown(&t);
     }
+}
+
+/* Memory that goes takes the queues along that are in it */
+static void test_memory(void)
+{
+    const IOMMUFDBackend *iommufd;
+    IOMMUFDBackend other = {};
+    Rig t;
+
+    setup(&t);
+    iommufd = t.idev->iommufd;
+    iommufd_hw_queues_unmap(iommufd, FAKE_PARENT_IOAS, 0, UINT64_MAX);
+    t.dev = iommufd_nested_device_add(t.n, t.idev, NULL, &error_abort);
+    g_assert_true(add(&t, 0x1000) && add(&t, 0x4000));
+    iommufd_hw_queues_unmap(iommufd, FAKE_PARENT_IOAS, 0, 0xfff);
+    iommufd_hw_queues_unmap(iommufd, FAKE_PARENT_IOAS, 0x2000, 0x3fff);
+    iommufd_hw_queues_unmap(iommufd, FAKE_PARENT_IOAS + 1, 0, UINT64_MAX);
+    iommufd_hw_queues_unmap(&other, FAKE_PARENT_IOAS, 0, UINT64_MAX);
+    g_assert_cmpuint(fake_hw_queues(), ==, 2);
+    iommufd_hw_queues_unmap(iommufd, FAKE_PARENT_IOAS, 0x4fff, 0x5fff);
+    g_assert_cmpuint(fake_hw_queues(), ==, 0);
+    teardown(&t);
 }
 
 /* A device behind another IOMMU of the host has no place with queues */
@@ -295,6 +325,7 @@ int main(int argc, char **argv)
 
     g_test_add_func("/iommufd/hw-queue", test_life);
     g_test_add_func("/iommufd/hw-queue-fallback", test_fallback);
+    g_test_add_func("/iommufd/hw-queue-memory", test_memory);
     g_test_add_func("/iommufd/hw-queue-alone", test_alone);
     g_test_add_func("/iommufd/hw-queue-events", test_events);
     g_test_add_func("/iommufd/hw-queue-fail", test_fail_everywhere);
