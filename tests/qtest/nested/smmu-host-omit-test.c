@@ -10,6 +10,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "host-omit.h"
 #include "smmu-host-rig.h"
 
 #define PROPS       "host-keep=on,host-ssidsize=20,host-fwb=on,host-ats=on"
@@ -33,9 +34,8 @@ static const char *const kind_name[] = {
 };
 
 typedef struct Case {
-    const char *name;
+    HostOmitCase base;
     bool ats;
-    unsigned kinds;             /* that it takes */
     void (*change)(Host *h, SmmuS1 *s1);
 } Case;
 
@@ -81,15 +81,15 @@ static void change_ste(Host *h, SmmuS1 *s1)
 }
 
 static const Case cases[] = {
-    { "page", false, 1 << PAGE, change_page },
-    { "page-ats", true, 1 << PAGE | 1 << DEVICE, change_page },
-    { "memory", false, 1 << STAGE2 | 1 << VMID, change_memory },
-    { "memory-ats", true, 1 << STAGE2 | 1 << VMID | 1 << DEVICE,
-      change_memory },
-    { "cd", false, 1 << CD | 1 << ASID, change_cd },
-    { "cd-ats", true, 1 << CD | 1 << ASID | 1 << DEVICE, change_cd },
-    { "ste", false, 1 << STE | 1 << ASID, change_ste },
-    { "ste-ats", true, 1 << STE | 1 << ASID | 1 << DEVICE, change_ste },
+    { { "page", 1 << PAGE }, false, change_page },
+    { { "page-ats", 1 << PAGE | 1 << DEVICE }, true, change_page },
+    { { "memory", 1 << STAGE2 | 1 << VMID }, false, change_memory },
+    { { "memory-ats", 1 << STAGE2 | 1 << VMID | 1 << DEVICE },
+      true, change_memory },
+    { { "cd", 1 << CD | 1 << ASID }, false, change_cd },
+    { { "cd-ats", 1 << CD | 1 << ASID | 1 << DEVICE }, true, change_cd },
+    { { "ste", 1 << STE | 1 << ASID }, false, change_ste },
+    { { "ste-ats", 1 << STE | 1 << ASID | 1 << DEVICE }, true, change_ste },
 };
 
 static void command(Host *h, Kind kind, uint16_t asid)
@@ -143,8 +143,9 @@ static unsigned filled_page(Host *h)
     g_assert_not_reached();
 }
 
-static void check(const Case *c, Kind omitted)
+static void check(const HostOmitCase *base, unsigned omitted)
 {
+    const Case *c = container_of(base, Case, base);
     const HostSetup setup = {
         .config = CONFIG_NESTED, .fmt = SMMU_S1FMT_4K_L2, .cdmax = 12,
         .s1dss = SMMU_S1DSS_SSID0, .eats = c->ats,
@@ -163,7 +164,7 @@ static void check(const Case *c, Kind omitted)
     c->change(h, &s1);
     g_assert_cmpuint(filled_page(h), ==, 0);
     for (kind = 0; kind < KINDS; kind++) {
-        if (c->kinds & 1 << kind && kind != omitted) {
+        if (base->kinds & 1 << kind && kind != omitted) {
             command(h, kind, asid);
         }
     }
@@ -171,19 +172,12 @@ static void check(const Case *c, Kind omitted)
     host_stop(h);
 }
 
-static void test_case(const void *opaque)
-{
-    const Case *c = opaque;
-    Kind kind;
-
-    check(c, NONE);
-    for (kind = 0; kind < KINDS; kind++) {
-        if (c->kinds & 1 << kind) {
-            g_test_message("without %s", kind_name[kind]);
-            check(c, kind);
-        }
-    }
-}
+static const HostOmit omit = {
+    .path = "/smmu-host/omit",
+    .kind_name = kind_name,
+    .kinds = KINDS,
+    .check = check,
+};
 
 int main(int argc, char **argv)
 {
@@ -191,10 +185,7 @@ int main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
     for (i = 0; i < ARRAY_SIZE(cases); i++) {
-        g_autofree char *path = g_strdup_printf("/smmu-host/omit/%s",
-                                                cases[i].name);
-
-        qtest_add_data_func(path, &cases[i], test_case);
+        host_omit_add(&omit, &cases[i].base);
     }
     return g_test_run();
 }

@@ -10,6 +10,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "host-omit.h"
 #include "vtd-host.h"
 
 #define OTHER_HPA       (DATA_HPA + 0x1000)
@@ -36,9 +37,8 @@ static const char *const kind_name[] = {
 };
 
 typedef struct Case {
-    const char *name;
+    HostOmitCase base;
     bool ats;                   /* with PASID, else without */
-    unsigned kinds;             /* that it takes */
     void (*change)(Host *h, Setup *s);
 } Case;
 
@@ -101,14 +101,14 @@ static void change_context(Host *h, Setup *s)
 }
 
 static const Case cases[] = {
-    { "page", false, 1 << PAGES, change_page },
-    { "page-ats", true, 1 << PAGES | 1 << DEVICE, change_page },
-    { "memory", false, 1 << STAGE2, change_memory },
-    { "memory-ats", true, 1 << STAGE2 | 1 << DEVICE, change_memory },
-    { "table", false, 1 << ENTRY | 1 << ALL_PAGES, change_entry },
-    { "table-ats", true, 1 << ENTRY | 1 << ALL_PAGES | 1 << DEVICE,
-      change_entry },
-    { "context", false, 1 << CONTEXT, change_context },
+    { { "page", 1 << PAGES }, false, change_page },
+    { { "page-ats", 1 << PAGES | 1 << DEVICE }, true, change_page },
+    { { "memory", 1 << STAGE2 }, false, change_memory },
+    { { "memory-ats", 1 << STAGE2 | 1 << DEVICE }, true, change_memory },
+    { { "table", 1 << ENTRY | 1 << ALL_PAGES }, false, change_entry },
+    { { "table-ats", 1 << ENTRY | 1 << ALL_PAGES | 1 << DEVICE },
+      true, change_entry },
+    { { "context", 1 << CONTEXT }, false, change_context },
 };
 
 static void invalidate(Host *h, Kind kind, uint32_t pasid)
@@ -163,8 +163,9 @@ static uint64_t written_page(Host *h, bool ats)
     g_assert_not_reached();
 }
 
-static void check(const Case *c, Kind omitted)
+static void check(const HostOmitCase *base, unsigned omitted)
 {
+    const Case *c = container_of(base, Case, base);
     Host *h = host_new(",host-keep=on", ",keep-translations=on");
     uint32_t pasid = c->ats ? PASID : 0;
     Setup s = nested(DATA_HPA);
@@ -187,7 +188,7 @@ static void check(const Case *c, Kind omitted)
     c->change(h, &s);
     g_assert_cmphex(written_page(h, c->ats), ==, DATA_HPA);
     for (kind = 0; kind < KINDS; kind++) {
-        if (c->kinds & 1 << kind && kind != omitted) {
+        if (base->kinds & 1 << kind && kind != omitted) {
             invalidate(h, kind, pasid);
         }
     }
@@ -196,19 +197,12 @@ static void check(const Case *c, Kind omitted)
     host_free(h);
 }
 
-static void test_case(const void *opaque)
-{
-    const Case *c = opaque;
-    Kind kind;
-
-    check(c, NONE);
-    for (kind = 0; kind < KINDS; kind++) {
-        if (c->kinds & 1 << kind) {
-            g_test_message("without %s", kind_name[kind]);
-            check(c, kind);
-        }
-    }
-}
+static const HostOmit omit = {
+    .path = "/vtd-twostage/omit",
+    .kind_name = kind_name,
+    .kinds = KINDS,
+    .check = check,
+};
 
 int main(int argc, char **argv)
 {
@@ -216,10 +210,7 @@ int main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
     for (i = 0; i < ARRAY_SIZE(cases); i++) {
-        g_autofree char *path = g_strdup_printf("/vtd-twostage/omit/%s",
-                                                cases[i].name);
-
-        qtest_add_data_func(path, &cases[i], test_case);
+        host_omit_add(&omit, &cases[i].base);
     }
     return g_test_run();
 }
