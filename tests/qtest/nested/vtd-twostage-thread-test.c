@@ -8,6 +8,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/atomic.h"
 #include "../libqos/pci-pc.h"
 #include "thread-rig.h"
 #include "vtd-host.h"
@@ -22,6 +23,8 @@
 
 #define CONTEXT_ABSENT  0x41
 #define PAGE_ABSENT     0x79
+#define S2_NO_ACCESS    0x78
+#define NO_AD_UPDATE    0x91
 
 typedef struct Threaded {
     Host *h;
@@ -180,6 +183,124 @@ static void test_reset(void)
     stop(&t);
 }
 
+/* ------------------------------------------------------ accessed and dirty */
+
+#define RAM_SIZE        (256ULL << 20)
+/* Bits of an entry that are the guest's own, in either stage */
+#define IGNORED_SHIFT   52
+#define IGNORED_MASK    0x3f
+
+typedef struct Writer {
+    uint64_t *entry;
+    uint64_t value;
+    bool stop;
+} Writer;
+
+/* As a guest's CPU would: no value is there twice in a row */
+static void *keep_changing(void *opaque)
+{
+    Writer *w = opaque;
+
+    for (uint64_t i = 0; !qatomic_read(&w->stop); i++) {
+        qatomic_set(w->entry, cpu_to_le64(w->value | (i & IGNORED_MASK) <<
+                                          IGNORED_SHIFT));
+    }
+    return NULL;
+}
+
+/* What is filled goes by one entry of level 3, which leads nowhere else */
+#define FILL_IOVA       (6 * GIB)
+#define FILL_HPA        0x08000000ULL
+#define FILL_SIZE       (8ULL << 20)
+#define DONE            (RING_HPA + 0x8000)
+
+static uint64_t *entry_in(Host *h, uint8_t *ram, Setup *s)
+{
+    unsigned level;
+
+    if (s->pgtt == VTD_PGTT_SECOND) {
+        vtd_s2_map(&h->mem, s->s2_root, 4, RING_HPA, RING_HPA, 0x10000, 12,
+                   VTD_S2_RW);
+        vtd_s2_map(&h->mem, s->s2_root, 4, FILL_IOVA, FILL_HPA, FILL_SIZE, 12,
+                   VTD_S2_RW);
+        return (uint64_t *)(ram + vtd_s2_entry(&h->mem, s->s2_root, 4,
+                                               FILL_IOVA, 3));
+    }
+    vtd_s1_map(&h->mem, s->s1_root, 4, RING_HPA, RING_HPA, 0x10000, 12,
+               VTD_S1_USER_RW);
+    vtd_s1_map(&h->mem, s->s1_root, 4, FILL_IOVA, FILL_HPA, FILL_SIZE, 12,
+               VTD_S1_USER_RW);
+    return (uint64_t *)(ram + vtd_s1_entry(&h->mem, s->s1_root, 4, FILL_IOVA,
+                                           3, &level));
+}
+
+/*
+ * An entry that changes whenever it is to be marked as accessed: the walk ends,
+ * and with it the turn of the main loop. Without its limit it would go on for
+ * as long as the other CPU does.
+ */
+static void check_race(Setup s, unsigned reason)
+{
+    g_autofree char *file = NULL, *options = NULL;
+    int fd = g_file_open_tmp("nested-ram-XXXXXX", &file, NULL);
+    unsigned seen = 0;
+    pthread_t thread;
+    uint8_t *ram;
+    Writer w = {};
+    Host *h;
+
+    g_assert_cmpint(fd, >=, 0);
+    options = g_strdup_printf(" -machine memory-backend=ram0 -object "
+                              "memory-backend-file,id=ram0,size=256M,share=on,"
+                              "mem-path=%s", file);
+    h = host_new("", options);
+    unlink(file);
+    ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    g_assert_true(ram != MAP_FAILED);
+    host_start(h, 0);
+    host_setup(h, 0, &s);
+    w.entry = entry_in(h, ram, &s);
+    w.value = le64_to_cpu(*w.entry) & ~(VTD_S2_A | VTD_S1_A);
+
+    g_assert_cmpint(pthread_create(&thread, NULL, keep_changing, &w), ==, 0);
+    for (unsigned i = 0; !seen; i++) {
+        g_assert_cmpuint(i, <, 500);
+        host_invalidate_all(h);
+        engine_start(h, UINT32_MAX, RING_HPA);
+        host_write64(h, DONE, 0);
+        engine_fill(h, RING_HPA, FILL_IOVA, FILL_SIZE, i, DONE);
+        g_assert_cmpuint(engine_wait(h, DONE), !=, 0);
+        seen = host_take_fault(h, NULL, NULL);
+    }
+    qatomic_set(&w.stop, true);
+    pthread_join(thread, NULL);
+    g_assert_cmphex(seen, ==, reason);
+    host_invalidate_all(h);
+    host_check_dma(h, DATA_IOVA, DATA_HPA);
+    munmap(ram, RAM_SIZE);
+    close(fd);
+    host_free(h);
+}
+
+static void test_race(gconstpointer stage)
+{
+    if (g_get_num_processors() < 2) {
+        g_test_skip("nobody changes it meanwhile with one CPU");
+        return;
+    }
+    if (GPOINTER_TO_INT(stage) == 2) {
+        check_race((Setup) {
+            .pgtt = VTD_PGTT_SECOND, .s2_levels = 4, .s2_shift = 12,
+            .s2_flags = VTD_S2_RW, .ssade = true,
+        }, S2_NO_ACCESS);
+    } else {
+        check_race((Setup) {
+            .pgtt = VTD_PGTT_FIRST, .s1_levels = 4, .s1_shift = 12,
+            .s1_flags = VTD_S1_USER_RW,
+        }, NO_AD_UPDATE);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -187,5 +308,9 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-twostage/thread/invalidations", test_invalidations);
     qtest_add_func("/vtd-twostage/thread/unmap", test_unmap);
     qtest_add_func("/vtd-twostage/thread/reset", test_reset);
+    qtest_add_data_func("/vtd-twostage/thread/race/stage-1",
+                        GINT_TO_POINTER(1), test_race);
+    qtest_add_data_func("/vtd-twostage/thread/race/stage-2",
+                        GINT_TO_POINTER(2), test_race);
     return g_test_run();
 }
