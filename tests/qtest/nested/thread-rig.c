@@ -39,7 +39,13 @@ static void set_up(ThreadRig *t)
 void thread_rig_start(ThreadRig *t, QTestState *qts, QPCIBus *bus,
                       uint64_t bar, uint64_t mem)
 {
-    QPCIAddress addr = { .devfn = QPCI_DEVFN(THREAD_SLOT, 0) };
+    thread_rig_start_at(t, qts, bus, THREAD_RID, bar, mem);
+}
+
+void thread_rig_start_at(ThreadRig *t, QTestState *qts, QPCIBus *bus,
+                         uint16_t rid, uint64_t bar, uint64_t mem)
+{
+    QPCIAddress addr = { .devfn = rid };
 
     *t = (ThreadRig) { .qts = qts, .bus = bus };
     bus->mmio_alloc_ptr = bar;
@@ -52,8 +58,13 @@ void thread_rig_start(ThreadRig *t, QTestState *qts, QPCIBus *bus,
 
 void thread_rig_stop(ThreadRig *t)
 {
-    qvirtqueue_cleanup(t->pci->vdev.bus, t->vq, &t->alloc);
     qvirtio_pci_device_disable(t->pci);
+    thread_rig_gone(t);
+}
+
+void thread_rig_gone(ThreadRig *t)
+{
+    qvirtqueue_cleanup(t->pci->vdev.bus, t->vq, &t->alloc);
     qvirtio_pci_destructor(&t->pci->obj);
     g_free(t->pci);
     guest_free(&t->alloc, t->buffers);

@@ -41,7 +41,12 @@ typedef struct ThreadRig {
 #define THREAD_MEM      0x100000ULL
 void thread_rig_start(ThreadRig *t, QTestState *qts, QPCIBus *bus,
                       uint64_t bar, uint64_t mem);
+/* A disk that is elsewhere: @rid has its bus as well */
+void thread_rig_start_at(ThreadRig *t, QTestState *qts, QPCIBus *bus,
+                         uint16_t rid, uint64_t bar, uint64_t mem);
 void thread_rig_stop(ThreadRig *t);
+/* The same for one that has been pulled */
+void thread_rig_gone(ThreadRig *t);
 
 /* Reset the disk, and let it begin anew */
 void thread_rig_reset(ThreadRig *t);
