@@ -4,6 +4,10 @@
 # title: Arm: VFIO inside L2 takes assigned devices, with UEFI and ACPI
 # arch: arm64
 # timeout: 300
+#
+# The engine reaches the disk's controller memory buffer
+# host: -global sva-engine.peer-to-peer=on
+# host: -global nvme.cmb_size_mb=1
 
 l1() {
     L2_OPTIONS=$UEFI
@@ -21,5 +25,5 @@ l2() {
     booted_with ACPI
     bind "$(function_of $SVA_ENGINE)" vfio-pci
     bind "$(function_of $NVME)" vfio-pci
-    iommufd-conformance --flavour smmuv3 --require device2
+    iommufd-conformance --flavour smmuv3 --require device2,peer
 }

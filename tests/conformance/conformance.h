@@ -64,6 +64,7 @@ enum {
     CT_CONTAINER = 1ull << 32,  /* /dev/vfio/vfio, an iommufd, and its group */
     CT_CMDQV    = 1ull << 33,   /* an SMMUv3 with a Tegra241 CMDQV */
     CT_VF       = 1ull << 34,   /* a VF whose PF vfio has, too */
+    CT_PEER     = 1ull << 35,   /* a device that reaches memory of another */
 };
 
 typedef struct CtScenario {
@@ -107,9 +108,10 @@ typedef struct CtDevice {
     } info;
     bool pasid_table;           /* tables for PASIDs can be allocated */
     bool nest, viommu, ats, pri, pf_pri, reset, msix, intx, mig, pm;
-    bool msi, rom, dmabuf, cmdqv;
+    bool msi, rom, dmabuf, cmdqv, engine;
     unsigned log2vcmdqs, log2vsids;     /* of a VINTF */
     int bar;                    /* the first that can be mapped, or -1 */
+    int memory;                 /* the first of these that keeps data, or -1 */
 } CtDevice;
 
 typedef struct CtConfig {
@@ -233,6 +235,8 @@ unsigned ct_domain_ids(const CtDevice *dev);
 
 /* First device that offers all of @needs (CT_PASID, CT_PRI, ...) */
 const CtDevice *ct_device(uint64_t needs);
+/* One that can be told what to access, and one with memory to be reached */
+bool ct_peers(const CtDevice **dev, const CtDevice **other);
 /* Another than @dev: same group, other group, other IOMMU (CT_MATE, ...) */
 const CtDevice *ct_device_other(const CtDevice *dev, uint64_t how);
 int ct_open_cdev(const CtDevice *dev);

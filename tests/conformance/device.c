@@ -280,6 +280,22 @@ const CtDevice *ct_device_other(const CtDevice *dev, uint64_t how)
     return NULL;
 }
 
+bool ct_peers(const CtDevice **dev, const CtDevice **other)
+{
+    for (unsigned i = 0; i < ct.nr_dev * ct.nr_dev; i++) {
+        const CtDevice *a = &ct.dev[i / ct.nr_dev];
+        const CtDevice *b = &ct.dev[i % ct.nr_dev];
+
+        if (a != b && a->engine && b->dmabuf && b->memory >= 0 &&
+            (!*a->group || strcmp(a->group, b->group))) {
+            *dev = a;
+            *other = b;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ------------------------------------------------------------- discovery */
 
 static void link_name(const char *bdf, const char *link, char *out,
@@ -376,6 +392,18 @@ static bool probe_dma_buf(const CtBound *b)
     return !ct_ioctl(b->fd, VFIO_DEVICE_FEATURE, &f);
 }
 
+/* The model's, or an sva-engine, which has a block for such ends */
+static bool is_engine(const CtBound *b)
+{
+    return ct.model || config_read(b, 0, 4) == 0x11e91234;
+}
+
+/* What may be prefetched is no register; all that the model has is memory */
+static bool keeps_data(const CtBound *b, unsigned bar)
+{
+    return ct.model || config_read(b, 0x10 + 4 * bar, 4) & 8;
+}
+
 /* A BAR whose first word is the same, mapped and trapped */
 static void probe_bars(CtDevice *d, const CtBound *b)
 {
@@ -385,7 +413,7 @@ static void probe_bars(CtDevice *d, const CtBound *b)
     };
     uint32_t table = msix_table(b);
 
-    d->bar = -1;
+    d->bar = d->memory = -1;
     for (int i = VFIO_PCI_BAR5_REGION_INDEX; i >= 0; i--) {
         struct vfio_region_info info = { .argsz = sizeof(info), .index = i };
 
@@ -393,11 +421,13 @@ static void probe_bars(CtDevice *d, const CtBound *b)
             (info.flags & VFIO_REGION_INFO_FLAG_MMAP) &&
             table != (uint32_t)i) {
             d->bar = i;
+            d->memory = keeps_data(b, i) ? i : d->memory;
         }
     }
     d->pm = ct_pci_cap(b, PCI_CAP_ID_PM);
     d->rom = !ct_ioctl(b->fd, VFIO_DEVICE_GET_REGION_INFO, &rom) && rom.size;
     d->dmabuf = d->bar >= 0 && probe_dma_buf(b);
+    d->engine = is_engine(b);
 }
 
 static bool probe_migration(const CtBound *b)
@@ -548,6 +578,9 @@ static void take_vf_out(void)
 
 static void find_combinations(void)
 {
+    const CtDevice *dev, *other;
+
+    ct.have |= ct_peers(&dev, &other) ? CT_PEER : 0;
     for (unsigned i = 0; i < ct.nr_dev; i++) {
         for (unsigned how = CT_DEV2; how <= CT_IOMMU2; how <<= 1) {
             if (ct_device_other(&ct.dev[i], how)) {

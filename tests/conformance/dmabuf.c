@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Nothing is written to a BAR but what another device writes on the model.
+ * Nothing is written to a BAR but what another device writes, to memory.
  */
 
 #include <endian.h>
@@ -16,6 +16,19 @@
 #define MEMORY      (1u << 1)
 #define BUS_MASTER  (1u << 2)
 #define MAX_RANGES  2
+
+/* The simple block of an sva-engine: docs/specs/sva-engine.rst */
+#define ENGINE_ADDRESS  0x0
+#define ENGINE_COMMAND  0x8
+#define ENGINE_RESULT   0xc
+#define ENGINE_RUN      (1u << 0)
+#define ENGINE_READ     (1u << 1)
+#define ENGINE_OK       1
+
+/* IOVAs, and where in a page the word is */
+#define PEER    GIB
+#define OWN     (2 * GIB)
+#define WORD    0x800
 
 typedef struct Feature {
     struct vfio_device_feature f;
@@ -38,13 +51,18 @@ static int get(int fd, uint32_t index, uint32_t nr, uint64_t offset,
     return ct_ioctl(fd, VFIO_DEVICE_FEATURE, &d.f);
 }
 
-/* One page of the BAR, or as often as @nr says; kept until the scenario ends */
-static int dmabuf(const CtBound *b, uint32_t nr)
+static int dmabuf_of(const CtBound *b, uint32_t bar, uint32_t nr)
 {
-    int fd = get(b->fd, b->dev->bar, nr, 0, ct_page());
+    int fd = get(b->fd, bar, nr, 0, ct_page());
 
     OK(fd >= 0);
     return fd < 0 ? fd : ct_keep_fd(fd);
+}
+
+/* One page of the BAR, or as often as @nr says; kept until the scenario ends */
+static int dmabuf(const CtBound *b, uint32_t nr)
+{
+    return dmabuf_of(b, b->dev->bar, nr);
 }
 
 static int map(int fd, uint32_t ioas, int dfd, uint64_t start, uint64_t len,
@@ -261,35 +279,76 @@ static void closed(void)
 }
 
 typedef struct Peers {
-    CtBound a, b;               /* @a reaches the BAR of @b */
+    CtBound a, b;               /* @a reaches the memory of @b */
     uint32_t ioas;
     uint64_t bar;               /* in the file of @b */
+    uint8_t *own;               /* memory that @a reaches as well */
     int fd;
 } Peers;
 
 static bool peers_open(Peers *p)
 {
-    const CtDevice *dev = ct_device(CT_DMABUF);
-    const CtDevice *other = dev ? ct_device_other(dev, CT_DEV2) : NULL;
+    const CtDevice *dev, *other;
 
-    if (!OK(other) || !ct_bound(&p->b, ct_open_iommufd(), dev) ||
-        !ct_bound(&p->a, ct_open_iommufd(), other)) {
+    if (!OK(ct_peers(&dev, &other)) ||
+        !ct_bound(&p->b, ct_open_iommufd(), other) ||
+        !ct_bound(&p->a, ct_open_iommufd(), dev)) {
         return false;
     }
     p->ioas = ct_ioas(p->a.iommufd);
+    p->own = ct_mem(ct_page());
+    RET(0, ct_map(p->a.iommufd, p->ioas, p->own, ct_page(), OWN,
+                  CT_RW | CT_FIXED));
     RET(0, ct_attach(&p->a, p->ioas));
     command(&p->a, 0, MEMORY | BUS_MASTER);
-    p->bar = ct_region_offset(&p->b, dev->bar);
-    p->fd = dmabuf(&p->b, 1);
-    return RET(0, map(p->a.iommufd, p->ioas, p->fd, 0, ct_page(), GIB));
+    command(&p->b, 0, MEMORY);
+    p->bar = ct_region_offset(&p->b, other->memory);
+    p->fd = dmabuf_of(&p->b, other->memory, 1);
+    return RET(0, map(p->a.iommufd, p->ioas, p->fd, 0, ct_page(), PEER));
 }
 
-static uint32_t bar_word(const Peers *p, unsigned at)
+static uint32_t bar_word(const Peers *p)
 {
     uint8_t word[4] = {};
 
-    RET(4, ct_pread(p->b.fd, word, 4, p->bar + at));
+    RET(4, ct_pread(p->b.fd, word, 4, p->bar + WORD));
     return get_be(word);
+}
+
+/* The engine's buffer is filled from @iova on, or emptied there */
+static bool engine_move(const CtBound *b, uint64_t iova, uint32_t read)
+{
+    uint64_t at = ct_region_offset(b, VFIO_PCI_BAR0_REGION_INDEX);
+    uint32_t word = htole32(ENGINE_RUN | read);
+
+    iova = htole64(iova);
+    RET(8, ct_pwrite(b->fd, &iova, 8, at + ENGINE_ADDRESS));
+    RET(4, ct_pwrite(b->fd, &word, 4, at + ENGINE_COMMAND));
+    for (unsigned i = 0; le32toh(word) & ENGINE_RUN && i < 10000; i++) {
+        usleep(1000);
+        RET(4, ct_pread(b->fd, &word, 4, at + ENGINE_COMMAND));
+    }
+    RET(4, ct_pread(b->fd, &word, 4, at + ENGINE_RESULT));
+    return le32toh(word) == ENGINE_OK;
+}
+
+static bool peer_write(const Peers *p, uint32_t data)
+{
+    if (ct.model) {
+        return dma_write(&p->a, PEER + WORD, data);
+    }
+    put_be(p->own + WORD, data);
+    return engine_move(&p->a, OWN, ENGINE_READ) &&
+           engine_move(&p->a, PEER, 0);
+}
+
+static int64_t peer_read(const Peers *p)
+{
+    if (ct.model) {
+        return dma_read(&p->a, PEER + WORD);
+    }
+    return engine_move(&p->a, PEER, ENGINE_READ) &&
+           engine_move(&p->a, OWN, 0) ? (int64_t)get_be(p->own + WORD) : -1;
 }
 
 /* Another device, of another iommufd, reaches what is mapped */
@@ -300,22 +359,22 @@ static void peer(void)
     if (!peers_open(&p)) {
         return;
     }
-    OK(dma_write(&p.a, GIB + 0x800, 0x11223344));
-    EQ(0x11223344, bar_word(&p, 0x800));
-    EQ(0x11223344, dma_read(&p.a, GIB + 0x800));
+    OK(peer_write(&p, 0x11223344));
+    EQ(0x11223344, bar_word(&p));
+    EQ(0x11223344, peer_read(&p));
     command(&p.b, MEMORY, 0);
-    EQ(-1, dma_read(&p.a, GIB + 0x800));
-    OK(!dma_write(&p.a, GIB + 0x800, 0x55667788));
+    EQ(-1, peer_read(&p));
+    OK(!peer_write(&p, 0x55667788));
     command(&p.b, 0, MEMORY);
     /* For good */
-    EQ(-1, dma_read(&p.a, GIB + 0x800));
-    EQ(0x11223344, bar_word(&p, 0x800));
-    unmap(p.a.iommufd, p.ioas, GIB);
-    EQ(-1, dma_read(&p.a, GIB + 0x800));
-    RET(0, map(p.a.iommufd, p.ioas, p.fd, 0, ct_page(), GIB));
-    EQ(0x11223344, dma_read(&p.a, GIB + 0x800));
+    EQ(-1, peer_read(&p));
+    EQ(0x11223344, bar_word(&p));
+    unmap(p.a.iommufd, p.ioas, PEER);
+    EQ(-1, peer_read(&p));
+    RET(0, map(p.a.iommufd, p.ioas, p.fd, 0, ct_page(), PEER));
+    EQ(0x11223344, peer_read(&p));
     ct_close(p.b.fd);
-    EQ(-1, dma_read(&p.a, GIB + 0x800));
+    EQ(-1, peer_read(&p));
 }
 
 static const CtScenario scenarios[] = {
@@ -326,7 +385,7 @@ static const CtScenario scenarios[] = {
     { "memory is switched off", memory_off, CT_DMABUF },
     { "reset", reset, CT_DMABUF | CT_RESET },
     { "the device is closed", closed, CT_DMABUF },
-    { "peer-to-peer", peer, CT_DMABUF | CT_MODEL },
+    { "peer-to-peer", peer, CT_PEER },
 };
 
 CT_GROUP(ct_group_dmabuf, "dma-buf");

@@ -55,6 +55,7 @@ static const struct {
     { CT_INTX, "intx", "no device with INTx and MSI-X" },
     { CT_BAR, "bar", "no device with a BAR to map" },
     { CT_DMABUF, "dma-buf", "no device with a BAR as dma-buf" },
+    { CT_PEER, "peer", "no device to be told to reach memory of another" },
     { CT_PM, "pm", "no device with a BAR to map and D3hot" },
     { CT_MEMLOCK, "memlock", "locked memory does not count" },
     { CT_MSI, "msi", "no device with MSI" },
@@ -78,7 +79,7 @@ static const char *missing(uint64_t want)
     }
     /* Each of several needs may be met by a different device only */
     if (want & ~(CT_VTD | CT_SMMUV3 | CT_MODEL | CT_RAWIO | CT_MEMLOCK |
-                 CT_RESOURCE) &&
+                 CT_RESOURCE | CT_PEER) &&
         !ct_device(want & ~CT_DEV)) {
         return "no one device has all that it needs";
     }
