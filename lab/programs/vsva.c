@@ -314,6 +314,9 @@ static bool run_all(Test *t, const char *bdf, const char *only, uint64_t seed)
             }
         }
     }
+    if (t->peer && wanted(only, peer_test.name)) {
+        run_test(t, &peer_test, seed, &totals);
+    }
     engine_close(&e);
     if (!totals.passed && !totals.failed) {
         snprintf(e.why, sizeof(e.why), "no test ran");
@@ -335,6 +338,7 @@ static void list(void)
             printf("%-12s %s\n", test->name, test->about);
         }
     }
+    printf("%-12s %s\n", peer_test.name, peer_test.about);
 }
 
 static void number(const char *text, uint64_t *value)
@@ -350,7 +354,8 @@ static void number(const char *text, uint64_t *value)
 static void usage(FILE *out)
 {
     fputs("vsva [--list] [--only NAME,...] [--faults N] [--seed N]"
-          " [--device BDF] [--vmm PORT]\n", out);
+          " [--device BDF]\n     [--vmm PORT]"
+          " [--peer /sys/bus/pci/devices/BDF/resourceN]\n", out);
 }
 
 int main(int argc, char **argv)
@@ -362,6 +367,7 @@ int main(int argc, char **argv)
         { "seed", required_argument, NULL, 's' },
         { "device", required_argument, NULL, 'd' },
         { "vmm", required_argument, NULL, 'v' },
+        { "peer", required_argument, NULL, 'p' },
         { "help", no_argument, NULL, 'h' },
         { },
     };
@@ -394,6 +400,13 @@ int main(int argc, char **argv)
                 perror(optarg);
                 return 2;
             }
+            break;
+        case 'p':
+            if (!strchr(optarg, '/')) {
+                usage(stderr);
+                return 2;
+            }
+            t.peer = optarg;
             break;
         case 'h':
             usage(stdout);

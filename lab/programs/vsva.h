@@ -13,6 +13,7 @@
  *   vsva-process.c  fork, a second process, one that is killed
  *   vsva-time.c     interrupts, queues at once, how long a fault takes
  *   vsva-omit.c     what happens when a VMM leaves out invalidations
+ *   vsva-peer.c     a BAR of another function
  */
 
 #ifndef VSVA_H
@@ -26,6 +27,7 @@ typedef struct Test {
     Engine *e;
     Queue q;                    /* queue 0, open */
     uint64_t faults;            /* --faults */
+    const char *peer;           /* --peer: the BAR in sysfs; NULL: none */
     uint64_t random;            /* state of random64() */
     int vmm;                    /* --vmm, or -1 */
     char why[256];              /* first failure, or empty */
@@ -47,6 +49,7 @@ extern const TestCase process_tests[];
 extern const TestCase time_tests[];
 /* With --vmm, and instead of all others */
 extern const TestCase omit_tests[];
+extern const TestCase peer_test;
 
 /* The simple block; before the engine is opened: it takes the function away */
 void vfio_simple(Test *t);

@@ -4,13 +4,19 @@
 # title: Arm: a process in L2 shares its address space with the engine
 # arch: arm64
 # timeout: 240
+#
+# And then reaches another engine, and the disk
+# host: -global sva-engine.peer-to-peer=on
+# host: -device pcie-root-port,bus=pcie.0,id=rp2,chassis=3,slot=3
+# host: -device sva-engine,bus=rp2
+# host: -global nvme.cmb_size_mb=1
+
+. /lab/peer.sh
 
 l1() {
     # So that VFIO of L2 may have the function as well
     L2_OPTIONS=$UEFI
-    address=$(function_of $SVA_ENGINE)
-    bind "$address" vfio-pci
-    l2_start "$address"
+    peer_l1
     l2_end 220
 }
 
@@ -20,5 +26,6 @@ l2() {
     # As many as the CPU, or there is no SVA
     dmesg | grep -q 'arm-smmu-v3 .* oas 48-bit' ||
         fail "$(dmesg | grep 'oas .*-bit')"
-    vsva
+    vsva --device "$(function_of $SVA_ENGINE)"
+    peer_l2
 }

@@ -17,7 +17,14 @@
 # allow: PASID 0x\S+\] .*fault reason 0x59. SM: Present bit in PASID Table Entry
 # allow: New fault is not recorded due to compression of faults
 
+five_levels() {
+    grep -qw la57 /proc/cpuinfo || fail "the CPU has four levels"
+    read -r cap </sys/class/iommu/dmar0/intel-iommu/cap
+    is "CAP.FS5LP" $((0x$cap >> 60 & 1)) 1
+}
+
 l1() {
+    five_levels
     address=$(function_of $SVA_ENGINE)
     bind "$address" vfio-pci
     L2_TRACE='iommufd_nested_*'
@@ -26,6 +33,6 @@ l1() {
 }
 
 l2() {
-    grep -qw la57 /proc/cpuinfo || fail "the CPU has four levels"
+    five_levels
     vsva
 }
