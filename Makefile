@@ -22,7 +22,7 @@ endif
 export CCACHE_NOHASHDIR := 1
 export CCACHE_BASEDIR := $(build)
 
-.PHONY: all build slim deps check demo bench install deb dist clean distclean help \
+.PHONY: all build slim deps check demo bench mutate install deb dist clean distclean help \
 	patches-edit patches-refresh check-style check-build check-docs check-report \
 	check-unit check-model check-qtest check-guests check-libvirt check-upstream check-lab \
 	check-sanitizers check-deb check-install
@@ -96,6 +96,10 @@ check-sanitizers: deps-note
 	done; \
 	$(sanitized) total || status=1; exit $$status
 
+# Hours, with all of them: MUTATE="--only hw/iommufd --shard 1/4" tries some
+mutate: slim
+	@python3 scripts/nested/mutate.py $(build) --jobs $(JOBS) $(MUTATE)
+
 bench: slim
 	@mkdir -p $(build)/results
 	@python3 bench/bench.py --obj $(obj) --json $(build)/results/bench.json
@@ -153,6 +157,7 @@ help:
 #@ make check            all set-up, then every test; no special hardware
 #@ make demo             all set-up, then the live demonstration
 #@ make bench            what guest commands cost: instructions, host calls
+#@ make mutate           lines made wrong, which tests have to notice (hours)
 #@ make deps             install the packages that building and testing need
 #@ make slim             build only what tests and lab need
 #@ make check-style      checkpatch, headers, -Werror on our files

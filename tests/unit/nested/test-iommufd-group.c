@@ -164,6 +164,13 @@ static void test_agree(void)
     expect(&t, RID, IOMMUFD_NESTED_STAGE1);
     iommufd_nested_reset(t.n);
     expect(&t, RID, IOMMUFD_NESTED_STAGE2);
+    /* Whether the guest says so or says nothing: it is the parent */
+    g_assert_true(set(&t, 0, RID, 0, false));
+    for (int i = 0; i < 2; i++) {
+        g_assert_cmpint(iommufd_nested_get(t.dev[i], RID, &why), ==,
+                        i ? IOMMUFD_NESTED_STAGE2 : IOMMUFD_NESTED_BYPASS);
+        g_assert_cmpuint(fake_attached(t.idev[i], RID), ==, t.parent);
+    }
     teardown(&t);
 }
 
@@ -223,6 +230,7 @@ static void test_who_asks(void)
             g_assert_cmpint(fake_answer(70 + i), ==, IOMMUFD_PAGE_RESP_INVALID);
             g_assert_cmpint(fake_answer(80 + i), ==, IOMMUFD_PAGE_RESP_INVALID);
         }
+        g_assert_true(t.dev[leaver]->group->told_requests);
         remove_dev(&t, leaver);
         fake_push_group(fake_fault_fd(), t.idev[stays], RID, 1, 90, 1);
         g_assert_true(fake_readable(fake_fault_fd()));
