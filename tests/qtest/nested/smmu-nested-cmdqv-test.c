@@ -408,6 +408,67 @@ static void test_refusals(void)
     }
 }
 
+/*
+ * A guest that has been promised queues, and a host that has no VINTF left when
+ * a device comes: QEMU carries them out, if it may
+ */
+static void test_used_up(void)
+{
+    static const char port[] = "-device pcie-root-port,id=rp0,bus=pcie.0,"
+                               "addr=0x10,chassis=1 -device vfio-pci,id=dev0,"
+                               "host=" HOST_DEV0 ",iommufd=iommufd0,bus=rp0 ";
+    static const char *const props[] = {
+        "nested=on,cmdqv=auto", "nested=on,cmdqv=on",
+    };
+
+    for (unsigned i = 0; i < 2; i++) {
+        SmmuRig r;
+        Queue q;
+
+        start(&r, "cmdqv=on\n", props[i], 0, port);
+        smmu_rig_number(&r, 0x10, 1);
+        add_vintf(&r);
+        q = add_queue(&r, 0);
+        g_assert_cmpuint(hw_queues(&r), ==, 1);
+        smmu_rig_unplug(&r, 0x10, "dev0");
+        iommufd_model_do(r.m, "{\"cmd\":\"fault\",\"on\":"
+                         "\"VIOMMU_ALLOC:2:errno=ENOSPC\"}");
+        if (i) {
+            g_autofree char *why = nested_rig_plug_refusal(r.qts, 0, "dev0",
+                                                           HOST_DEV0);
+
+            g_assert_nonnull(strstr(why, "cmdqv=on: "));
+            g_assert_nonnull(strstr(why, "No space left"));
+        } else {
+            smmu_rig_plug(&r, 0, 0x10, "dev0", HOST_DEV0);
+            g_assert_cmpuint(iommufd_model_live(r.m, "viommu"), ==, 1);
+            smmu_rig_unplug(&r, 0x10, "dev0");
+        }
+        g_assert_cmpuint(hw_queues(&r), ==, 0);
+        q_push(&q, smmu_tlbi_asid(ASID));
+        q_push(&q, smmu_sync());
+        q_prod(&q);
+        g_assert_cmphex(q_rd(&q, CONS), ==, q.q.index);
+        /* And when there is one again */
+        smmu_rig_plug(&r, 0, 0x10, "dev0", HOST_DEV0);
+        g_assert_cmpuint(hw_queues(&r), ==, 1);
+        smmu_rig_stop(&r);
+    }
+}
+
+/* One page of registers, of one SMMU of the host */
+static void test_two_smmus(void)
+{
+    static const char host[] =
+        "[host]\narch=smmuv3\n"
+        "[iommu 0]\ncmdqv=on\n[iommu 1]\ncmdqv=on\n"
+        "[device " HOST_DEV0 "]\niommu=0\n"
+        "[device " HOST_DEV1 "]\niommu=1\n";
+
+    smmu_rig_expect_refusal(host, "nested=on,cmdqv=on", 2,
+                            "behind another IOMMU of the host");
+}
+
 static void test_migration(void)
 {
     QDict *error;
@@ -432,6 +493,8 @@ int main(int argc, char **argv)
     qtest_add_func("/smmu-nested/cmdqv/errors", test_errors);
     qtest_add_func("/smmu-nested/cmdqv/no-queue", test_no_queue);
     qtest_add_func("/smmu-nested/cmdqv/refusals", test_refusals);
+    qtest_add_func("/smmu-nested/cmdqv/used-up", test_used_up);
+    qtest_add_func("/smmu-nested/cmdqv/two-smmus", test_two_smmus);
     qtest_add_func("/smmu-nested/cmdqv/migration", test_migration);
     return g_test_run();
 }
