@@ -265,28 +265,36 @@ int mdl_cmd_ioas_map(MdlCmd *cmd)
     return mdl_cmd_respond(cmd);
 }
 
-/* memfd_pin_folios() takes shmem, that of a tmpfs too, and hugetlb files */
-static bool can_pin_file(int fd, uint64_t last)
+/*
+ * memfd_pin_folios() takes shmem, that of a tmpfs too, and hugetlb files
+ *
+ * Returns: what a mapping of the file is aligned to; 0: not that file
+ */
+static uint64_t file_alignment(int fd, uint64_t last)
 {
     struct statfs fs;
     struct stat st;
 
-    return !fstat(fd, &st) && last < (uint64_t)st.st_size &&
-           !fstatfs(fd, &fs) && (fs.f_type == TMPFS_MAGIC ||
-                                 fs.f_type == HUGETLBFS_MAGIC);
+    if (fstat(fd, &st) || last >= (uint64_t)st.st_size || fstatfs(fd, &fs)) {
+        return 0;
+    }
+    return fs.f_type == TMPFS_MAGIC ? mdl_host.page_size :
+           fs.f_type == HUGETLBFS_MAGIC ? fs.f_bsize : 0;
 }
 
 /* Whatever file it is: what cannot be pinned fails with the first page table */
 static MdlPages *file_pages(int fd, uint64_t start, uint64_t length,
                             bool write, int *err)
 {
-    uint64_t first = start & ~(mdl_host.page_size - 1);
+    uint64_t align = file_alignment(fd, start + (length - 1));
+    uint64_t first = start & ~((align ? align : mdl_host.page_size) - 1);
     size_t len = length + (start - first);
     int flags = MAP_SHARED;
     void *map = NULL;
     MdlPages *pages;
 
-    if (can_pin_file(fd, start + (length - 1))) {
+    if (align) {
+        len = (len + align - 1) & ~(align - 1);
         map = mdl_page_place(NULL, len, &flags);
         map = mmap(map, len, write ? PROT_READ | PROT_WRITE : PROT_READ,
                    flags, fd, first);
