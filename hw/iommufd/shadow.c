@@ -316,12 +316,15 @@ static bool shadow_step(IOMMUFDHwpt *hwpt, Error **errp)
            shadow_run(hwpt, &s, &run, errp);
 }
 
-/* Return: false: the turn is over, or all is done that can be at once */
-static bool shadow_fill(IOMMUFDHwpt *hwpt, bool in_turns, Error **errp)
+/*
+ * @start: iommufd_turn_work() when what is done at once began.
+ * Return: false: the turn is over, or all is done that can be at once
+ */
+static bool shadow_fill(IOMMUFDHwpt *hwpt, bool in_turns, uint64_t start,
+                        Error **errp)
 {
     IOMMUFDNested *n = hwpt->host->n;
     IOMMUFDShadow *shadow = hwpt->shadow;
-    uint64_t start = iommufd_turn_work(n);
 
     while (shadow->num_stale) {
         if (in_turns ? !iommufd_nested_turn(n) :
@@ -345,7 +348,7 @@ bool iommufd_shadow_settle(IOMMUFDHwpt *hwpt, Error **errp)
         hwpt->shadow->failed = false;
         shadow_stale_whole(hwpt);
     }
-    if (!shadow_fill(hwpt, false, errp)) {
+    if (!shadow_fill(hwpt, false, iommufd_turn_work(hwpt->host->n), errp)) {
         error_setg(errp, "%s: domain %" PRIu32 ": its tables are too large to "
                    "be read at once", hwpt->host->n->config.name,
                    hwpt->key.domain);
@@ -435,7 +438,8 @@ bool iommufd_nested_shadow_prepare(IOMMUFDNestedDevice *dev,
     iommufd_shadow_unprepare(n);
     n->prepared = hwpt;
     n->unprepared = err;
-    return !hwpt || shadow_fill(hwpt, in_turns, &n->unprepared);
+    return !hwpt || shadow_fill(hwpt, in_turns, iommufd_turn_work(n),
+                                &n->unprepared);
 }
 
 /* Of one domain, or of all (NULL); @joined as in IOMMUFDStale */
@@ -470,12 +474,12 @@ void iommufd_nested_shadow_stale_all(IOMMUFDNested *n)
     shadows_stale(n, NULL, 0, UINT64_MAX, false);
 }
 
-static bool shadow_sync(IOMMUFDHwpt *hwpt, bool in_turns)
+static bool shadow_sync(IOMMUFDHwpt *hwpt, bool in_turns, uint64_t start)
 {
     IOMMUFDNested *n = hwpt->host->n;
     Error *err = NULL;
 
-    if (!shadow_fill(hwpt, in_turns, &err)) {
+    if (!shadow_fill(hwpt, in_turns, start, &err)) {
         if (!in_turns) {
             /* It cannot wait, and nobody may use what is stale */
             iommufd_hwpt_block(hwpt, REASON_LATE);
@@ -496,6 +500,7 @@ static bool shadow_sync(IOMMUFDHwpt *hwpt, bool in_turns)
 
 bool iommufd_nested_shadow_sync(IOMMUFDNested *n, bool in_turns)
 {
+    uint64_t start = iommufd_turn_work(n);
     IOMMUFDHwpt *hwpt;
 
     while ((hwpt = QTAILQ_FIRST(&n->stale))) {
@@ -503,7 +508,7 @@ bool iommufd_nested_shadow_sync(IOMMUFDNested *n, bool in_turns)
 
         /* Who is blocked may be the last one */
         hwpt->users++;
-        done = shadow_sync(hwpt, in_turns);
+        done = shadow_sync(hwpt, in_turns, start);
         iommufd_hwpt_put(hwpt);
         if (!done) {
             return false;

@@ -88,9 +88,9 @@ void iommufd_nested_shadow_stale_all(IOMMUFDNested *n);
 
 /**
  * iommufd_nested_shadow_sync() - shadows are what the tables say
- * @in_turns: as much of it as the turn has room for; else all of it, or what
- *            goes through a shadow that takes too long is blocked, see
- *            IOMMUFDNestedOps.shadow_late
+ * @in_turns: as much of it as the turn has room for; else as much as can be
+ *            done at once (64 turns, for all of them together), and what goes
+ *            through the others is blocked, see IOMMUFDNestedOps.shadow_late
  *
  * What the host refuses blocks all that goes through the shadow, and
  * IOMMUFDNestedOps.blocked tells.

@@ -110,35 +110,51 @@ static void test_memory(void)
 }
 
 /*
- * Memory that thousands of entries have been waiting for: that is done at once
- * up to a limit. Beyond it the device is blocked until its table has been read
- * in turns.
+ * Memory that thousands of entries have been waiting for, in tables of @devices
+ * devices: that is done at once up to a limit, which is one for all of them.
+ * Beyond it devices are blocked until their tables have been read in turns.
  */
-static void test_late(void)
+static void check_late(unsigned devices, unsigned turns)
 {
-    g_autofree char *host = vtd_rig_host(1, "", "");
-    /* include/hw/iommufd-turn.h: 64 turns, each with so many calls */
-    const unsigned turn = 4096 / 16, num = 66 * turn;
+    static const char *const dev[] = { HOST_DEV0, HOST_DEV1 };
+    g_autofree char *host = vtd_rig_host(devices, "", "");
+    /* include/hw/iommufd-turn.h: calls of a turn */
+    const unsigned turn = 4096 / 16, num = turns * turn;
     uint64_t dimm = 4 * GiB, last = IOVA + (num - 1) * PAGE;
     VtdRig r;
 
-    vtd_rig_start(&r, host, "nested=on", 1, "-m 128M,slots=1,maxmem=512M");
+    vtd_rig_start(&r, host, "nested=on", devices,
+                  "-m 128M,slots=1,maxmem=512M");
     vtd_rig_enable_legacy(&r);
-    shadow_legacy(&r, RID0, shadow_scattered(&r, IOVA, num, dimm), 4);
-    shadow_expect_none(&r, HOST_DEV0, IOVA);
+    for (unsigned i = 0; i < devices; i++) {
+        vtd_context_legacy(&r.t, RID0 + i * 8, 0,
+                           shadow_scattered(&r, IOVA, num, dimm), 4, DID + i);
+        vtd_rig_inv_context(&r, RID0 + i * 8);
+        shadow_expect_none(&r, dev[i], IOVA);
+    }
     qtest_qmp_assert_success(r.qts, "{ 'execute': 'stop' }");
     plug(&r);
     qtest_memset(r.qts, dimm, 0x77, 64 * PAGE);
-    iommufd_model_expect_fault(r.m, HOST_DEV0, NULL, IOVA, false, 0,
+    g_assert_cmpuint(iommufd_model_counter(r.m, "IOAS_COPY", "calls"), <=,
+                     65 * turn);
+    iommufd_model_expect_fault(r.m, dev[devices - 1], NULL, IOVA, false, 0,
                                "blocked");
     qtest_qmp_assert_success(r.qts, "{ 'execute': 'cont' }");
-    for (unsigned i = 0; vtd_rig_peek(&r, HOST_DEV0, NULL, last) < 0; i++) {
-        g_assert_cmpuint(i, <, 60000);
-        g_usleep(1000);
+    for (unsigned i = 0; i < devices; i++) {
+        for (unsigned j = 0; vtd_rig_peek(&r, dev[i], NULL, last) < 0; j++) {
+            g_assert_cmpuint(j, <, 60000);
+            g_usleep(1000);
+        }
+        iommufd_model_expect_data(r.m, dev[i], NULL, IOVA, 0x77, 64);
+        iommufd_model_expect_data(r.m, dev[i], NULL, last, 0x77, 64);
     }
-    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, IOVA, 0x77, 64);
-    iommufd_model_expect_data(r.m, HOST_DEV0, NULL, last, 0x77, 64);
     vtd_rig_stop(&r);
+}
+
+static void test_late(void)
+{
+    check_late(1, 66);
+    check_late(2, 40);
 }
 
 #define BLOCK   (2 * MiB)
