@@ -26,6 +26,9 @@ l3_platform() {
 # For L2_OPTIONS: else the kernel is started with the machine's device tree
 UEFI='-bios QEMU_EFI.fd'
 
+# As well: drivers in L2's user space are to have interrupts
+USER_MSI='-machine user-msi=on'
+
 # iommu_of ADDRESS: name of the IOMMU in sysfs
 iommu_of() {
     basename "$(readlink -f "/sys/bus/pci/devices/$1/iommu")"

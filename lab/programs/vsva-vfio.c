@@ -1,5 +1,5 @@
 /*
- * vsva: the simple block, through vfio
+ * vsva: the simple block, and an interrupt, through vfio
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -16,7 +16,9 @@
 #include <linux/iommufd.h>
 #include <linux/vfio.h>
 #include <stdio.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -170,6 +172,61 @@ static bool simple(Test *t, Engine *e, void *p, bool to_device)
     return result == SVA_CODE_OK;
 }
 
+/* Vector 0 to @fd; it is made, and the table written to, by the kernel */
+static bool wire(Test *t, int device, int32_t fd)
+{
+    struct {
+        struct vfio_irq_set set;
+        int32_t fd;
+    } irq = {
+        .set = {
+            .argsz = sizeof(irq),
+            .flags = VFIO_IRQ_SET_DATA_EVENTFD |
+                     VFIO_IRQ_SET_ACTION_TRIGGER,
+            .index = VFIO_PCI_MSIX_IRQ_INDEX,
+            .count = 1,
+        },
+        .fd = fd,
+    };
+
+    if (fd < 0 || ioctl(device, VFIO_DEVICE_SET_IRQS, &irq)) {
+        fail(t, "VFIO_DEVICE_SET_IRQS: %s", strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+/* A queue without PASID, whose ring is all zeroes: "nothing", for all of it */
+static void interrupt(Test *t, const Engine *e, int device, uint8_t *ring)
+{
+    struct pollfd p = { .fd = eventfd(0, EFD_CLOEXEC), .events = POLLIN };
+    const unsigned base = SVA_QUEUE(0);
+    uint64_t count = 0;
+
+    memset(ring, 0, PAGE);
+    /* Little endian, as above; nobody is told of the first one */
+    ((uint32_t *)(ring + SVA_DESC_SIZE))[0] = SVA_OP_NOP | SVA_OP_INTERRUPT;
+    if (wire(t, device, p.fd)) {
+        engine_writel(e, base + SVA_Q_CTRL, SVA_Q_CTRL_RESET);
+        engine_writel(e, base + SVA_Q_PASID, 0);
+        engine_writel(e, base + SVA_Q_RING_ORDER, 2);
+        engine_writeq(e, base + SVA_Q_RING_BASE, (uintptr_t)ring);
+        engine_writel(e, base + SVA_Q_VECTOR, 0);
+        engine_writel(e, base + SVA_Q_CTRL, SVA_Q_CTRL_ENABLE);
+        engine_writel(e, base + SVA_Q_TAIL, 2);
+        if (poll(&p, 1, WAIT_NS / 1000000) != 1 ||
+            read(p.fd, &count, sizeof(count)) != sizeof(count)) {
+            fail(t, "no MSI-X after %" PRIu64 " descriptors",
+                 engine_readq(e, base + SVA_Q_COMPLETED));
+        }
+        fact(t, "interrupts", "%" PRIu64, count);
+        engine_writel(e, base + SVA_Q_CTRL, 0);
+    }
+    if (p.fd >= 0) {
+        close(p.fd);
+    }
+}
+
 static void run(Test *t, int iommufd, int device)
 {
     size_t len = 16 * PAGE;
@@ -193,6 +250,9 @@ static void run(Test *t, int iommufd, int device)
         }
     }
     fact(t, "crc32c", "\"0x%08x\"", crc32c(p, len));
+    if (!failed(t)) {
+        interrupt(t, &e, device, p);
+    }
     munmap(e.regs, SVA_BAR0_SIZE);
     munmap(p, len);
 }

@@ -24,7 +24,8 @@
 #define FAULTS          10000
 
 static const TestCase simple_test = {
-    "simple", "the block at 0x0, without PASID, as a vfio user of the guest",
+    "simple", "the block at 0x0, without PASID, and an MSI-X message, as a vfio"
+              " user of the guest",
     vfio_simple,
 };
 
@@ -283,6 +284,52 @@ static bool give_up(const Engine *e)
     return false;
 }
 
+/* Any test that the engine has to be opened for */
+static bool wants_engine(const Test *t, const TestCase *const *groups,
+                         const char *only)
+{
+    if (t->peer && wanted(only, peer_test.name)) {
+        return true;
+    }
+    for (; *groups; groups++) {
+        for (const TestCase *test = *groups; test->name; test++) {
+            if (wanted(only, test->name)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool run_engine(Test *t, const TestCase *const *groups,
+                       const char *only, uint64_t seed, Totals *totals)
+{
+    Engine *e = t->e;
+    char line[512];
+
+    if (!engine_bind(e, DRIVER) || !engine_open(e)) {
+        return false;
+    }
+    snprintf(line, sizeof(line), "{\"vsva\":\"begin\",\"device\":\"%s\","
+             "\"pasid\":%u,\"queues\":%u,\"pasid_bits\":%u,\"status\":%u,"
+             "\"seed\":%" PRIu64 "}\n", e->bdf, e->pasid, e->queues,
+             SVA_PARAMS_PASID_BITS(engine_readl(e, SVA_PARAMS)),
+             engine_readl(e, SVA_STATUS), seed);
+    emit(line);
+    for (; *groups; groups++) {
+        for (const TestCase *test = *groups; test->name; test++) {
+            if (wanted(only, test->name)) {
+                run_test(t, test, seed, totals);
+            }
+        }
+    }
+    if (t->peer && wanted(only, peer_test.name)) {
+        run_test(t, &peer_test, seed, totals);
+    }
+    engine_close(e);
+    return true;
+}
+
 static bool run_all(Test *t, const char *bdf, const char *only, uint64_t seed)
 {
     const TestCase *vfio = t->vmm < 0 ? &simple_test : &omit_test;
@@ -298,26 +345,10 @@ static bool run_all(Test *t, const char *bdf, const char *only, uint64_t seed)
     if (wanted(only, vfio->name)) {
         run_vfio(t, vfio, seed, &totals);
     }
-    if (!engine_bind(&e, DRIVER) || !engine_open(&e)) {
+    if (wants_engine(t, groups, only) &&
+        !run_engine(t, groups, only, seed, &totals)) {
         return give_up(&e);
     }
-    snprintf(line, sizeof(line), "{\"vsva\":\"begin\",\"device\":\"%s\","
-             "\"pasid\":%u,\"queues\":%u,\"pasid_bits\":%u,\"status\":%u,"
-             "\"seed\":%" PRIu64 "}\n", e.bdf, e.pasid, e.queues,
-             SVA_PARAMS_PASID_BITS(engine_readl(&e, SVA_PARAMS)),
-             engine_readl(&e, SVA_STATUS), seed);
-    emit(line);
-    for (; *groups; groups++) {
-        for (const TestCase *test = *groups; test->name; test++) {
-            if (wanted(only, test->name)) {
-                run_test(t, test, seed, &totals);
-            }
-        }
-    }
-    if (t->peer && wanted(only, peer_test.name)) {
-        run_test(t, &peer_test, seed, &totals);
-    }
-    engine_close(&e);
     if (!totals.passed && !totals.failed) {
         snprintf(e.why, sizeof(e.why), "no test ran");
         return give_up(&e);

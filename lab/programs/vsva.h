@@ -6,7 +6,8 @@
  *   vsva.c          options, the order of things, one JSON line for each test
  *   vsva-data.c     patterns, random numbers, CRC-32C, memory
  *   vsva-engine.c   the engine through uio
- *   vsva-vfio.c     the simple block, through vfio: requests without PASID
+ *   vsva-vfio.c     the simple block, through vfio: requests without PASID,
+ *                   and an interrupt
  *   vsva-memory.c   what pointers can point to
  *   vsva-errors.c   what they can not
  *   vsva-change.c   memory that changes while the device knows it

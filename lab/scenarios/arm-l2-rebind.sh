@@ -14,4 +14,4 @@
 . /lab/l2-rebind.sh
 
 # VFIO of L2 wants to know that the window for interrupts may be used otherwise
-L2_OPTIONS=$UEFI
+L2_OPTIONS="$UEFI $USER_MSI"

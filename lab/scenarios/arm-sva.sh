@@ -15,7 +15,7 @@
 
 l1() {
     # So that VFIO of L2 may have the function as well
-    L2_OPTIONS=$UEFI
+    L2_OPTIONS="$UEFI $USER_MSI"
     peer_l1
     l2_end 220
 }

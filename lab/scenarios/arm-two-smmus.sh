@@ -44,7 +44,7 @@ l1() {
     is "SMMUs with SSIDs of 16 bits" \
         "$(grep -c 'IDR1.SSIDSIZE: 16 bits' /run/check)" 2
     # One of L2's takes devices of both, the other those of one
-    L2_OPTIONS="$UEFI -device pxb-pcie,id=pcie.1,bus=pcie.0,bus_nr=64 \
+    L2_OPTIONS="$UEFI $USER_MSI -device pxb-pcie,id=pcie.1,bus=pcie.0,bus_nr=64 \
 -device arm-smmuv3,primary-bus=pcie.1,nested=on \
 -device pcie-root-port,id=far,bus=pcie.1,chassis=9,slot=9 \
 -device vfio-pci,host=$far,bus=far,iommufd=iommufd0"

@@ -26,7 +26,7 @@ four_levels() {
     dmesg | grep -q 'SVM disabled, incompatible paging mode' ||
         fail "Linux does not say that there is no SVA"
     # In the end: the driver takes its kernel down when it is to let go
-    ! vsva --only simple >/run/vsva || fail "a process got a PASID"
+    ! vsva --only simple,fill >/run/vsva || fail "a process got a PASID"
     grep -q 'binds the process to a PASID' /run/vsva || fail "$(cat /run/vsva)"
 }
 
