@@ -411,6 +411,35 @@ static bool smmuv3_nested_run_fits(SMMUv3Nested *n, const Cmd *cmd)
     }
 }
 
+/* Commands behind CONS that can be read at once; 0: not worth it */
+static uint32_t smmuv3_nested_run_num(const SMMUQueue *q)
+{
+    uint32_t next = (q->cons + 1) & INDEX_MASK(q);
+    uint32_t num = ((q->prod - q->cons) & WRAP_INDEX_MASK(q)) - 1;
+
+    num = MIN(num, MIN(RUN_MAX, INDEX_MASK(q) + 1 - next));
+    return num < 2 ? 0 : num;
+}
+
+/* Read them. Return: how many */
+static uint32_t smmuv3_nested_run_read(const SMMUQueue *q, Cmd *run)
+{
+    uint64_t next = (q->cons + 1) & INDEX_MASK(q);
+    uint32_t num = smmuv3_nested_run_num(q);
+
+    if (!num || dma_memory_read(&address_space_memory,
+                                Q_BASE(q) + next * q->entry_size, run,
+                                num * sizeof(*run), MEMTXATTRS_UNSPECIFIED)) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < num; i++) {
+        for (unsigned j = 0; j < ARRAY_SIZE(run[i].word); j++) {
+            le32_to_cpus(&run[i].word[j]);
+        }
+    }
+    return num;
+}
+
 /*
  * What follows such a command is most often another one, of which the base
  * knows nothing either: those are read together and done here. CONS is left at
@@ -418,35 +447,28 @@ static bool smmuv3_nested_run_fits(SMMUv3Nested *n, const Cmd *cmd)
  */
 static SMMUCmdError smmuv3_nested_run(SMMUv3Nested *n)
 {
-    SMMUQueue *q = n->q;
-    uint32_t next = (q->cons + 1) & INDEX_MASK(q);
-    uint32_t num = ((q->prod - q->cons) & WRAP_INDEX_MASK(q)) - 1;
     QEMU_UNINITIALIZED Cmd run[RUN_MAX];
+    uint32_t num;
 
-    num = MIN(num, MIN(RUN_MAX, INDEX_MASK(q) + 1 - next));
-    if (num < 2 || !smmuv3_nested_run_may(n) ||
-        dma_memory_read(&address_space_memory,
-                        Q_BASE(q) + (uint64_t)next * q->entry_size, run,
-                        num * sizeof(run[0]), MEMTXATTRS_UNSPECIFIED)) {
+    if (!smmuv3_nested_run_num(n->q) || !smmuv3_nested_run_may(n)) {
         return SMMU_CERROR_NONE;
     }
-    for (uint32_t i = 0; i < num; i++) {
-        SMMUCmdError error;
+    while ((num = smmuv3_nested_run_read(n->q, run))) {
+        for (uint32_t i = 0; i < num; i++) {
+            SMMUCmdError error;
 
-        for (unsigned j = 0; j < ARRAY_SIZE(run[i].word); j++) {
-            le32_to_cpus(&run[i].word[j]);
-        }
-        if (!smmuv3_nested_run_fits(n, &run[i]) ||
-            !iommufd_nested_turn(n->core)) {
-            break;
-        }
-        queue_cons_incr(q);
-        trace_smmuv3_cmdq_opcode(smmu_cmd_string(CMD_TYPE(&run[i])));
-        error = CMD_TYPE(&run[i]) == SMMU_CMD_ATC_INV ?
-                smmuv3_nested_atc_inv(n, &run[i]) :
-                smmuv3_nested_tlbi(n, &run[i]);
-        if (error) {
-            return error;
+            if (!smmuv3_nested_run_fits(n, &run[i]) ||
+                !iommufd_nested_turn(n->core)) {
+                return SMMU_CERROR_NONE;
+            }
+            queue_cons_incr(n->q);
+            trace_smmuv3_cmdq_opcode(smmu_cmd_string(CMD_TYPE(&run[i])));
+            error = CMD_TYPE(&run[i]) == SMMU_CMD_ATC_INV ?
+                    smmuv3_nested_atc_inv(n, &run[i]) :
+                    smmuv3_nested_tlbi(n, &run[i]);
+            if (error) {
+                return error;
+            }
         }
     }
     return SMMU_CERROR_NONE;
