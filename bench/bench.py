@@ -5,7 +5,7 @@
 Each workload (tests/qtest/nested/*-nested-bench.c) runs on the model of
 /dev/iommu under valgrind's callgrind, a few times and some times more: the
 difference is the workload alone. Counted is from a guest's write to a register
-to its return, the calls of the host left out.
+to its return, and what reads page requests, the calls of the host left out.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import tempfile
 
 # Where counting starts and ends, and what is left out in between
 TOGGLE = {
-    'x86_64': ['vtd_mem_write'],
+    'x86_64': ['vtd_mem_write', 'fault_readable'],
     'aarch64': ['smmu_write_mmio'],
 }
 HOST = ['iommufd_sys_' + call for call in (
@@ -60,6 +60,8 @@ def all_cases():
     for workload in 'bind', 'pasid-cache-domain', 'pasid-cache-global':
         cases += [Case('x86_64', workload, devices, num, 1)
                   for devices in (1, 16) for num in (1, 256)]
+    cases += [Case('x86_64', 'page-requests', devices, num, num)
+              for devices in (1, 2) for num in (1, 16, 64)]
     # Those of one PASID among many of others
     cases += [Case('x86_64', 'pasid-cache-domain', devices, num, 1)
               for devices, num in ((4, 64), (1, 4096))]

@@ -303,8 +303,10 @@ IOMMUFDNestedRelation vtd_nested_relation(const void *first,
 /* intel_iommu_nested_pri.c */
 IOMMUFDNestedPageVerdict
 vtd_nested_page_group(void *opaque, const IOMMUFDNestedPageGroup *group);
-/* Return: false: not for an assigned device, or malformed */
-bool vtd_nested_page_response(VTDNested *n, const VTDInvDesc *desc);
+/* For an assigned device, and as it should be? */
+bool vtd_nested_is_page_response(VTDNested *n, const VTDInvDesc *desc);
+/* Such a one; iommufd_nested_page_flush() is to follow */
+void vtd_nested_page_response(VTDNested *n, const VTDInvDesc *desc);
 
 /* Registers */
 static inline uint32_t vtd_nested_reg32(const IntelIOMMUState *s, hwaddr reg)

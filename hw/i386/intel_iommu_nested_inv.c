@@ -540,9 +540,10 @@ bool vtd_nested_inv_before(IntelIOMMUState *s, VTDInvDesc *desc,
         if (!vtd_nested_inv_settle(n)) {
             return false;
         }
-        ours = vtd_nested_page_response(n, desc);
+        ours = vtd_nested_is_page_response(n, desc);
         if (ours) {
             vtd_nested_count(n, VTD_NESTED_CMD_PAGE_RESPONSE);
+            vtd_nested_page_response(n, desc);
         }
         break;
     default:
@@ -567,7 +568,7 @@ static bool vtd_nested_run_may(VTDNested *n)
 {
     IntelIOMMUState *s = n->s;
 
-    if (!s->iq_dw || vtd_nested_is_dirty(n) ||
+    if (vtd_nested_is_dirty(n) ||
         !QLIST_EMPTY(&s->vtd_as_with_notifiers)) {
         return false;
     }
@@ -576,9 +577,11 @@ static bool vtd_nested_run_may(VTDNested *n)
 }
 
 /* Whether it concerns nobody but the core, and is as it should be */
-static bool vtd_nested_run_fits(VTDNested *n, const VTDInvDesc *desc)
+static bool vtd_nested_run_fits(VTDNested *n, const VTDInvDesc *desc,
+                                bool responses)
 {
-    if (desc->val[2] || desc->val[3]) {
+    if (desc->val[2] || desc->val[3] ||
+        responses != (VTD_INV_DESC_TYPE(desc->lo) == VTD_INV_DESC_PGRESP)) {
         return false;
     }
     switch (VTD_INV_DESC_TYPE(desc->lo)) {
@@ -589,6 +592,8 @@ static bool vtd_nested_run_fits(VTDNested *n, const VTDInvDesc *desc)
     case VTD_INV_DESC_DEVICE:
     case VTD_INV_DESC_DEV_PIOTLB:
         return vtd_nested_is_device_tlb(n, desc);
+    case VTD_INV_DESC_PGRESP:
+        return vtd_nested_is_page_response(n, desc);
     default:
         return false;
     }
@@ -597,42 +602,78 @@ static bool vtd_nested_run_fits(VTDNested *n, const VTDInvDesc *desc)
 static bool vtd_nested_run_one(VTDNested *n, const VTDInvDesc *desc)
 {
     n->s->iq_last_desc_type = VTD_INV_DESC_TYPE(desc->lo);
-    if (n->s->iq_last_desc_type == VTD_INV_DESC_PIOTLB) {
+    switch (n->s->iq_last_desc_type) {
+    case VTD_INV_DESC_PIOTLB:
         trace_vtd_inv_desc("p-iotlb", desc->hi, desc->lo);
         return vtd_nested_piotlb_desc(n, desc);
+    case VTD_INV_DESC_PGRESP:
+        vtd_nested_count(n, VTD_NESTED_CMD_PAGE_RESPONSE);
+        vtd_nested_page_response(n, desc);
+        return true;
+    default:
+        vtd_nested_count(n, VTD_NESTED_CMD_DEVICE_TLB);
+        return true;
     }
-    vtd_nested_count(n, VTD_NESTED_CMD_DEVICE_TLB);
-    return true;
 }
 
-/*
- * What follows a PASID-based IOTLB invalidation is most often another one, of
- * which the base knows nothing either: those are read together and done here.
- * s->iq_head is left at the last that is done.
- */
-static bool vtd_nested_inv_run(VTDNested *n)
+static uint32_t vtd_nested_run_next(const IntelIOMMUState *s)
 {
-    IntelIOMMUState *s = n->s;
-    uint32_t next = s->iq_head + 1 < s->iq_size ? s->iq_head + 1 : 0;
-    uint32_t num = (s->iq_tail >= next ? s->iq_tail : s->iq_size) - next;
-    QEMU_UNINITIALIZED VTDInvDesc run[RUN_MAX];
+    return s->iq_head + 1 < s->iq_size ? s->iq_head + 1 : 0;
+}
 
-    num = MIN(num, RUN_MAX);
-    if (num < 2 || !vtd_nested_run_may(n) ||
-        dma_memory_read(&address_space_memory, s->iq + next * sizeof(run[0]),
-                        run, num * sizeof(run[0]), MEMTXATTRS_UNSPECIFIED)) {
-        return true;
+/* Descriptors behind s->iq_head that can be read at once; 0: not worth it */
+static uint32_t vtd_nested_run_num(const IntelIOMMUState *s)
+{
+    uint32_t next = vtd_nested_run_next(s);
+    uint32_t num = (s->iq_tail >= next ? s->iq_tail : s->iq_size) - next;
+
+    return num < 2 ? 0 : MIN(num, RUN_MAX);
+}
+
+/* Read them. Return: how many */
+static uint32_t vtd_nested_run_read(const IntelIOMMUState *s, VTDInvDesc *run)
+{
+    dma_addr_t addr = s->iq + vtd_nested_run_next(s) * sizeof(*run);
+    uint32_t num = vtd_nested_run_num(s);
+
+    if (!num || dma_memory_read(&address_space_memory, addr, run,
+                                num * sizeof(*run), MEMTXATTRS_UNSPECIFIED)) {
+        return 0;
     }
     for (uint32_t i = 0; i < num; i++) {
         for (unsigned j = 0; j < ARRAY_SIZE(run[i].val); j++) {
             le64_to_cpus(&run[i].val[j]);
         }
-        if (!vtd_nested_run_fits(n, &run[i]) || !iommufd_nested_turn(n->core)) {
-            break;
-        }
-        s->iq_head = next + i;
-        if (!vtd_nested_run_one(n, &run[i])) {
-            return false;
+    }
+    return num;
+}
+
+/*
+ * What follows a PASID-based IOTLB invalidation is most often another one, of
+ * which the base knows nothing either: those are read together and done here.
+ * s->iq_head is left at the last that is done. The same goes for page group
+ * responses, if @responses.
+ */
+static bool vtd_nested_inv_run(VTDNested *n, bool responses)
+{
+    IntelIOMMUState *s = n->s;
+    QEMU_UNINITIALIZED VTDInvDesc run[RUN_MAX];
+    uint32_t num;
+
+    if (!s->iq_dw || !vtd_nested_run_num(s) ||
+        (!responses && !vtd_nested_run_may(n))) {
+        return true;
+    }
+    while ((num = vtd_nested_run_read(s, run))) {
+        for (uint32_t i = 0; i < num; i++) {
+            if (!vtd_nested_run_fits(n, &run[i], responses) ||
+                !iommufd_nested_turn(n->core)) {
+                return true;
+            }
+            s->iq_head = vtd_nested_run_next(s);
+            if (!vtd_nested_run_one(n, &run[i])) {
+                return false;
+            }
         }
     }
     return true;
@@ -661,7 +702,13 @@ bool vtd_nested_inv_after(IntelIOMMUState *s, const VTDInvDesc *desc,
     case VTD_INV_DESC_IOTLB:
         return vtd_nested_iotlb_desc(n, desc);
     case VTD_INV_DESC_PIOTLB:
-        return vtd_nested_piotlb_desc(n, desc) && vtd_nested_inv_run(n);
+        return vtd_nested_piotlb_desc(n, desc) && vtd_nested_inv_run(n, false);
+    case VTD_INV_DESC_NESTED_DONE:
+        if (VTD_INV_DESC_TYPE(desc->lo) == VTD_INV_DESC_PGRESP) {
+            vtd_nested_inv_run(n, true);
+            iommufd_nested_page_flush(n->core);
+        }
+        return true;
     default:
         return true;
     }

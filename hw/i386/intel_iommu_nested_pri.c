@@ -106,28 +106,24 @@ vtd_nested_page_group(void *opaque, const IOMMUFDNestedPageGroup *group)
     return IOMMUFD_NESTED_PAGE_QUEUED;
 }
 
-bool vtd_nested_page_response(VTDNested *n, const VTDInvDesc *desc)
+bool vtd_nested_is_page_response(VTDNested *n, const VTDInvDesc *desc)
 {
-    VTDNestedDevice *vdev;
-    uint32_t pasid;
-    bool known;
+    return !(desc->lo & VTD_INV_DESC_PGRESP_RSVD_LO) &&
+           !(desc->hi & VTD_INV_DESC_PGRESP_RSVD_HI) &&
+           vtd_nested_find(n, VTD_INV_DESC_PGRESP_RID(desc->lo));
+}
 
-    if ((desc->lo & VTD_INV_DESC_PGRESP_RSVD_LO) ||
-        (desc->hi & VTD_INV_DESC_PGRESP_RSVD_HI)) {
-        return false;
-    }
-    vdev = vtd_nested_find(n, VTD_INV_DESC_PGRESP_RID(desc->lo));
-    if (!vdev) {
-        return false;
-    }
-    pasid = VTD_INV_DESC_PGRESP_PP(desc->lo) ?
-            VTD_INV_DESC_PGRESP_PASID(desc->lo) : IOMMUFD_NESTED_RID;
-    known = iommufd_nested_page_response(vdev->dev, pasid,
-                                         VTD_INV_DESC_PGRESP_PRGI(desc->hi),
-                                         VTD_INV_DESC_PGRESP_RC(desc->lo) ==
-                                         VTD_PGRESP_SUCCESS);
+void vtd_nested_page_response(VTDNested *n, const VTDInvDesc *desc)
+{
+    VTDNestedDevice *vdev = vtd_nested_find(n,
+                                            VTD_INV_DESC_PGRESP_RID(desc->lo));
+    uint32_t pasid = VTD_INV_DESC_PGRESP_PP(desc->lo) ?
+                     VTD_INV_DESC_PGRESP_PASID(desc->lo) : IOMMUFD_NESTED_RID;
+    bool known = iommufd_nested_page_response(
+        vdev->dev, pasid, VTD_INV_DESC_PGRESP_PRGI(desc->hi),
+        VTD_INV_DESC_PGRESP_RC(desc->lo) == VTD_PGRESP_SUCCESS);
+
     trace_vtd_nested_page_response(vdev->sid, pasid,
                                    VTD_INV_DESC_PGRESP_PRGI(desc->hi),
                                    VTD_INV_DESC_PGRESP_RC(desc->lo), known);
-    return true;
 }

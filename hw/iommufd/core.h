@@ -124,6 +124,9 @@ typedef struct IOMMUFDStale {
 /* Ranges that are kept apart; what is more is looked at together */
 #define IOMMUFD_STALE_MAX 64
 
+/* Answers to page requests that are written together, at most */
+#define IOMMUFD_ANSWERS_MAX 64
+
 /* What makes a HWPT a shadow; see shadow.c */
 typedef struct IOMMUFDShadow {
     uint32_t ioas_id;
@@ -194,6 +197,8 @@ struct IOMMUFDHost {
     IOMMUFDRetry fault_retry;   /* valid while fault_fd >= 0 */
     struct iommu_hwpt_pgfault *fault_buf;
     size_t fault_cap;           /* elements of fault_buf */
+    struct iommu_hwpt_page_response answers[IOMMUFD_ANSWERS_MAX];
+    unsigned num_answers;       /* that are to be written together */
     IOMMUFDEventQueue events;   /* of IOMMUFDNestedConfig.veventq_type */
     IOMMUFDEventQueue queue_events;     /* of IOMMUFDNestedQueues, if any */
     GArray *hw_queues;          /* IOMMUFDHwQueue; NULL: not with this vIOMMU */

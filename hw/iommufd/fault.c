@@ -20,9 +20,6 @@
 #define READ_MIN 128
 #define READ_MAX 16384
 
-/* Reads in one go of the main loop: a flood must not stop everything else */
-#define ROUNDS_MAX 16
-
 static void fault_readable(void *opaque);
 
 void iommufd_fault_watch(IOMMUFDHost *host, bool on)
@@ -72,19 +69,44 @@ void iommufd_fault_queue_free(IOMMUFDHost *host)
     }
 }
 
+/*
+ * Answers that are given in a row are written together. None is left when a
+ * function of this file returns but iommufd_nested_page_response().
+ *
+ * A write ends in front of an answer that the kernel does not take (EINVAL: it
+ * has given it itself, with a detach), or fails if that is the first.
+ */
+static void answers_write(IOMMUFDHost *host)
+{
+    const size_t size = sizeof(host->answers[0]);
+    IOMMUFDNested *n = host->n;
+    unsigned done = 0;
+
+    while (done < host->num_answers) {
+        const struct iommu_hwpt_page_response *first = &host->answers[done];
+        ssize_t ret = iommufd_sys_write(host->fault_fd, first,
+                                        (host->num_answers - done) * size);
+        unsigned num = ret < 0 ? 0 : ret / size;
+
+        for (unsigned i = 0; i < MAX(num, 1); i++) {
+            trace_iommufd_nested_page_answer(n->config.name, first[i].cookie,
+                                             first[i].code, ret);
+        }
+        n->count.errors[IOMMUFD_ERR_RESPONSE] += !num;
+        done += MAX(num, 1);
+    }
+    host->num_answers = 0;
+}
+
 static void fault_respond(IOMMUFDHost *host, uint32_t cookie, uint32_t code)
 {
-    struct iommu_hwpt_page_response resp = {
+    if (host->num_answers == ARRAY_SIZE(host->answers)) {
+        answers_write(host);
+    }
+    host->answers[host->num_answers++] = (struct iommu_hwpt_page_response) {
         .cookie = cookie,
         .code = code,
     };
-    ssize_t ret = iommufd_sys_write(host->fault_fd, &resp, sizeof(resp));
-
-    trace_iommufd_nested_page_answer(host->n->config.name, cookie, code, ret);
-    /* EINVAL: the kernel has answered it already, when it was detached */
-    if (ret != sizeof(resp)) {
-        host->n->count.errors[IOMMUFD_ERR_RESPONSE]++;
-    }
 }
 
 static void groups_rearm(IOMMUFDNested *n)
@@ -152,6 +174,16 @@ void iommufd_fault_answer(IOMMUFDAtt *att)
                       IOMMUFD_PAGE_RESP_INVALID);
         group_free(group);
     }
+    answers_write(att->dev->host);
+}
+
+void iommufd_nested_page_flush(IOMMUFDNested *n)
+{
+    IOMMUFDHost *host;
+
+    QLIST_FOREACH(host, &n->hosts, next) {
+        answers_write(host);
+    }
 }
 
 void iommufd_fault_expire(void *opaque)
@@ -169,6 +201,7 @@ void iommufd_fault_expire(void *opaque)
         fault_respond(dev->host, group->cookie, IOMMUFD_PAGE_RESP_INVALID);
         group_free(group);
     }
+    iommufd_nested_page_flush(n);
 }
 
 static uint32_t fault_pasid(const struct iommu_hwpt_pgfault *pf)
@@ -284,6 +317,7 @@ static void fault_split(IOMMUFDHost *host, size_t num)
             start = i;
         }
     }
+    answers_write(host);
 }
 
 /* Return: bytes, 0: there is nothing, or -errno */
@@ -331,13 +365,10 @@ static bool fault_read(IOMMUFDHost *host)
     return ret > 0;
 }
 
+/* Once: if anything is left, this is called again */
 static void fault_readable(void *opaque)
 {
-    IOMMUFDHost *host = opaque;
-
-    for (int i = 0; i < ROUNDS_MAX && fault_read(host); i++) {
-        continue;
-    }
+    fault_read(opaque);
 }
 
 /*

@@ -765,13 +765,18 @@ void iommufd_nested_inv_repeat(IOMMUFDNestedDevice *dev);
  * @index: as in IOMMUFDNestedPageGroup
  * @success: SUCCESS or INVALID
  *
- * Groups with the same PASID and index are answered oldest first.
+ * Groups with the same PASID and index are answered oldest first. The answer
+ * is written by iommufd_nested_page_flush(), at the latest, and before the
+ * caller does anything else.
  *
  * Return: false if nothing waits for this answer (never asked, answered
  * before, timed out, or its HWPT was replaced): counted, otherwise ignored.
  */
 bool iommufd_nested_page_response(IOMMUFDNestedDevice *dev, uint32_t pasid,
                                   uint32_t index, bool success);
+
+/* Have the host take the answers now: to be called behind some in a row */
+void iommufd_nested_page_flush(IOMMUFDNested *n);
 
 /* Page request groups that wait for the guest */
 size_t iommufd_nested_page_pending(const IOMMUFDNested *n);

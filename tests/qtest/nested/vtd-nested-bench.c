@@ -126,6 +126,68 @@ static void run_cache(VtdRig *r)
     }
 }
 
+/* ---------------------------------------------------------- page requests */
+
+#define REG_PQH     0xc0
+#define REG_PQT     0xc8
+#define REG_PQA     0xd0
+#define REG_PRS     0xdc
+#define PRQ_ORDER   5           /* 4,096 entries of 32 bytes */
+#define PRQ_BYTES   (4096u << PRQ_ORDER)
+
+static void start_requests(VtdRig *r)
+{
+    uint64_t queue = iommu_mem_alloc(&r->mem, PRQ_BYTES, PRQ_BYTES);
+
+    for (unsigned i = 0; i < bench.devices; i++) {
+        vtd_rig_enable_sva(r, bench_rid(i));
+        vtd_context_scalable(&r->t, bench_rid(i), 12,
+                             VTD_CTX_DTE | VTD_CTX_PRE, 0);
+        set_pasid(r, i, 0, DID + i, vtd_s1_new(&r->mem));
+    }
+    vtd_queue_push(&r->q, vtd_inv_context(VTD_INV_GLOBAL, 0, 0));
+    vtd_rig_sync(r);
+    r->regs.write64(r->regs.opaque, REG_PQH, 0);
+    r->regs.write64(r->regs.opaque, REG_PQT, 0);
+    r->regs.write64(r->regs.opaque, REG_PQA, queue | PRQ_ORDER);
+}
+
+/* Groups of one request by turns of all devices, all at the same time */
+static void ask(VtdRig *r, uint64_t tail)
+{
+    qtest_qmp_assert_success(r->qts, "{ 'execute': 'stop' }");
+    for (unsigned i = 0; i < bench.commands; i++) {
+        iommufd_model_do(r->m, "{\"cmd\":\"page-request\",\"dev\":"
+                         "\"0000:%02x:00.0\",\"addrs\":[%llu],\"grpid\":%u}",
+                         i % bench.devices + 1, IOVA + i * 4096ULL,
+                         i / bench.devices);
+    }
+    qtest_qmp_assert_success(r->qts, "{ 'execute': 'cont' }");
+    while (r->regs.read64(r->regs.opaque, REG_PQT) != tail) {
+        g_usleep(1000);
+    }
+}
+
+/* They come, and the guest answers them together */
+static void run_requests(VtdRig *r)
+{
+    uint64_t tail = 0;
+
+    start_requests(r);
+    for (unsigned i = 0; i < bench.times; i++) {
+        tail = (tail + bench.commands * 32) % PRQ_BYTES;
+        ask(r, tail);
+        r->regs.write64(r->regs.opaque, REG_PQH, tail);
+        r->regs.write32(r->regs.opaque, REG_PRS, 1);
+        for (unsigned j = 0; j < bench.commands; j++) {
+            vtd_queue_push(&r->q, vtd_page_response(
+                bench_rid(j % bench.devices), false, 0, j / bench.devices,
+                VTD_PRG_SUCCESS));
+        }
+        vtd_rig_sync(r);
+    }
+}
+
 static void run(void)
 {
     BenchCount before;
@@ -135,6 +197,8 @@ static void run(void)
     bench_begin(r.m, &before);
     if (g_str_has_prefix(bench.workload, "pages")) {
         run_pages(&r);
+    } else if (g_str_equal(bench.workload, "page-requests")) {
+        run_requests(&r);
     } else if (g_str_equal(bench.workload, "bind")) {
         run_bind(&r);
     } else {
@@ -148,7 +212,7 @@ int main(int argc, char **argv)
 {
     static const char *const workloads[] = {
         "pages", "pages-tlb", "bind", "pasid-cache-domain",
-        "pasid-cache-global", NULL,
+        "pasid-cache-global", "page-requests", NULL,
     };
 
     g_test_init(&argc, &argv, NULL);

@@ -225,9 +225,7 @@ static void test_events(gconstpointer opaque)
         g_usleep(1000);
     }
     reads = calls(&p.v, "queue-read") - reads;
-    g_test_message("%u page request groups: %" PRIu64 " reads, the last one "
-                   "of nothing", num, reads);
-    g_assert_cmpuint(reads, ==, 2);
+    g_assert_cmpuint(reads, ==, 1);
 
     writes = calls(&p.v, "queue-write");
     for (unsigned i = 0; i < num; i++) {
@@ -235,7 +233,10 @@ static void test_events(gconstpointer opaque)
                                                  VTD_PRG_SUCCESS));
     }
     vtd_rig_sync(&p.v);
-    g_assert_cmpuint(calls(&p.v, "queue-write") - writes, ==, num);
+    writes = calls(&p.v, "queue-write") - writes;
+    g_test_message("%u page request groups: %" PRIu64 " read, %" PRIu64
+                   " writes", num, reads, writes);
+    g_assert_cmpuint(writes, ==, DIV_ROUND_UP(num, 64));
     pri_stop(&p);
 }
 

@@ -63,6 +63,14 @@ void rig_bind(FaultRig *t, uint32_t pasid, uint64_t root, bool page_requests)
     g_assert_true(iommufd_nested_set(t->dev, pasid, &tr, &error_abort));
 }
 
+bool rig_respond(FaultRig *t, uint32_t pasid, uint32_t index, bool success)
+{
+    bool known = iommufd_nested_page_response(t->dev, pasid, index, success);
+
+    iommufd_nested_page_flush(t->n);
+    return known;
+}
+
 void rig_setup_config(FaultRig *t, const IOMMUFDNestedConfig *config)
 {
     fake_reset();

@@ -44,5 +44,7 @@ void rig_setup(FaultRig *t, uint32_t max_groups);
 void rig_teardown(FaultRig *t);
 
 void rig_bind(FaultRig *t, uint32_t pasid, uint64_t root, bool page_requests);
+/* An answer by itself */
+bool rig_respond(FaultRig *t, uint32_t pasid, uint32_t index, bool success);
 
 #endif

@@ -583,18 +583,18 @@ ssize_t iommufd_sys_read(int fd, void *buf, size_t len)
 ssize_t iommufd_sys_write(int fd, const void *buf, size_t len)
 {
     const struct iommu_hwpt_page_response *resp = buf;
-    gpointer key = GUINT_TO_POINTER(resp->cookie);
-    int ret = fake_call(FAKE_WRITE);
+    int ret = queue_of(fd) ? fake_call(FAKE_WRITE) : -EBADF;
 
-    queue_of(fd);
-    g_assert_cmpuint(len, ==, sizeof(*resp));
-    if (ret) {
-        return ret;
+    for (size_t i = 0; !ret && i < len / sizeof(*resp); i++) {
+        if (resp[i].cookie == fake.answered) {
+            return i ? i * sizeof(*resp) : -EINVAL;
+        }
+        fake_asked_end(resp[i].cookie);
+        g_assert_true(g_hash_table_insert(answers,
+                                          GUINT_TO_POINTER(resp[i].cookie),
+                                          GUINT_TO_POINTER(resp[i].code + 1)));
     }
-    g_assert_false(g_hash_table_contains(answers, key));
-    fake_asked_end(resp->cookie);
-    g_hash_table_insert(answers, key, GUINT_TO_POINTER(resp->code + 1));
-    return len;
+    return ret ? ret : len;
 }
 
 void iommufd_sys_close(int fd)

@@ -55,6 +55,8 @@ typedef struct Fake {
 
     /* An HWPT with a fault queue is attached to nothing: ENODEV */
     bool no_page_requests;
+    /* By the kernel itself: no write takes it any more. 0: none */
+    uint32_t answered;
 
     /* Page requests that the kernel freed while iommufd had them */
     unsigned freed;

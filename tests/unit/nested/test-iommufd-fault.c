@@ -32,25 +32,25 @@ static void test_answer(void)
     g_assert_cmpuint(iommufd_nested_page_pending(t.n), ==, 2);
     g_assert_cmpint(fake_answer(70), ==, NO_ANSWER);
 
-    g_assert_true(iommufd_nested_page_response(t.dev, 5, 3, true));
+    g_assert_true(rig_respond(&t, 5, 3, true));
     g_assert_cmpint(fake_answer(70), ==, SUCCESS);
     g_assert_cmpint(fake_answer(71), ==, NO_ANSWER);
-    g_assert_true(iommufd_nested_page_response(t.dev, RID, 3, false));
+    g_assert_true(rig_respond(&t, RID, 3, false));
     g_assert_cmpint(fake_answer(71), ==, INVALID);
 
     /* Twice, another group, another PASID: nothing waits for these */
-    g_assert_false(iommufd_nested_page_response(t.dev, 5, 3, true));
+    g_assert_false(rig_respond(&t, 5, 3, true));
     ask(&t, 5, 8, 72, 1);
     fake_readable(t.fd);
-    g_assert_false(iommufd_nested_page_response(t.dev, 5, 7, true));
-    g_assert_false(iommufd_nested_page_response(t.dev, RID, 8, true));
-    g_assert_false(iommufd_nested_page_response(t.dev, 6, 8, true));
+    g_assert_false(rig_respond(&t, 5, 7, true));
+    g_assert_false(rig_respond(&t, RID, 8, true));
+    g_assert_false(rig_respond(&t, 6, 8, true));
     g_assert_cmpint(fake_answer(72), ==, NO_ANSWER);
 
     /* One index twice: the oldest first */
     ask(&t, 5, 8, 73, 1);
     fake_readable(t.fd);
-    g_assert_true(iommufd_nested_page_response(t.dev, 5, 8, true));
+    g_assert_true(rig_respond(&t, 5, 8, true));
     g_assert_cmpint(fake_answer(72), ==, SUCCESS);
     g_assert_cmpint(fake_answer(73), ==, NO_ANSWER);
     rig_teardown(&t);
@@ -107,7 +107,7 @@ static void test_bounds(void)
 
     /* Time runs for each from its own beginning, in guest time only */
     fake_advance(true, 600);
-    g_assert_true(iommufd_nested_page_response(t.dev, 5, 0, true));
+    g_assert_true(rig_respond(&t, 5, 0, true));
     fake_answer(70);
     ask(&t, 5, 9, 75, 1);
     fake_readable(t.fd);
@@ -117,7 +117,7 @@ static void test_bounds(void)
     g_assert_cmpint(fake_answer(71), ==, INVALID);
     g_assert_cmpint(fake_answer(72), ==, INVALID);
     g_assert_cmpint(fake_answer(75), ==, NO_ANSWER);
-    g_assert_false(iommufd_nested_page_response(t.dev, 5, 1, true));
+    g_assert_false(rig_respond(&t, 5, 1, true));
     fake_advance(true, 600);
     g_assert_cmpint(fake_answer(75), ==, INVALID);
     g_assert_cmpuint(iommufd_nested_page_pending(t.n), ==, 0);
@@ -139,7 +139,7 @@ static void test_detach(void)
     g_assert_cmpuint(iommufd_nested_page_pending(t.n), ==, 0);
     g_assert_cmpint(fake_answer(70), ==, NO_ANSWER);
     g_assert_cmpint(fake_answer(71), ==, NO_ANSWER);
-    g_assert_false(iommufd_nested_page_response(t.dev, 5, 1, true));
+    g_assert_false(rig_respond(&t, 5, 1, true));
     fake_advance(true, 100000);
     rig_teardown(&t);
 }
@@ -283,8 +283,8 @@ static void test_one_of_two(gconstpointer opaque)
     g_assert_cmpint(fake_answer(71), ==, NO_ANSWER);
     g_assert_cmpint(fake_answer(73), ==, NO_ANSWER);
     g_assert_cmpuint(front.groups, ==, 3);
-    g_assert_true(iommufd_nested_page_response(t.dev, 5, 1, true));
-    g_assert_true(iommufd_nested_page_response(t.dev, 5, 2, true));
+    g_assert_true(rig_respond(&t, 5, 1, true));
+    g_assert_true(rig_respond(&t, 5, 2, true));
     g_assert_cmpint(fake_answer(71), ==, SUCCESS);
     g_assert_cmpint(fake_answer(73), ==, SUCCESS);
 
@@ -347,9 +347,62 @@ static void test_write_fails(void)
     fake_readable(t.fd);
     fake.fail_at = fake.total + 1;
     fake.fail_errno = EINVAL;
-    g_assert_true(iommufd_nested_page_response(t.dev, 5, 1, true));
+    g_assert_true(rig_respond(&t, 5, 1, true));
     g_assert_true(fake.failed == FAKE_WRITE);
     g_assert_cmpuint(iommufd_nested_page_pending(t.n), ==, 0);
+    rig_teardown(&t);
+}
+
+/*
+ * Answers in a row are one write, and one more for each that the kernel does
+ * not take in between: it and those behind it are not lost for the others
+ */
+static void test_together(void)
+{
+    FaultRig t;
+
+    rig_setup(&t, 0);
+    for (uint32_t i = 0; i < 5; i++) {
+        ask(&t, 5, i, 70 + i, 1);
+    }
+    fake.calls[FAKE_READ] = 0;
+    fake_readable(t.fd);
+    g_assert_cmpuint(fake.calls[FAKE_READ], ==, 1);
+    fake.calls[FAKE_WRITE] = 0;
+    fake.answered = 72;
+    for (uint32_t i = 0; i < 5; i++) {
+        g_assert_true(iommufd_nested_page_response(t.dev, 5, i, i != 3));
+    }
+    iommufd_nested_page_flush(t.n);
+    g_assert_cmpuint(fake.calls[FAKE_WRITE], ==, 3);
+    g_assert_cmpint(fake_answer(70), ==, SUCCESS);
+    g_assert_cmpint(fake_answer(71), ==, SUCCESS);
+    g_assert_cmpint(fake_answer(72), ==, NO_ANSWER);
+    g_assert_cmpint(fake_answer(73), ==, INVALID);
+    g_assert_cmpint(fake_answer(74), ==, SUCCESS);
+
+    /* More than there is room for; those that are refused, and in time */
+    for (uint32_t i = 0; i < 100; i++) {
+        ask(&t, 5, i, 100 + i, 1);
+    }
+    fake.calls[FAKE_WRITE] = 0;
+    fake_readable(t.fd);
+    fake_advance(true, 1000);
+    g_assert_cmpuint(fake.calls[FAKE_WRITE], ==, 2);
+    front.verdict = IOMMUFD_NESTED_PAGE_REFUSED;
+    for (uint32_t i = 0; i < 10; i++) {
+        ask(&t, 5, i, 200 + i, 1);
+    }
+    fake_readable(t.fd);
+    g_assert_cmpuint(fake.calls[FAKE_WRITE], ==, 3);
+    for (uint32_t i = 0; i < 100; i++) {
+        g_assert_cmpint(fake_answer(100 + i), ==, INVALID);
+    }
+    for (uint32_t i = 0; i < 10; i++) {
+        g_assert_cmpint(fake_answer(200 + i), ==, INVALID);
+    }
+    /* The one that the kernel has answered is not asked about any more */
+    fake_asked_end(72);
     rig_teardown(&t);
 }
 
@@ -490,6 +543,7 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/fault/stopped", test_stopped);
     g_test_add_func("/iommufd/fault/large-group", test_large_group);
     g_test_add_func("/iommufd/fault/write-fails", test_write_fails);
+    g_test_add_func("/iommufd/fault/together", test_together);
     g_test_add_func("/iommufd/fault/read-retry", test_read_retry);
     g_test_add_func("/iommufd/fault/switch", test_switch);
     g_test_add_func("/iommufd/fault/unserved", test_unserved);

@@ -236,6 +236,7 @@ static void test_who_asks(void)
         g_assert_true(fake_readable(fake_fault_fd()));
         g_assert_cmpint(fake_answer(90), ==, -1);
         g_assert_true(iommufd_nested_page_response(t.dev[stays], RID, 1, true));
+        iommufd_nested_page_flush(t.n);
         g_assert_cmpint(fake_answer(90), ==, IOMMUFD_PAGE_RESP_SUCCESS);
         teardown(&t);
     }

@@ -215,6 +215,7 @@ static void test_query(void)
     fake_readable(fake_fault_fd());
     fake_advance(false, 3);
     g_assert_true(iommufd_nested_page_response(dev, 3, 2, true));
+    iommufd_nested_page_flush(n);
     invalidate(n);
 
     list = qmp_x_query_nested_iommu(false, true, &error_abort);
