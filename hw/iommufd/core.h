@@ -295,6 +295,7 @@ struct IOMMUFDNestedDevice {
     bool notify;                /* @notify_next is in use */
     QTAILQ_ENTRY(IOMMUFDNestedDevice) notify_next;
     uint64_t groups_in;         /* page request groups, since it came */
+    uint32_t num_groups;        /* that wait for an answer */
     uint64_t attaches;          /* the same */
     QTAILQ_ENTRY(IOMMUFDNestedDevice) next;
 };

@@ -128,6 +128,7 @@ static void group_free(IOMMUFDGroup *group)
     QTAILQ_REMOVE(&group->att->groups, group, att_next);
     QTAILQ_REMOVE(&n->groups, group, next);
     n->num_groups--;
+    group->att->dev->num_groups--;
     g_free(group);
     if (was_first) {
         groups_rearm(n);
@@ -146,6 +147,7 @@ static void group_add(IOMMUFDAtt *att, uint32_t index, uint32_t cookie)
     group->since = iommufd_sys_ns();
     QTAILQ_INSERT_TAIL(&att->groups, group, att_next);
     QTAILQ_INSERT_TAIL(&n->groups, group, next);
+    att->dev->num_groups++;
     if (!n->num_groups++) {
         groups_rearm(n);
     }
@@ -228,7 +230,8 @@ group_judge(IOMMUFDHost *host, IOMMUFDAtt *att,
     if (iommufd_group_may_ask(att)) {
         return IOMMUFD_NESTED_PAGE_REFUSED;
     }
-    if (n->num_groups >= n->config.max_groups) {
+    /* As many as are still free: those of others have room in any case */
+    if (att->dev->num_groups >= n->config.max_groups - n->num_groups) {
         n->count.errors[IOMMUFD_ERR_BOUND]++;
         return IOMMUFD_NESTED_PAGE_REFUSED;
     }

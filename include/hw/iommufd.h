@@ -247,7 +247,8 @@ typedef struct IOMMUFDNestedOps {
  * @max_pasids: bound; 0: IOMMUFD_NESTED_PASIDS
  * @max_batch: bound; 0: IOMMUFD_NESTED_BATCH
  * @max_areas: bound; 0: IOMMUFD_NESTED_AREAS
- * @max_groups: bound; 0: IOMMUFD_NESTED_GROUPS
+ * @max_groups: bound; 0: IOMMUFD_NESTED_GROUPS. One device has half of that at
+ *              most, see docs/nested/core.rst
  * @group_ms: bound; 0: IOMMUFD_NESTED_GROUP_MS
  * @guard: of the emulated device, engaged around IOMMUFDNestedOps.go_on
  * @commands: names of the guest's command kinds, for the counters of

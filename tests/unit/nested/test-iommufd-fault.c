@@ -95,7 +95,7 @@ static void test_bounds(void)
 {
     FaultRig t;
 
-    rig_setup(&t, 3);
+    rig_setup(&t, 6);
     for (uint32_t i = 0; i < 5; i++) {
         ask(&t, 5, i, 70 + i, 2);
     }
@@ -121,6 +121,45 @@ static void test_bounds(void)
     fake_advance(true, 600);
     g_assert_cmpint(fake_answer(75), ==, INVALID);
     g_assert_cmpuint(iommufd_nested_page_pending(t.n), ==, 0);
+    rig_teardown(&t);
+}
+
+/* One that floods leaves room for others, and they get it */
+static void test_fair(void)
+{
+    HostIOMMUDeviceIOMMUFD *idev;
+    IOMMUFDNestedDevice *dev;
+    FaultRig t;
+
+    rig_setup(&t, 100);
+    idev = fake_device("d1", t.idev->hwpt_id);
+    dev = iommufd_nested_device_add(t.n, idev, NULL, &error_abort);
+    rig_bind(&(FaultRig) { .n = t.n, .dev = dev }, 5, 0x2000, true);
+    for (uint32_t i = 0; i < 200; i++) {
+        ask(&t, 5, i, 1000 + i, 1);
+    }
+    fake_readable(t.fd);
+    fake_readable(t.fd);
+    g_assert_cmpuint(iommufd_nested_page_pending(t.n), ==, 50);
+    for (uint32_t i = 0; i < 20; i++) {
+        ask(&t, 5, i, 2000 + i, 1);
+        fake_push_group(t.fd, idev, 5, i, 3000 + i, 1);
+    }
+    fake_readable(t.fd);
+    g_assert_cmpuint(iommufd_nested_page_pending(t.n), ==, 70);
+    for (uint32_t i = 0; i < 20; i++) {
+        g_assert_cmpint(fake_answer(2000 + i), ==, INVALID);
+        g_assert_cmpint(fake_answer(3000 + i), ==, NO_ANSWER);
+    }
+    /* Both flood: neither has more */
+    for (uint32_t i = 20; i < 100; i++) {
+        fake_push_group(t.fd, idev, 5, i, 3000 + i, 1);
+    }
+    fake_readable(t.fd);
+    g_assert_cmpuint(iommufd_nested_page_pending(t.n), ==, 75);
+    iommufd_nested_device_remove(dev);
+    fake_device_free(idev);
+    g_assert_cmpuint(iommufd_nested_page_pending(t.n), ==, 50);
     rig_teardown(&t);
 }
 
@@ -533,6 +572,7 @@ int main(int argc, char **argv)
     g_test_add_func("/iommufd/fault/answer", test_answer);
     g_test_add_func("/iommufd/fault/verdict", test_verdict);
     g_test_add_func("/iommufd/fault/bounds", test_bounds);
+    g_test_add_func("/iommufd/fault/fair", test_fair);
     g_test_add_func("/iommufd/fault/detach", test_detach);
     g_test_add_func("/iommufd/fault/last-queue", test_last_queue);
     g_test_add_func("/iommufd/fault/drain", test_drain);
