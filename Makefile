@@ -103,6 +103,8 @@ mutate: slim
 bench: slim
 	@mkdir -p $(build)/results
 	@python3 bench/bench.py --obj $(obj) --json $(build)/results/bench.json
+	@python3 bench/plot.py --html $(build)/results/bench.html \
+		$(build)/results/bench.json
 
 demo:
 	@scripts/nested/deps.sh install
