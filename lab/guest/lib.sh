@@ -33,7 +33,7 @@ seconds() {
 
 # wait_for SECONDS WHAT COMMAND...: until the command succeeds
 wait_for() {
-    end=$(($(seconds) + $1))
+    end=$(($(seconds) + $1 * ${lab_slowness:-1}))
     what=$2
     shift 2
     until "$@"; do
@@ -187,7 +187,8 @@ l2_start() {
         -mon chardev=qmp,mode=control \
         -kernel /lab/kernel -initrd "$L2_INITRD" -append \
         "console=${TTY}0 loglevel=5 panic=-1 $L2_WORDS lab.level=l2 \
-lab.scenario=$lab_scenario lab.sum=$lab_sum lab.sum1=$lab_sum1 $L2_APPEND" \
+lab.scenario=$lab_scenario lab.slowness=${lab_slowness:-1} \
+lab.sum=$lab_sum lab.sum1=$lab_sum1 $L2_APPEND" \
         $L2_PLATFORM $L2_OPTIONS "$@" 2>/run/l2.stderr &
     l2_pid=$!
     l2_clock "$l2_pid" &
