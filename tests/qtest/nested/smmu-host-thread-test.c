@@ -8,12 +8,21 @@
  */
 
 #include "qemu/osdep.h"
+#include "hw/pci/pci_regs.h"
 #include "../libqos/generic-pcihost.h"
+#include "nested-rig.h"
 #include "smmu-host-rig.h"
 #include "thread-rig.h"
 
 #define BARS            0x20000000ULL
 #define MEM             0x49000000ULL
+#define ECAM            0x4010000000ULL
+#define PORT_RID        0x30
+#define HOT_RID         0x100
+
+/* A port that a disk can be plugged into */
+#define PORT            THREAD_BACKEND \
+                        "-device pcie-root-port,id=rp0,addr=6,chassis=1,slot=1"
 
 typedef struct Threaded {
     Host *h;
@@ -22,9 +31,11 @@ typedef struct Threaded {
     SmmuS1 s1;
 } Threaded;
 
-static void start(Threaded *t, const char *smmu)
+/* With tables for the disk at @rid */
+static void start_with(Threaded *t, const char *smmu, const char *options,
+                       uint16_t rid)
 {
-    Host *h = host_start(smmu, "keep-translations=off" THREAD_DISK, 6);
+    Host *h = host_start(smmu, options, 6);
     SmmuCdTable cds;
 
     *t = (Threaded) { .h = h };
@@ -32,12 +43,17 @@ static void start(Threaded *t, const char *smmu)
     smmu_s1_map(&t->s1, MEM, MEM, THREAD_MEM, 12, SMMU_PTE_USER_RW);
     smmu_cdtab_init(&cds, &h->mem, SMMU_S1FMT_LINEAR, 0);
     smmu_cd_set(&cds, 0, &t->s1, 1);
-    smmu_ste_set(&h->tables, THREAD_RID, &(SmmuSte) {
+    smmu_ste_set(&h->tables, rid, &(SmmuSte) {
         .cfg = SMMU_STE_S1, .cds = &cds,
     });
     host_flush(h);
     qpci_init_generic(&t->bus, h->rig.qts, NULL, false);
-    thread_rig_start(&t->disk, h->rig.qts, &t->bus.bus, BARS, MEM);
+}
+
+static void start(Threaded *t, const char *smmu)
+{
+    start_with(t, smmu, "keep-translations=off" THREAD_DISK, THREAD_RID);
+    thread_rig_start(&t->disk, t->h->rig.qts, &t->bus.bus, BARS, MEM);
 }
 
 static void stop(Threaded *t)
@@ -142,11 +158,43 @@ static void test_reset(void)
     stop(&t);
 }
 
+/* It is pulled while it reads; the next one finds nothing of it */
+static void test_unplug(void)
+{
+    QTestState *qts;
+    Threaded t;
+
+    start_with(&t, "host-keep=on", "keep-translations=off" PORT, HOT_RID);
+    qts = t.h->rig.qts;
+    nested_rig_number(qts, ECAM, PORT_RID, 1);
+    nested_rig_config_write(qts, ECAM, PORT_RID, PCI_MEMORY_BASE,
+                            BARS >> 16 | BARS);
+    nested_rig_config_write(qts, ECAM, PORT_RID, PCI_COMMAND,
+                            PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    for (unsigned i = 0; i < 6; i++) {
+        qtest_qmp_device_add(qts, "virtio-blk-pci", "disk", THREAD_HOT_DISK);
+        nested_rig_power(qts, ECAM, PORT_RID);
+        thread_rig_start_at(&t.disk, qts, &t.bus.bus, HOT_RID, BARS, MEM);
+        thread_rig_submit(&t.disk);
+        g_assert_true(thread_rig_wait(&t.disk));
+        thread_rig_submit(&t.disk);
+        if (i % 2) {
+            flush_often(t.h);
+        }
+        nested_rig_unplug(qts, ECAM, PORT_RID, "disk");
+        flush_often(t.h);
+        thread_rig_gone(&t.disk);
+    }
+    host_no_event(t.h);
+    host_stop(t.h);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     qtest_add_func("/smmu-host/thread/invalidations", test_invalidations);
     qtest_add_func("/smmu-host/thread/unmap", test_unmap);
     qtest_add_func("/smmu-host/thread/reset", test_reset);
+    qtest_add_func("/smmu-host/thread/unplug", test_unplug);
     return g_test_run();
 }

@@ -13,11 +13,18 @@
 #define THREAD_RID      (THREAD_SLOT << 3)
 
 /* Options of QEMU */
-#define THREAD_DISK     " -object iothread,id=io0 " \
-                        "-blockdev null-co,node-name=null0,read-zeroes=on " \
+#define THREAD_DISK     THREAD_BACKEND \
                         "-device virtio-blk-pci,drive=null0,iothread=io0," \
                         "bus=pcie.0,addr=7,disable-legacy=on," \
                         "iommu_platform=on"
+
+/* The same with device_add, into the port "rp0" */
+#define THREAD_HOT_DISK "{'drive': 'null0', 'iothread': 'io0', " \
+                        "'bus': 'rp0', 'disable-legacy': 'on', " \
+                        "'iommu_platform': true}"
+/* ... which takes these options */
+#define THREAD_BACKEND  " -object iothread,id=io0 " \
+                        "-blockdev null-co,node-name=null0,read-zeroes=on "
 
 /* Requests that are out at the same time at most */
 #define THREAD_REQUESTS 16

@@ -22,9 +22,7 @@
 #define PORT_RID        0x80
 #define HOT_RID         BEHIND(1)
 
-#define HOT_DISK        "-object iothread,id=io0 " \
-                        "-blockdev null-co,node-name=null0,read-zeroes=on " \
-                        VTD_RIG_SLOTS
+#define HOT_DISK        THREAD_BACKEND VTD_RIG_SLOTS
 
 typedef struct Threaded {
     VtdRig r;
@@ -156,9 +154,7 @@ static void test_unplug(void)
                          PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     for (unsigned i = 0; i < 4; i++) {
         qtest_qmp_device_add(t.r.qts, "virtio-blk-pci", "disk",
-                             "{'drive': 'null0', 'iothread': 'io0', 'bus':"
-                             " 'rp0', 'disable-legacy': 'on',"
-                             " 'iommu_platform': true}");
+                             THREAD_HOT_DISK);
         vtd_rig_power_slot(&t.r, 0);
         start_disk(&t, HOT_RID);
         thread_rig_submit(&t.disk);

@@ -8,13 +8,24 @@
  */
 
 #include "qemu/osdep.h"
+#include "hw/pci/pci_regs.h"
 #include "qemu/atomic.h"
 #include "../libqos/pci-pc.h"
+#include "nested-rig.h"
 #include "thread-rig.h"
 #include "vtd-host.h"
 
 #define BARS            0xe4000000ULL
 #define MEM             0x08000000ULL
+
+#define ECAM            0xb0000000ULL
+#define PORT_RID        0x30
+#define HOT_RID         0x100
+
+/* A port that a disk can be plugged into */
+#define PORT            " -global ICH9-LPC.acpi-pci-hotplug-with-bridge-" \
+                        "support=off -device pcie-root-port,id=rp0,addr=6," \
+                        "chassis=1,slot=1" THREAD_BACKEND
 
 #define REG_FECTL       0x38
 #define REG_FEDATA      0x3c
@@ -33,10 +44,11 @@ typedef struct Threaded {
     uint64_t s2_root;
 } Threaded;
 
-/* With or without a translation for the disk; the interrupt is delivered */
-static void start(Threaded *t, const char *iommu, bool present)
+/* With or without a translation for @rid; the interrupt is delivered */
+static void start_with(Threaded *t, const char *iommu, const char *options,
+                       uint16_t rid, bool present)
 {
-    Host *h = host_new(iommu, THREAD_DISK);
+    Host *h = host_new(iommu, options);
 
     *t = (Threaded) { .h = h };
     host_start(h, 0);
@@ -49,15 +61,20 @@ static void start(Threaded *t, const char *iommu, bool present)
         t->s2_root = vtd_s2_new(&h->mem);
         vtd_s2_map(&h->mem, t->s2_root, 4, MEM, MEM, THREAD_MEM, 12,
                    VTD_S2_RW);
-        vtd_context_scalable(&h->tables, THREAD_RID, 20, 0, 0);
-        vtd_pasid_set(&h->tables, THREAD_RID, 0, &(VtdPasidEntry) {
+        vtd_context_scalable(&h->tables, rid, 20, 0, 0);
+        vtd_pasid_set(&h->tables, rid, 0, &(VtdPasidEntry) {
             .pgtt = VTD_PGTT_SECOND, .did = HOST_DID, .s2 = t->s2_root,
             .s2_levels = 4,
         });
     }
     host_invalidate_all(h);
     qpci_init_pc(&t->bus, h->qts, NULL);
-    thread_rig_start(&t->disk, h->qts, &t->bus.bus, BARS, MEM);
+}
+
+static void start(Threaded *t, const char *iommu, bool present)
+{
+    start_with(t, iommu, THREAD_DISK, THREAD_RID, present);
+    thread_rig_start(&t->disk, t->h->qts, &t->bus.bus, BARS, MEM);
 }
 
 static void stop(Threaded *t)
@@ -181,6 +198,37 @@ static void test_reset(void)
     host_start(t.h, 0);
     host_invalidate_all(t.h);
     stop(&t);
+}
+
+/* It is pulled while it reads; the next one finds nothing of it */
+static void test_unplug(void)
+{
+    QTestState *qts;
+    Threaded t;
+
+    start_with(&t, ",host-keep=on", PORT, HOT_RID, true);
+    qts = t.h->qts;
+    nested_rig_number(qts, ECAM, PORT_RID, 1);
+    nested_rig_config_write(qts, ECAM, PORT_RID, PCI_MEMORY_BASE,
+                            BARS >> 16 | BARS);
+    nested_rig_config_write(qts, ECAM, PORT_RID, PCI_COMMAND,
+                            PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    for (unsigned i = 0; i < 6; i++) {
+        qtest_qmp_device_add(qts, "virtio-blk-pci", "disk", THREAD_HOT_DISK);
+        nested_rig_power(qts, ECAM, PORT_RID);
+        thread_rig_start_at(&t.disk, qts, &t.bus.bus, HOT_RID, BARS, MEM);
+        thread_rig_submit(&t.disk);
+        g_assert_true(thread_rig_wait(&t.disk));
+        thread_rig_submit(&t.disk);
+        if (i % 2) {
+            host_invalidate_all(t.h);
+        }
+        nested_rig_unplug(qts, ECAM, PORT_RID, "disk");
+        host_invalidate_all(t.h);
+        thread_rig_gone(&t.disk);
+    }
+    g_assert_cmphex(host_take_fault(t.h, NULL, NULL), ==, 0);
+    host_free(t.h);
 }
 
 /* ------------------------------------------------------ accessed and dirty */
@@ -308,6 +356,7 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd-twostage/thread/invalidations", test_invalidations);
     qtest_add_func("/vtd-twostage/thread/unmap", test_unmap);
     qtest_add_func("/vtd-twostage/thread/reset", test_reset);
+    qtest_add_func("/vtd-twostage/thread/unplug", test_unplug);
     qtest_add_data_func("/vtd-twostage/thread/race/stage-1",
                         GINT_TO_POINTER(1), test_race);
     qtest_add_data_func("/vtd-twostage/thread/race/stage-2",
