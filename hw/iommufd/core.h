@@ -294,8 +294,8 @@ struct IOMMUFDNestedDevice {
     bool told_refused;          /* the last event was that it is blocked */
     bool notify;                /* @notify_next is in use */
     QTAILQ_ENTRY(IOMMUFDNestedDevice) notify_next;
-    uint64_t groups_in;         /* page request groups, since it came */
-    uint32_t num_groups;        /* that wait for an answer */
+    uint32_t num_groups;        /* page request groups, without an answer */
+    uint64_t groups_in;         /* all of them since it came */
     uint64_t attaches;          /* the same */
     QTAILQ_ENTRY(IOMMUFDNestedDevice) next;
 };
