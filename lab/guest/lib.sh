@@ -42,6 +42,18 @@ wait_for() {
     done
 }
 
+# read_disk N: N reads of 128 KiB, each from the disk
+read_disk() {
+    done=0
+    while [ $done -lt "$1" ]; do
+        count=$(($1 - done))
+        [ $count -le 50 ] || count=50
+        dd if=/dev/nvme0n1 of=/dev/null bs=128k count=$count iflag=direct \
+            2>/dev/null
+        done=$((done + count))
+    done
+}
+
 # function_of VENDOR:DEVICE [NUMBER]: address of the first, or NUMBERth, one
 function_of() {
     found=0

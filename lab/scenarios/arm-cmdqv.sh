@@ -35,14 +35,7 @@ l2() {
     echo "lab: ready"
     # So that L1 has asked before the first read, and after the last one
     sleep 2
-    done=0
-    while [ $done -lt $READS ]; do
-        count=$((READS - done))
-        [ $count -le 50 ] || count=50
-        dd if=/dev/nvme0n1 of=/dev/null bs=128k count=$count iflag=direct \
-            2>/dev/null
-        done=$((done + count))
-    done
+    read_disk $READS
     echo "lab: done"
     sleep 2
 }

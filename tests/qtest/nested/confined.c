@@ -122,3 +122,32 @@ bool confined_save(QTestState *qts, const char *file)
                              "'arguments': { 'uri': 'fd:state' } }");
     return nested_rig_migrated(qts);
 }
+
+static void (*confined_run)(const char *how, const char *more);
+
+/* As libvirt has it: another user starts QEMU */
+static void test_started(void)
+{
+    confined_run(confined_can_drop() ? "drop" : "keep", "");
+}
+
+/* QEMU itself becomes another user */
+static void test_run_with(void)
+{
+    if (!confined_can_drop()) {
+        g_test_skip("needs root, and a build tree that others can read");
+        return;
+    }
+    confined_run("keep-user", " -run-with user=65534:65534");
+}
+
+void confined_add_tests(const char *prefix,
+                        void (*run)(const char *how, const char *more))
+{
+    g_autofree char *started = g_strdup_printf("/%s/confined/started", prefix);
+    g_autofree char *with = g_strdup_printf("/%s/confined/run-with", prefix);
+
+    confined_run = run;
+    qtest_add_func(started, test_started);
+    qtest_add_func(with, test_run_with);
+}

@@ -33,6 +33,13 @@ void confined_send_all(IommufdModel *m, unsigned num);
 void confined_plug(QTestState *qts, unsigned n, const char *bus,
                    const char *id);
 
+/*
+ * Tests "/@prefix/confined/...": @run is called with what confined_begin() is
+ * to be told, and with more arguments for QEMU
+ */
+void confined_add_tests(const char *prefix,
+                        void (*run)(const char *how, const char *more));
+
 /* "snapshot" of its state into a descriptor; returns: it is complete */
 bool confined_save(QTestState *qts, const char *file);
 

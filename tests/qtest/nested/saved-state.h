@@ -29,12 +29,16 @@ bool saved_state_load(QTestState *qts, const char *file);
 bool saved_state_get(const char *name, const char *file);
 
 /*
- * What a state consists of has to be the same in both files for every device
- * of type @vmsd: names and versions of its fields and subsections. Each of the
- * QEMUs that wrote them can load what the other did then.
+ * What @save writes has to consist of the same as the state @name of the tree,
+ * for every device of type @vmsd: names and versions of its fields and
+ * subsections. Each of the QEMUs that wrote them can load what the other did
+ * then. With NESTED_STATES it is packed as saved_state_get() has it.
  */
-void saved_state_same_shape(const char *file, const char *other,
-                            const char *vmsd);
+void saved_state_check_shape(const char *name, void (*save)(const char *file),
+                             const char *vmsd);
+
+/* Standard error, in @file, has @words */
+void saved_state_check_said(const char *file, const char *words);
 
 /* An empty firmware, for -bios, that every user can read */
 void saved_state_no_firmware(const char *file);

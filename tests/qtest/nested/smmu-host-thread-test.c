@@ -8,9 +8,7 @@
  */
 
 #include "qemu/osdep.h"
-#include "hw/pci/pci_regs.h"
 #include "../libqos/generic-pcihost.h"
-#include "nested-rig.h"
 #include "smmu-host-rig.h"
 #include "thread-rig.h"
 
@@ -158,33 +156,19 @@ static void test_reset(void)
     stop(&t);
 }
 
+static void flush(void *h)
+{
+    flush_often(h);
+}
+
 /* It is pulled while it reads; the next one finds nothing of it */
 static void test_unplug(void)
 {
-    QTestState *qts;
     Threaded t;
 
     start_with(&t, "host-keep=on", "keep-translations=off" PORT, HOT_RID);
-    qts = t.h->rig.qts;
-    nested_rig_number(qts, ECAM, PORT_RID, 1);
-    nested_rig_config_write(qts, ECAM, PORT_RID, PCI_MEMORY_BASE,
-                            BARS >> 16 | BARS);
-    nested_rig_config_write(qts, ECAM, PORT_RID, PCI_COMMAND,
-                            PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-    for (unsigned i = 0; i < 6; i++) {
-        qtest_qmp_device_add(qts, "virtio-blk-pci", "disk", THREAD_HOT_DISK);
-        nested_rig_power(qts, ECAM, PORT_RID);
-        thread_rig_start_at(&t.disk, qts, &t.bus.bus, HOT_RID, BARS, MEM);
-        thread_rig_submit(&t.disk);
-        g_assert_true(thread_rig_wait(&t.disk));
-        thread_rig_submit(&t.disk);
-        if (i % 2) {
-            flush_often(t.h);
-        }
-        nested_rig_unplug(qts, ECAM, PORT_RID, "disk");
-        flush_often(t.h);
-        thread_rig_gone(&t.disk);
-    }
+    thread_rig_pull(t.h->rig.qts, &t.bus.bus, ECAM, PORT_RID, BARS, MEM, flush,
+                    t.h);
     host_no_event(t.h);
     host_stop(t.h);
 }

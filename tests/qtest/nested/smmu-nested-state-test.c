@@ -37,17 +37,7 @@ static void save(const char *file)
 /* This QEMU saves what the release did: it can go back */
 static void test_shape(void)
 {
-    g_autofree char *now = nested_rig_scratch("now");
-    g_autofree char *then = nested_rig_scratch("then");
-
-    save(now);
-    if (!saved_state_get(NAME, getenv("NESTED_STATES") ? now : then)) {
-        g_test_skip("written anew");
-    } else {
-        saved_state_same_shape(now, then, "smmuv3");
-    }
-    nested_rig_scratch_remove(now);
-    nested_rig_scratch_remove(then);
+    saved_state_check_shape(NAME, save, "smmuv3");
 }
 
 /* What is in force when it was saved is; and the guest goes on */
@@ -89,12 +79,7 @@ static void refuse(const char *iommu, const char *props, const char *words)
     smmu_rig_start(&r, host, props, 1, extra);
     g_assert_false(saved_state_load(r.qts, file));
     smmu_rig_stop(&r);
-    if (!nested_rig_said(said, words)) {
-        g_autofree char *text = NULL;
-
-        g_assert_true(g_file_get_contents(said, &text, NULL, NULL));
-        g_error("not \"%s\" but: %s", words, text);
-    }
+    saved_state_check_said(said, words);
     nested_rig_scratch_remove(file);
     nested_rig_scratch_remove(said);
 }

@@ -5,10 +5,12 @@
  */
 
 #include "qemu/osdep.h"
+#include "hw/pci/pci_regs.h"
 #include "qemu/bswap.h"
 #include "standard-headers/linux/virtio_blk.h"
 #include "standard-headers/linux/virtio_config.h"
 #include "standard-headers/linux/virtio_ring.h"
+#include "nested-rig.h"
 #include "thread-rig.h"
 
 #define PAGE            4096
@@ -69,6 +71,32 @@ void thread_rig_gone(ThreadRig *t)
     g_free(t->pci);
     guest_free(&t->alloc, t->buffers);
     alloc_destroy(&t->alloc);
+}
+
+void thread_rig_pull(QTestState *qts, QPCIBus *bus, uint64_t ecam,
+                     uint16_t port, uint64_t bar, uint64_t mem,
+                     void (*invalidate)(void *opaque), void *opaque)
+{
+    ThreadRig t;
+
+    nested_rig_number(qts, ecam, port, 1);
+    nested_rig_config_write(qts, ecam, port, PCI_MEMORY_BASE, bar >> 16 | bar);
+    nested_rig_config_write(qts, ecam, port, PCI_COMMAND,
+                            PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    for (unsigned i = 0; i < 6; i++) {
+        qtest_qmp_device_add(qts, "virtio-blk-pci", "disk", THREAD_HOT_DISK);
+        nested_rig_power(qts, ecam, port);
+        thread_rig_start_at(&t, qts, bus, 0x100, bar, mem);
+        thread_rig_submit(&t);
+        g_assert_true(thread_rig_wait(&t));
+        thread_rig_submit(&t);
+        if (i % 2) {
+            invalidate(opaque);
+        }
+        nested_rig_unplug(qts, ecam, port, "disk");
+        invalidate(opaque);
+        thread_rig_gone(&t);
+    }
 }
 
 void thread_rig_reset(ThreadRig *t)

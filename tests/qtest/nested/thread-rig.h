@@ -55,6 +55,16 @@ void thread_rig_stop(ThreadRig *t);
 /* The same for one that has been pulled */
 void thread_rig_gone(ThreadRig *t);
 
+/*
+ * A disk is plugged into port "rp0", which has requester id @port and is given
+ * bus 1 and BARs of 1 MiB at @bar; it reads, and is pulled while it does. That
+ * several times, with or without an @invalidate meanwhile, and always one
+ * behind it. The disk has requester id 0x100.
+ */
+void thread_rig_pull(QTestState *qts, QPCIBus *bus, uint64_t ecam,
+                     uint16_t port, uint64_t bar, uint64_t mem,
+                     void (*invalidate)(void *opaque), void *opaque);
+
 /* Reset the disk, and let it begin anew */
 void thread_rig_reset(ThreadRig *t);
 

@@ -71,26 +71,9 @@ static void confined(const char *how, const char *more)
     vtd_rig_stop(&r);
 }
 
-/* As libvirt has it: another user starts QEMU */
-static void test_started(void)
-{
-    confined(confined_can_drop() ? "drop" : "keep", "");
-}
-
-/* QEMU itself becomes another user */
-static void test_run_with(void)
-{
-    if (!confined_can_drop()) {
-        g_test_skip("needs root, and a build tree that others can read");
-        return;
-    }
-    confined("keep-user", " -run-with user=65534:65534");
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    qtest_add_func("/vtd-nested/confined/started", test_started);
-    qtest_add_func("/vtd-nested/confined/run-with", test_run_with);
+    confined_add_tests("vtd-nested", confined);
     return g_test_run();
 }
